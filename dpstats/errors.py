@@ -1,0 +1,185 @@
+"""The whole error tree.
+
+    DpstatsError                     every refusal or failure that dpstats itself explains
+    +-- FileError                    a YAML or data file is wrong: where, what, what to do
+    +-- QueryRefused                 a query cannot be answered safely: every reason, with its place
+    +-- Unauthorized                 no valid token
+    +-- Forbidden                    the token's role or datasets do not allow this
+    +-- NotFound                     nothing by this name
+    +-- NotApproved                  the query's current version has no approval
+    +-- InvalidParameters            a parameter is missing, unknown or out of its range
+    +-- BudgetExhausted              the charge does not fit in what is left
+    +-- Frozen                       a steward froze the dataset
+    +-- IdempotencyConflict          the same Idempotency-Key came with another request
+    +-- RateLimited                  too many requests
+    +-- Unavailable                  it could not be done now; says nothing about why, because it may have seen rows
+    +-- Conflict                     the steward's change contradicts what is recorded
+    +-- LedgerBroken                 the ledger cannot be trusted; nothing is answered until it is looked at
+
+An error carries its numbers and makes its message from them. An error raised after rows were read
+carries nothing that depends on them: `Unavailable` has one fixed message.
+`slug` is the stable last part of the HTTP problem's `type`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import ClassVar
+
+
+class DpstatsError(Exception):
+    """Every refusal or failure that dpstats explains; `str(error)` is one clear line."""
+
+    slug: ClassVar[str] = "unavailable"
+
+
+class FileError(DpstatsError):
+    """A file that dpstats reads is wrong. Carries the file, the line (1-based, 0 if none) and the key."""
+
+    slug = "invalid-file"
+
+    def __init__(self, file: str, what: str, *, line: int = 0, key: str = "") -> None:
+        place = f"{file}:{line}" if line else file
+        super().__init__(f"{place}: {key}: {what}" if key else f"{place}: {what}")
+        self.file, self.what, self.line, self.key = file, what, line, key
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One reason why a query cannot be answered: what is wrong, where in the SQL or file, what to write instead."""
+
+    what: str
+    instead: str
+    line: int = 0
+    column: int = 0
+    snippet: str = ""
+
+    def __str__(self) -> str:
+        place = f"line {self.line}, column {self.column}: " if self.line else ""
+        code = f" (at `{self.snippet}`)" if self.snippet else ""
+        return f"{place}{self.what}{code}. {self.instead}"
+
+
+class QueryRefused(DpstatsError):
+    """A query cannot be answered safely. `reasons` holds every reason found, in the order of the text."""
+
+    slug = "query-refused"
+
+    def __init__(self, query: str, reasons: Sequence[Refusal]) -> None:
+        self.query, self.reasons = query, tuple(reasons)
+        many = f"{len(self.reasons)} reasons: " if len(self.reasons) > 1 else ""
+        super().__init__(f"query {query} cannot be answered: {many}" + " | ".join(str(r) for r in self.reasons))
+
+
+class Unauthorized(DpstatsError):
+    """No token, or one that is unknown, expired or revoked: the three are not told apart."""
+
+    slug = "unauthorized"
+
+    def __init__(self) -> None:
+        super().__init__("no valid token: send `Authorization: Bearer TOKEN`; a steward makes one with `dpstats token create`")
+
+
+class Forbidden(DpstatsError):
+    """The token is valid but its role or its datasets do not allow this."""
+
+    slug = "forbidden"
+
+    def __init__(self, role: str, action: str) -> None:
+        super().__init__(f"a token of role {role} may not {action}: ask a steward")
+        self.role, self.action = role, action
+
+
+class NotFound(DpstatsError):
+    """Nothing by this name that the caller may see."""
+
+    slug = "not-found"
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"no {kind} named {name!r}: `dpstats query list` shows the queries, `dpstats budget show` the datasets")
+        self.kind, self.name = kind, name
+
+
+class NotApproved(DpstatsError):
+    """The query's current version has no approval, or it was revoked."""
+
+    slug = "not-approved"
+
+    def __init__(self, query: str, version: str) -> None:
+        super().__init__(f"query {query} is not approved in its current version {version[:19]}: a steward approves it with `dpstats query approve {query}`")
+        self.query, self.version = query, version
+
+
+class InvalidParameters(DpstatsError):
+    """A parameter is missing, unknown, of the wrong type or out of its range. `problems`: name -> what is wrong."""
+
+    slug = "invalid-parameters"
+
+    def __init__(self, problems: dict[str, str]) -> None:
+        super().__init__("invalid parameters: " + "; ".join(f"{name}: {what}" for name, what in problems.items()))
+        self.problems = dict(problems)
+
+
+class BudgetExhausted(DpstatsError):
+    """The charge does not fit. `measure` is "rho" or "epsilon"; amounts are exact."""
+
+    slug = "budget-exhausted"
+
+    def __init__(self, *, measure: str, requested: Decimal, remaining: Decimal, scope: str = "dataset") -> None:
+        super().__init__(
+            f"the {scope}'s privacy budget does not cover this: it costs {measure} {requested:f}, {remaining:f} is left; "
+            "nothing was charged. Answers released before are still free; a steward can raise the budget with `dpstats budget grant`"
+        )
+        self.measure, self.requested, self.remaining, self.scope = measure, requested, remaining, scope
+
+
+class Frozen(DpstatsError):
+    """A steward froze the dataset: it answers nothing, not even replays."""
+
+    slug = "frozen"
+
+    def __init__(self, dataset: str) -> None:
+        super().__init__(f"dataset {dataset} is frozen: a steward can thaw it with `dpstats budget thaw {dataset}`")
+        self.dataset = dataset
+
+
+class IdempotencyConflict(DpstatsError):
+    """The Idempotency-Key was used before for another request."""
+
+    slug = "idempotency-conflict"
+
+    def __init__(self) -> None:
+        super().__init__("this Idempotency-Key was used for another request: send a new key")
+
+
+class RateLimited(DpstatsError):
+    """Too many requests."""
+
+    slug = "rate-limited"
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(f"too many requests: try again in {retry_after_s} s")
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(DpstatsError):
+    """It could not be done now. The message is fixed: whatever went wrong may have depended on rows."""
+
+    slug = "unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("the answer could not be computed now: try again later; if it was charged, the next try is under the same charge")
+
+
+class Conflict(DpstatsError):
+    """A steward's change contradicts what is recorded (a known lineage, a name in use)."""
+
+    slug = "conflict"
+
+
+class LedgerBroken(DpstatsError):
+    """The ledger does not verify: an entry was changed, removed or inserted, or a tail was cut."""
+
+    slug = "unavailable"
