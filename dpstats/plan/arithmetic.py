@@ -1,0 +1,317 @@
+"""Arithmetic between noisy aggregates: values and 95 % intervals, from the noise alone.
+
+Three shapes have an interval of their own, and it is right:
+
+- a linear function of draws: the distribution of its noise is known (`accuracy.half_width`);
+- a ratio of two linear functions, with an offset (an AVG is centre + sum / count): Fieller's interval. For the true
+  ratio t, `numerator - t * denominator` is linear in the draws with mean zero, so {t : |numerator - t * denominator|
+  within its own 95 % half-width} covers t 95 % of the time, whatever the denominator (Fieller 1954). Where the
+  denominator cannot be told from zero that set is unbounded, and the interval is all that is known beforehand;
+- anything else: intervals of all draws that hold together (union bound), carried through by interval arithmetic;
+  it covers at least 95 %.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dpstats.privacy.accuracy import ALPHA, Term, half_width, tail
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A number written in the query."""
+
+    value: float
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The draw of this index, in the measure's units."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class Average:
+    """centre + (noisy centred sum) / (noisy count); the truth lies in [low, high] because every row does."""
+
+    total: int
+    count: int
+    centre: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Binary:
+    """`left` op `right`, op one of + - * /."""
+
+    op: str
+    left: Expression
+    right: Expression
+
+
+@dataclass(frozen=True)
+class NullIfZero:
+    """NULLIF(operand, 0)."""
+
+    operand: Expression
+
+
+Expression = Constant | Drawn | Average | Binary | NullIfZero
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A released number with its 95 % interval; None where nothing can be said (a division by noise)."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Linear:
+    """constant + sum of coefficient * draw."""
+
+    constant: float
+    coefficients: tuple[tuple[int, float], ...]
+
+    def plus(self, other: Linear, factor: float) -> Linear:
+        merged = dict(self.coefficients)
+        for index, coefficient in other.coefficients:
+            merged[index] = merged.get(index, 0.0) + factor * coefficient
+        return Linear(self.constant + factor * other.constant, tuple(sorted(merged.items())))
+
+    def times(self, factor: float) -> Linear:
+        return Linear(self.constant * factor, tuple((i, c * factor) for i, c in self.coefficients))
+
+    def value(self, draws: Mapping[int, float]) -> float:
+        return self.constant + math.fsum(c * draws[i] for i, c in self.coefficients)
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """offset + numerator / denominator; the truth is known to lie in [low, high]."""
+
+    offset: float
+    numerator: Linear
+    denominator: Linear
+    low: float = -math.inf
+    high: float = math.inf
+
+    def plus(self, constant: float) -> Ratio:
+        return Ratio(
+            self.offset + constant,
+            self.numerator,
+            self.denominator,
+            self.low + constant,
+            self.high + constant,
+        )
+
+    def times(self, factor: float) -> Ratio:
+        ends = sorted((_product(self.low, factor), _product(self.high, factor)))
+        return Ratio(self.offset * factor, self.numerator.times(factor), self.denominator, ends[0], ends[1])
+
+
+@dataclass(frozen=True)
+class Other:
+    """No closed form: kept as it was written."""
+
+    expression: Expression
+
+
+Shape = Linear | Ratio | Other
+
+
+def shape_of(expression: Expression) -> Shape:
+    """Which of the three shapes an expression has."""
+    match expression:
+        case Constant(value):
+            return Linear(value, ())
+        case Drawn(index):
+            return Linear(0.0, ((index, 1.0),))
+        case Average(total, count, centre, low, high):
+            return Ratio(centre, Linear(0.0, ((total, 1.0),)), Linear(0.0, ((count, 1.0),)), low, high)
+        case NullIfZero(operand):
+            return shape_of(operand)
+        case Binary(op, left, right):
+            return _combine(op, shape_of(left), shape_of(right)) or Other(expression)
+
+
+def _combine(op: str, left: Shape, right: Shape) -> Shape | None:
+    if op in "+-":
+        return _sum(left, right, 1.0 if op == "+" else -1.0)
+    if op == "*":
+        return _scaled(left, right) or _scaled(right, left)
+    if isinstance(right, Linear) and not right.coefficients:
+        return _scaled(left, Linear(1 / right.constant, ())) if right.constant else None
+    if isinstance(left, Linear) and isinstance(right, Linear):
+        return Ratio(0.0, left, right)
+    return None
+
+
+def _sum(left: Shape, right: Shape, sign: float) -> Shape | None:
+    if isinstance(left, Linear) and isinstance(right, Linear):
+        return left.plus(right, sign)
+    if isinstance(left, Ratio) and isinstance(right, Linear) and not right.coefficients:
+        return left.plus(sign * right.constant)
+    if isinstance(right, Ratio) and isinstance(left, Linear) and not left.coefficients:
+        return right.times(sign).plus(left.constant)
+    return None
+
+
+def _scaled(shape: Shape, factor: Shape) -> Shape | None:
+    if not isinstance(factor, Linear) or factor.coefficients or isinstance(shape, Other):
+        return None
+    return shape.times(factor.constant)
+
+
+def estimate(expression: Expression, draws: Mapping[int, float], terms: Mapping[int, Term]) -> Estimate:
+    """The value of an expression and its 95 % interval.
+
+    Args:
+      expression: over the draws.
+      draws: the noisy value of each draw, in its measure's units.
+      terms: the noise of each draw, with coefficient 1.
+    """
+    match shape_of(expression):
+        case Linear() as linear:
+            return _linear_estimate(linear, draws, terms)
+        case Ratio() as ratio:
+            return _ratio_estimate(ratio, draws, terms)
+        case Other():
+            return _other_estimate(expression, draws, terms)
+
+
+def half_width_of(expression: Expression, terms: Mapping[int, Term]) -> float | None:
+    """The 95 % half-width where it is the same in every row, else None."""
+    shape = shape_of(expression)
+    return half_width(_terms(shape, terms)) if isinstance(shape, Linear) else None
+
+
+def _terms(linear: Linear, terms: Mapping[int, Term]) -> list[Term]:
+    return [_with_coefficient(terms[index], coefficient) for index, coefficient in linear.coefficients]
+
+
+def _with_coefficient(term: Term, coefficient: float) -> Term:
+    return Term(term.noise, term.scale, term.step, coefficient)
+
+
+def _linear_estimate(linear: Linear, draws: Mapping[int, float], terms: Mapping[int, Term]) -> Estimate:
+    value, width = linear.value(draws), half_width(_terms(linear, terms))
+    return Estimate(value, value - width, value + width)
+
+
+def _ratio_estimate(ratio: Ratio, draws: Mapping[int, float], terms: Mapping[int, Term]) -> Estimate:
+    top, bottom = ratio.numerator.value(draws), ratio.denominator.value(draws)
+    if tail(_terms(ratio.denominator, terms), abs(bottom)) > ALPHA:
+        return _unknown(ratio, top, bottom)
+    centre = top / bottom
+    low = _fieller_end(ratio, (top, bottom), terms, centre, -1)
+    high = _fieller_end(ratio, (top, bottom), terms, centre, +1)
+    return Estimate(
+        ratio.offset + centre, max(ratio.low, ratio.offset + low), min(ratio.high, ratio.offset + high)
+    )
+
+
+def _unknown(ratio: Ratio, top: float, bottom: float) -> Estimate:
+    """The denominator cannot be told from zero: the interval is what was known before, the value is kept inside it."""
+    bounded = math.isfinite(ratio.low) and math.isfinite(ratio.high)
+    if not bounded:
+        return Estimate(ratio.offset + top / bottom if bottom else None, None, None)
+    value = ratio.offset + (top / bottom if bottom > 0 else 0.0)
+    return Estimate(max(ratio.low, min(ratio.high, value)), ratio.low, ratio.high)
+
+
+def _fieller_end(
+    ratio: Ratio, observed: tuple[float, float], terms: Mapping[int, Term], centre: float, direction: int
+) -> float:
+    """The end of Fieller's set on one side of `centre`: doubled outward until outside, then halved inward."""
+    top, bottom = observed
+
+    def inside(candidate: float) -> bool:
+        pivot = ratio.numerator.plus(ratio.denominator, -candidate)
+        return tail(_terms(pivot, terms), abs(top - candidate * bottom)) > ALPHA
+
+    step = max(half_width(_terms(ratio.numerator, terms)) / abs(bottom), abs(centre) * 1e-9, 1e-12)
+    reach = step
+    while inside(centre + direction * reach):
+        reach *= 2
+        if reach > 1e300:
+            return direction * math.inf
+    near, far = 0.0, reach
+    for _ in range(60):
+        middle = (near + far) / 2
+        near, far = (middle, far) if inside(centre + direction * middle) else (near, middle)
+    return centre + direction * far
+
+
+def _other_estimate(
+    expression: Expression, draws: Mapping[int, float], terms: Mapping[int, Term]
+) -> Estimate:
+    used = sorted(_indices(expression))
+    alpha = ALPHA / len(used)
+    box = {i: half_width([_with_coefficient(terms[i], 1.0)], alpha) for i in used}
+    value = _evaluate(expression, {i: (draws[i], draws[i]) for i in used})
+    around = _evaluate(expression, {i: (draws[i] - box[i], draws[i] + box[i]) for i in used})
+    low, high = (None if not math.isfinite(end) else end for end in around)
+    return Estimate(value[0] if math.isfinite(value[0]) else None, low, high)
+
+
+def _indices(expression: Expression) -> set[int]:
+    match expression:
+        case Constant():
+            return set()
+        case Drawn(index):
+            return {index}
+        case Average(total, count):
+            return {total, count}
+        case NullIfZero(operand):
+            return _indices(operand)
+        case Binary(_, left, right):
+            return _indices(left) | _indices(right)
+
+
+Span = tuple[float, float]
+_ANYTHING: Span = (-math.inf, math.inf)
+
+
+def _evaluate(expression: Expression, box: Mapping[int, Span]) -> Span:
+    """Interval arithmetic; a division by a span that holds zero is anything."""
+    match expression:
+        case Constant(value):
+            return value, value
+        case Drawn(index):
+            return box[index]
+        case NullIfZero(operand):
+            return _evaluate(operand, box)
+        case Average(total, count, centre, low, high):
+            quotient = _span("/", box[total], box[count])
+            return max(low, centre + quotient[0]), min(high, centre + quotient[1])
+        case Binary(op, left, right):
+            return _span(op, _evaluate(left, box), _evaluate(right, box))
+
+
+def _span(op: str, left: Span, right: Span) -> Span:
+    if op == "+":
+        return left[0] + right[0], left[1] + right[1]
+    if op == "-":
+        return left[0] - right[1], left[1] - right[0]
+    if op == "*":
+        return _hull([_product(a, b) for a in left for b in right])
+    if right[0] <= 0 <= right[1]:
+        return _ANYTHING
+    return _hull([_product(a, 1 / b) for a in left for b in right])
+
+
+def _hull(ends: Sequence[float]) -> Span:
+    return min(ends), max(ends)
+
+
+def _product(a: float, b: float) -> float:
+    """a * b with 0 * infinity = 0."""
+    return 0.0 if a == 0 or b == 0 else a * b

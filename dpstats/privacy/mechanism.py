@@ -1,0 +1,156 @@
+"""Noise mechanisms on integer vectors.
+
+One frozen `Mechanism` says everything about a draw. `measurement` turns it into an OpenDP measurement, whose map is
+the price and whose call is the noise, so price and noise cannot drift apart. Nothing here sees a float that came
+from data: vectors are integers on a grid, saturated to 64 bits before noise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+from dpstats.privacy.loss import AMOUNT_STEPS, Loss, Measure, amount_up
+
+INT64_MAX = 2**63 - 1
+SCALE_MAX = 2.0**56
+"""Above this, noise could leave 64 bits; a draw that needs more is refused."""
+SCALE_MIN = 2.0**-4
+"""Below this, a draw is all but exact (OpenDP answers exactly at scale 0); it is refused."""
+
+
+class Noise(StrEnum):
+    """Which noise is drawn, by its name in a release."""
+
+    GAUSSIAN = "discrete_gaussian"
+    LAPLACE = "discrete_laplace"
+
+    @property
+    def measure(self) -> Measure:
+        """The measure in which this noise is priced."""
+        return Measure.ZCDP if self is Noise.GAUSSIAN else Measure.PURE
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """How far one privacy unit, added or removed with all its rows, can move a vector of integers.
+
+    `per_cell`: the most that one entry changes, in grid steps, >= 1; `cells`: how many entries can change, >= 1.
+
+    Bound: the change has at most `cells` entries other than zero, each at most `per_cell` in size, so its L1 norm is
+    at most cells * per_cell and the square of its L2 norm at most cells * per_cell^2.
+    """
+
+    per_cell: int
+    cells: int
+
+    def __post_init__(self) -> None:
+        if self.per_cell < 1 or self.cells < 1:
+            raise ValueError("a sensitivity is at least one grid step in one cell")
+
+    @property
+    def l1(self) -> int:
+        """The L1 bound, in grid steps."""
+        return self.per_cell * self.cells
+
+    @property
+    def l2_squared(self) -> int:
+        """The square of the L2 bound, in grid steps squared; kept squared so that it stays an exact integer."""
+        return self.per_cell**2 * self.cells
+
+
+@dataclass(frozen=True)
+class Mechanism:
+    """One draw: `noise` of `scale` (grid steps) on a vector that one unit moves by at most `sensitivity`.
+
+    `scale` is the very double given to OpenDP: for the Gaussian its sigma parameter, for Laplace its b.
+    """
+
+    noise: Noise
+    scale: float
+    sensitivity: Sensitivity
+
+    def __post_init__(self) -> None:
+        if not SCALE_MIN <= self.scale <= SCALE_MAX:
+            raise ValueError("noise scale out of range")
+
+
+def measurement(mechanism: Mechanism) -> Any:
+    """The OpenDP measurement of a mechanism: its map prices, its call draws.
+
+    Source: Canonne, Kamath and Steinke 2020, Thm. 4 and Alg. 3 (discrete Gaussian); Ghosh et al. 2012 (discrete Laplace).
+    """
+    return _opendp_measurement(mechanism.noise, mechanism.scale)
+
+
+@lru_cache(maxsize=4096)
+def _opendp_measurement(noise: Noise, scale: float) -> Any:
+    import opendp.prelude as dp
+
+    dp.enable_features("contrib")
+    domain = dp.vector_domain(dp.atom_domain(T="i64"))
+    if noise is Noise.GAUSSIAN:
+        return dp.m.make_gaussian(domain, dp.l2_distance(T="f64"), scale=scale)
+    return dp.m.make_laplace(domain, dp.l1_distance(T="f64"), scale=scale)
+
+
+def price(mechanism: Mechanism) -> Loss:
+    """What the draw costs: OpenDP's map at the sensitivity, rounded up to a step of 1e-12.
+
+    Raises:
+      ValueError: the map is not a positive finite number.
+    """
+    loss = measurement(mechanism).map(_distance(mechanism.noise, mechanism.sensitivity))
+    if not (math.isfinite(loss) and loss > 0):
+        raise ValueError("a draw must have a positive, finite price")
+    return Loss(mechanism.noise.measure, amount_up(loss))
+
+
+def calibrate(noise: Noise, sensitivity: Sensitivity, amount: int) -> Mechanism:
+    """The mechanism of least noise whose price is at most `amount` steps of 1e-12 (rho or epsilon), amount >= 1.
+
+    Gaussian: sigma = sqrt(L2^2 / (2 rho)), Bun and Steinke 2016, Prop. 1.6. Laplace: b = L1 / epsilon.
+    The double nearest to it is nudged up until OpenDP's own map agrees.
+
+    Raises:
+      ValueError: the scale would leave [SCALE_MIN, SCALE_MAX].
+    """
+    target = Fraction(amount, AMOUNT_STEPS)
+    if noise is Noise.GAUSSIAN:
+        scale = math.sqrt(Fraction(sensitivity.l2_squared) / (2 * target))
+    else:
+        scale = float(Fraction(sensitivity.l1) / target)
+    mechanism = Mechanism(noise, scale, sensitivity)
+    while price(mechanism).amount > amount:
+        scale = math.nextafter(scale, math.inf)
+        mechanism = Mechanism(noise, scale, sensitivity)
+    return mechanism
+
+
+def draw(mechanism: Mechanism, exact: Sequence[int]) -> list[int]:
+    """The noisy vector. `exact` may hold integers of any size; they are saturated to 64 bits first.
+
+    Saturating each entry is 1-Lipschitz, so it keeps the sensitivity.
+    """
+    saturated = [max(-INT64_MAX, min(INT64_MAX, value)) for value in exact]
+    return list(measurement(mechanism)(saturated)) if saturated else []
+
+
+def _distance(noise: Noise, sensitivity: Sensitivity) -> float:
+    """The sensitivity as a double that is never below it."""
+    if noise is Noise.LAPLACE:
+        return _float_up(Fraction(sensitivity.l1))
+    root = math.sqrt(sensitivity.l2_squared)
+    while Fraction(root) ** 2 < sensitivity.l2_squared:
+        root = math.nextafter(root, math.inf)
+    return root
+
+
+def _float_up(value: Fraction) -> float:
+    nearest = float(value)
+    return nearest if Fraction(nearest) >= value else math.nextafter(nearest, math.inf)
