@@ -1,0 +1,241 @@
+"""The parts of a query's file: its parameters, keys, contribution bounds, window and price."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, Discriminator, Field, PlainValidator, Tag, model_validator
+
+from dpstats.catalog.fields import (
+    ColumnName,
+    FileModel,
+    FrozenMap,
+    IsoDate,
+    Name,
+    Number,
+    ProblemsError,
+    between,
+    not_empty,
+    parse_each,
+)
+from dpstats.catalog.text import quoted
+from dpstats.catalog.types import normal_text, parse_date
+
+Scalar = str | int | Decimal | bool
+"""A value as YAML gives it, before its column's type is known."""
+
+_INT64 = 2**63
+Ordered = TypeVar("Ordered", date, int)
+
+_PARAMETER = re.compile(r"\$[a-z][a-z0-9_]{0,62}")
+
+Int64 = Annotated[int, between(-_INT64, _INT64 - 1)]
+UpToAMillion = Annotated[int, between(1, 1_000_000)]
+
+
+class DateParameter(FileModel):
+    """A date from `min` to `max`, both included."""
+
+    type: Literal["date"]
+    min: IsoDate
+    max: IsoDate
+    default: IsoDate | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> DateParameter:
+        _check_range(self.min, self.max, self.default)
+        return self
+
+
+class IntegerParameter(FileModel):
+    """A whole number of 64 bits from `min` to `max`, both included."""
+
+    type: Literal["integer"]
+    min: Int64
+    max: Int64
+    default: Int64 | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> IntegerParameter:
+        _check_range(self.min, self.max, self.default)
+        return self
+
+
+def _check_range(low: Ordered, high: Ordered, default: Ordered | None) -> None:
+    if low > high:
+        raise ProblemsError([(("max",), f"max {high} is below min {low}: swap them")])
+    if default is not None and not low <= default <= high:
+        raise ProblemsError([(("default",), f"the default must be from {low} to {high}, not {default}")])
+
+
+def _enum_values(raw: object) -> tuple[str, ...] | tuple[int, ...]:
+    values = parse_each(raw, _text_or_int, lambda value: value)
+    if len({type(value) for value in values}) > 1:
+        raise ValueError("the values must be all text or all whole numbers: put numbers in quotes to make them text")
+    return values  # type: ignore[return-value]
+
+
+def _text_or_int(raw: object) -> str | int:
+    if isinstance(raw, bool) or not isinstance(raw, str | int):
+        raise ValueError(f"must be text or a whole number, not {quoted(raw)}")
+    if isinstance(raw, int) and not -_INT64 <= raw < _INT64:
+        raise ValueError("must fit in 64 bits")
+    return normal_text(raw) if isinstance(raw, str) else raw
+
+
+class EnumParameter(FileModel):
+    """One of `values`: all text (in normal form C) or all whole numbers."""
+
+    type: Literal["enum"]
+    values: Annotated[tuple[str, ...] | tuple[int, ...], PlainValidator(_enum_values)]
+    default: Annotated[str | int | None, PlainValidator(_text_or_int)] = None
+
+    @model_validator(mode="after")
+    def _check(self) -> EnumParameter:
+        if self.default is not None and self.default not in self.values:
+            raise ProblemsError([(("default",), f"the default {quoted(self.default)} is not one of the values")])
+        return self
+
+
+def _kind_of_parameter(raw: object) -> str | None:
+    kind = raw.get("type") if isinstance(raw, Mapping) else None
+    return f"<{kind}>" if kind in ("date", "enum", "integer") else None
+
+
+Parameter = Annotated[
+    Annotated[DateParameter, Tag("<date>")]
+    | Annotated[EnumParameter, Tag("<enum>")]
+    | Annotated[IntegerParameter, Tag("<integer>")],
+    Discriminator(
+        _kind_of_parameter,
+        custom_error_type="parameter",
+        custom_error_message="a parameter has a `type`, which is date, enum or integer",
+    ),
+]
+
+
+def _key_value(raw: object) -> Scalar:
+    if not isinstance(raw, str | int | Decimal):
+        raise ValueError(f"must be a single value, not {quoted(raw)}")
+    return normal_text(raw) if isinstance(raw, str) else raw
+
+
+def _key_values(raw: object) -> tuple[Scalar, ...]:
+    # In Python True == 1 and both hash alike; as values of a key they differ.
+    return parse_each(raw, _key_value, lambda value: (isinstance(value, bool), value))
+
+
+class DeclaredKeys(FileModel):
+    """The values of a key, as YAML scalars; `parse_value` makes them values of the key's type."""
+
+    values: Annotated[tuple[Scalar, ...], PlainValidator(_key_values)]
+
+
+class KeysFrom(FileModel):
+    """The values of a key are all those of a public table's column."""
+
+    table: Name
+    column: ColumnName
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split(cls, raw: Any) -> Any:
+        origin = raw.get("from") if isinstance(raw, dict) else None
+        if isinstance(raw, dict) and "from" not in raw:
+            return raw
+        table, point, column = origin.partition(".") if isinstance(origin, str) else ("", "", "")
+        if not point:
+            raise ProblemsError([(("from",), f"must be a public table and column, table.column, not {quoted(origin)}")])
+        return {"table": table, "column": column}
+
+
+class PrivateKeys(FileModel):
+    """The values of a key are found in the data by thresholding, which costs delta."""
+
+    private: Literal[True]
+
+
+def _kind_of_single(*kinds: str) -> Discriminator:
+    def kind(raw: object) -> str | None:
+        only = next(iter(raw)) if isinstance(raw, Mapping) and len(raw) == 1 else None
+        return f"<{only}>" if only in kinds else None
+
+    return Discriminator(
+        kind,
+        custom_error_type="single",
+        custom_error_message=f"must be a mapping with exactly one key, of {', '.join(kinds)}",
+    )
+
+
+Keys = Annotated[
+    Annotated[DeclaredKeys, Tag("<values>")]
+    | Annotated[KeysFrom, Tag("<from>")]
+    | Annotated[PrivateKeys, Tag("<private>")],
+    _kind_of_single("values", "from", "private"),
+]
+
+
+def _positive(number: Decimal) -> Decimal:
+    if not 0 < number <= Decimal("1e15"):
+        raise ValueError(f"must be above 0 and at most 1e15, not {quoted(number)}")
+    return number
+
+
+Positive = Annotated[Number, AfterValidator(_positive)]
+
+
+class Contribution(FileModel):
+    """What one unit may bring: groups that it touches, rows in one group, or the norm of its vector. None: unsaid."""
+
+    max_groups: UpToAMillion | None = None
+    max_rows: UpToAMillion | None = None
+    max_norm: Positive | None = None
+
+
+def _window_edge(raw: object) -> date | str:
+    if isinstance(raw, str) and _PARAMETER.fullmatch(raw):
+        return raw
+    try:
+        return parse_date(raw)
+    except ValueError:
+        raise ValueError(f"must be a parameter like $since, or a date YYYY-MM-DD, not {quoted(raw)}") from None
+
+
+Edge = Annotated[date | str, PlainValidator(_window_edge)]
+
+
+class Window(FileModel):
+    """The half-open span of time that the WHERE keeps; each end is a date or `$` and the name of a date parameter."""
+
+    since: Edge = Field(alias="from")
+    until: Edge
+
+
+class CostRho(FileModel):
+    """A release costs this rho of zCDP."""
+
+    rho: Annotated[Number, between("1e-12", 10)]
+
+
+class CostEpsilon(FileModel):
+    """A release alone amounts to this epsilon, at the dataset's conversion delta."""
+
+    epsilon: Annotated[Number, between("1e-12", 1000)]
+
+
+class CostAccuracy(FileModel):
+    """A release costs what these 95 % half-widths need, in each measure's own units."""
+
+    accuracy: Annotated[FrozenMap[Name, Positive], AfterValidator(not_empty)]
+
+
+Cost = Annotated[
+    Annotated[CostRho, Tag("<rho>")]
+    | Annotated[CostEpsilon, Tag("<epsilon>")]
+    | Annotated[CostAccuracy, Tag("<accuracy>")],
+    _kind_of_single("rho", "epsilon", "accuracy"),
+]

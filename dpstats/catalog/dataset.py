@@ -1,0 +1,304 @@
+"""`dataset.yaml`: the tables behind one privacy unit, and what is publicly known about their columns.
+
+Everything here is public knowledge written by a steward; nothing is read off the data. A `DatasetFile` that exists has
+passed every check below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from decimal import ROUND_FLOOR, Context, Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    InstanceOf,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from dpstats.catalog.fields import (
+    Bounds,
+    ColumnName,
+    Duration,
+    FileModel,
+    FrozenMap,
+    Items,
+    Line,
+    Name,
+    Number,
+    ProblemsError,
+    Prose,
+    between,
+    folded_twins,
+    frozen_mapping,
+    is_name,
+    not_empty,
+    parse_each,
+)
+from dpstats.catalog.source import Problem, load_file, read_yaml
+from dpstats.catalog.types import ColumnType, Value, parse_value
+from dpstats.catalog.validation import validate
+from dpstats.privacy.loss import Measure
+
+UNIT_TYPES = ("bigint", "integer", "varchar", "uuid")
+"""The types that a privacy unit's key may have."""
+DEFAULT_PURPOSE = "measurement"
+RESERVED_PURPOSES = ("all_sale_share", "limit_spi")
+"""A refusal of these names means more than one purpose, so no purpose may be called so."""
+DEFAULT_FRESH_FOR = timedelta(days=30)
+_SMALLEST_DELTA = Decimal("1e-15")
+_LARGEST_DELTA = Decimal("0.01")
+_HALVING = Context(prec=100, rounding=ROUND_FLOOR)
+
+
+def _column_type(raw: object) -> object:
+    if isinstance(raw, ColumnType):
+        return raw
+    if not isinstance(raw, str):
+        raise ValueError("must be the name of a type, such as bigint or varchar")
+    return ColumnType.parse(raw)
+
+
+def _some_epsilon(epsilon: Decimal) -> Decimal:
+    if not 0 < epsilon <= 1000:
+        raise ValueError(f"must be above 0 and at most 1000, not {epsilon}")
+    return epsilon
+
+
+def _some_delta(delta: Decimal) -> Decimal:
+    if delta != 0 and not _SMALLEST_DELTA <= delta <= _LARGEST_DELTA:
+        raise ValueError(f"must be 0 (pure DP), or between {_SMALLEST_DELTA} and {_LARGEST_DELTA}, not {delta}")
+    return delta
+
+
+class BudgetSpec(FileModel):
+    """The cap for life over everything released about a lineage: `epsilon` in (0, 1000], `delta` 0 or 1e-15 to 0.01."""
+
+    epsilon: Annotated[Number, AfterValidator(_some_epsilon)]
+    delta: Annotated[Number, AfterValidator(_some_delta)]
+
+
+class Purpose(FileModel):
+    """What data may be used for, and the consent that it needs."""
+
+    title: Line = ""
+    consent: Literal["always", "notice", "opt_out", "opt_in"]
+
+
+class Column(FileModel):
+    """One column that is loaded. `bounds` (low < high) and `values` (of the column's type) are public knowledge.
+
+    `purposes` is None where the file says nothing: `DatasetFile.allowed_purposes` says what that means.
+    """
+
+    type: Annotated[InstanceOf[ColumnType], BeforeValidator(_column_type)]
+    bounds: Bounds | None = None
+    values: tuple[Value, ...] | None = None
+    unit: Line | None = None
+    category: Name | None = None
+    purposes: Items[Name] | None = None
+    why: Prose = ""
+    sensitive: bool = False
+    retention: Line | None = None
+    never_disclose: bool = False
+    bounds_why: Prose = ""
+    values_why: Prose = ""
+
+    @field_validator("values", mode="plain")
+    @classmethod
+    def _values_of_the_type(cls, raw: object, info: ValidationInfo) -> tuple[Value, ...]:
+        column_type = info.data.get("type")
+        if not isinstance(column_type, ColumnType):
+            return ()  # the type itself is wrong, which is told
+        return parse_each(raw, lambda item: parse_value(column_type, item), lambda value: value)
+
+    @model_validator(mode="after")
+    def _check(self) -> Column:
+        problems = list(_column_problems(self))
+        if problems:
+            raise ProblemsError(problems)
+        return self
+
+
+def _column_problems(column: Column) -> Iterator[Problem]:
+    if column.purposes is not None and len(set(column.purposes)) < len(column.purposes):
+        yield ("purposes",), "a purpose is given twice: remove one"
+    if column.bounds is None:
+        return
+    low, high = column.bounds
+    if not column.type.is_numeric:
+        yield ("bounds",), f"a {column.type} column has no bounds: remove them, or give `values`"
+    elif low == high:
+        yield ("bounds",), f"the bounds are both {low}: the low one must be below the high one"
+    elif column.type.is_integer and (low != int(low) or high != int(high)):
+        yield ("bounds",), f"the bounds of a {column.type} column must be whole numbers"
+    else:
+        for place, value in enumerate(column.values or ()):
+            if isinstance(value, int | Decimal) and not low <= value <= high:
+                yield ("values", place), f"{value} is outside the column's bounds [{low}, {high}]"
+
+
+class Table(FileModel):
+    """A table: personal (it has the privacy unit's column) or public (no personal data, joins freely)."""
+
+    public: bool = False
+    one_row_per_unit: bool = False
+    columns: Annotated[FrozenMap[ColumnName, Column], AfterValidator(not_empty)]
+
+
+def _no_blocks(_: object) -> None:
+    raise ValueError(
+        "time blocks are not supported by this version of dpstats: remove `blocks`; "
+        "the dataset's budget is the cap over everything"
+    )
+
+
+def _default_purposes() -> Mapping[str, Purpose]:
+    return frozen_mapping({DEFAULT_PURPOSE: Purpose(title="Measurement", consent="notice")})
+
+
+class DatasetFile(FileModel):
+    """A dataset: tables behind one privacy unit, with one budget for life.
+
+    `max_rows_per_unit`: rows that are loaded of one unit in one table, 1 to 10,000,000. `fresh_for`: how long a
+    release is given again for free. `lineage`: the name under which the budget lives, by default the dataset's.
+    """
+
+    dataset: Name
+    title: Line = ""
+    description: Prose = ""
+    privacy_unit: ColumnName
+    budget: BudgetSpec
+    blocks: Annotated[None, BeforeValidator(_no_blocks)] = None
+    fresh_for: Duration = DEFAULT_FRESH_FOR
+    max_rows_per_unit: Annotated[int, between(1, 10_000_000)] = 20_000
+    lineage: Name = ""  # set before the fields are checked
+    purposes: Annotated[FrozenMap[Name, Purpose], AfterValidator(not_empty)] = Field(default_factory=_default_purposes)
+    tables: Annotated[FrozenMap[Name, Table], AfterValidator(not_empty)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lineage_of_its_own(cls, raw: Any) -> Any:
+        if isinstance(raw, dict) and is_name(raw.get("dataset")):
+            return {"lineage": raw["dataset"]} | raw
+        return raw
+
+    @model_validator(mode="after")
+    def _check(self) -> DatasetFile:
+        problems = list(_dataset_problems(self))
+        if problems:
+            raise ProblemsError(problems)
+        return self
+
+    @property
+    def measure(self) -> Measure:
+        """What the budget is counted in: epsilon of pure DP where delta is 0, rho of zCDP otherwise."""
+        return Measure.ZCDP if self.budget.delta else Measure.PURE
+
+    @property
+    def conversion_delta(self) -> Decimal:
+        """The delta at which rho is turned into epsilon: half of the budget's. 0 for a pure-DP dataset."""
+        return _HALVING.divide(self.budget.delta, Decimal(2))
+
+    @property
+    def delta_thresholds(self) -> Decimal:
+        """The delta that may be spent on private keys: the other half."""
+        return _HALVING.divide(self.budget.delta, Decimal(2))
+
+    @property
+    def personal_tables(self) -> Mapping[str, Table]:
+        """The tables that have the privacy unit's column, by name. At least one."""
+        return {name: table for name, table in self.tables.items() if not table.public}
+
+    @property
+    def unit_type(self) -> ColumnType:
+        """The type of the privacy unit's key, the same in all personal tables."""
+        return next(iter(self.personal_tables.values())).columns[self.privacy_unit].type
+
+    def allowed_purposes(self, table: str, column: str) -> frozenset[str]:
+        """The purposes for which a query may read a column.
+
+        Those that the column names. Where it names none: every purpose for a public table, and for a personal one
+        `measurement` alone (nothing, if the dataset has no such purpose).
+        """
+        declared = self.tables[table].columns[column].purposes
+        if declared is not None:
+            return frozenset(declared)
+        return frozenset(self.purposes) & (frozenset(self.purposes) if self.tables[table].public else {DEFAULT_PURPOSE})
+
+
+def parse_dataset(text: str, file: str) -> DatasetFile:
+    """The dataset that the text of a `dataset.yaml` describes; `file` is its name in messages.
+
+    Raises:
+      FileError: with every problem found.
+    """
+    return validate(DatasetFile, read_yaml(text, file))
+
+
+def load_dataset(path: str | Path) -> DatasetFile:
+    """The dataset in a file.
+
+    Raises:
+      FileError: the file cannot be read, or is wrong.
+    """
+    return parse_dataset(load_file(path), str(path))
+
+
+def _dataset_problems(dataset: DatasetFile) -> Iterator[Problem]:
+    for purpose in RESERVED_PURPOSES:
+        if purpose in dataset.purposes:
+            yield ("purposes", purpose), f"{purpose} is the name of a refusal: choose another"
+    for name, table in dataset.tables.items():
+        yield from _table_problems(dataset, name, table)
+    if not dataset.personal_tables:
+        yield ("tables",), f"every table is public: at least one must hold the privacy unit {dataset.privacy_unit}"
+    elif len({_unit_type(dataset, table) for table in dataset.personal_tables.values()} - {None}) > 1:
+        yield ("tables",), f"{dataset.privacy_unit} must have the same type in every personal table"
+
+
+def _table_problems(dataset: DatasetFile, name: str, table: Table) -> Iterator[Problem]:
+    columns = ("tables", name, "columns")
+    for earlier, later in folded_twins(list(table.columns)):
+        yield (*columns, later), f"differs from column {earlier} only in case, which DuckDB does not tell apart"
+    yield from (_public_problems if table.public else _personal_problems)(dataset, name, table)
+    for column_name, column in table.columns.items():
+        for purpose in column.purposes or ():
+            if purpose not in dataset.purposes:
+                known = ", ".join(dataset.purposes)
+                yield (*columns, column_name, "purposes"), f"there is no purpose {purpose}: use one of {known}"
+
+
+def _public_problems(dataset: DatasetFile, name: str, table: Table) -> Iterator[Problem]:
+    if table.one_row_per_unit:
+        yield ("tables", name, "one_row_per_unit"), "a public table has no units: remove this, or `public`"
+    for column in table.columns:
+        if column.lower() == dataset.privacy_unit.lower():
+            what = f"a public table must not hold the privacy unit {dataset.privacy_unit}: remove it, or `public`"
+            yield ("tables", name, "columns", column), what
+
+
+def _personal_problems(dataset: DatasetFile, name: str, table: Table) -> Iterator[Problem]:
+    unit = table.columns.get(dataset.privacy_unit)
+    if unit is None:
+        yield (
+            ("tables", name),
+            f"table {name} has no column {dataset.privacy_unit}: add it, or declare the table `public: true`",
+        )
+        return
+    place = ("tables", name, "columns", dataset.privacy_unit)
+    if unit.type.name not in UNIT_TYPES:
+        yield (*place, "type"), f"the privacy unit must be one of {', '.join(UNIT_TYPES)}, not {unit.type}"
+    if unit.bounds is not None or unit.values is not None:
+        yield place, "the privacy unit has neither bounds nor values: remove them"
+
+
+def _unit_type(dataset: DatasetFile, table: Table) -> ColumnType | None:
+    unit = table.columns.get(dataset.privacy_unit)
+    return unit.type if unit else None
