@@ -1,0 +1,128 @@
+"""One decision, inside one write transaction: give what is there, take up what was paid, or charge; or refuse."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import Connection
+
+from dpstats.errors import BudgetExhausted, IdempotencyConflict
+from dpstats.ledger import journal, shelf
+from dpstats.ledger.chain import Content, Entry, Kind, canonical_json
+from dpstats.ledger.clock import moment_of, stamp
+from dpstats.ledger.records import BudgetState, Charged, ChargeRequest, StoredRelease
+from dpstats.ledger.writer import ChainEnd, ChainWriter
+from dpstats.privacy.loss import AMOUNT_STEPS
+
+Decision = StoredRelease | Charged | Entry
+"""A stored release; a charge taken up again; or the entry of a new charge."""
+
+
+def decide(connection: Connection, writer: ChainWriter, request: ChargeRequest, now: datetime) -> Decision:
+    """What the request gets. The caller holds the write lock, so nothing read here changes before the commit.
+
+    Raises:
+      NotFound: the lineage was never opened. ValueError: the loss is of another measure than the lineage.
+      IdempotencyConflict: the key was used for another request, or its charge was for other data or another plan.
+      BudgetExhausted: the loss does not fit in what the lineage or the token has left.
+      LedgerBroken: the end of the chain cannot be trusted.
+    """
+    measure = journal.known_terms(connection, request.lineage).measure
+    if request.loss.measure is not measure:
+        raise ValueError(f"lineage {request.lineage} is counted in {measure.unit}")
+    end = writer.trusted_end(connection, request.lineage)
+    bound = _under_key(connection, request)
+    if bound is not None:
+        return bound
+    decision: Decision | None = None if request.fresh else _earlier(connection, request, now)
+    if decision is None:
+        _check_fits(end.sums.budget(measure), request)
+        _check_token(connection, request)
+        decision = _append(connection, writer, request, end, now)
+    shelf.bind(connection, request, str(decision.release_id))
+    return decision
+
+
+def taken_up(entry: Entry, *, resumed: bool) -> Charged:
+    """The charge of an entry, as the caller holds it."""
+    return Charged(str(entry.release_id), entry.lineage, entry.seq, moment_of(entry.at), resumed)
+
+
+def _under_key(connection: Connection, request: ChargeRequest) -> StoredRelease | Charged | None:
+    bound = shelf.bound_release(connection, request)
+    if bound is None:
+        return None
+    fingerprint, release_id = bound
+    if fingerprint != request.fingerprint:
+        raise IdempotencyConflict
+    stored = shelf.find(connection, release_id)
+    if stored is not None:
+        return stored
+    entry = journal.of_release(connection, release_id)
+    # A key pays once. If the data or the plan moved on before its answer was stored, that charge cannot pay for the
+    # new answer, and charging again under the same key would break the client's trust in it.
+    if entry is None or not journal.pays_for(entry, request):
+        raise IdempotencyConflict
+    return taken_up(entry, resumed=True)
+
+
+def _earlier(connection: Connection, request: ChargeRequest, now: datetime) -> StoredRelease | Charged | None:
+    stored = shelf.find_fresh(connection, request.question, now)
+    if stored is not None:
+        return stored
+    entry = journal.unfinished(connection, request, now)
+    return None if entry is None else taken_up(entry, resumed=True)
+
+
+def _check_fits(budget: BudgetState, request: ChargeRequest) -> None:
+    loss, remaining = request.loss, budget.remaining
+    if loss.amount > remaining.amount:
+        raise BudgetExhausted(
+            measure=loss.measure.unit,
+            requested=loss.amount_decimal,
+            remaining=remaining.amount_decimal,
+        )
+    if loss.delta > remaining.delta:
+        raise BudgetExhausted(
+            measure="delta",
+            requested=loss.delta_decimal,
+            remaining=remaining.delta_decimal,
+        )
+
+
+def _check_token(connection: Connection, request: ChargeRequest) -> None:
+    if request.token_cap is None or request.token_id is None:
+        return
+    left = max(0, request.token_cap - journal.token_spent(connection, request.token_id))
+    if request.loss.amount > left:
+        raise BudgetExhausted(
+            measure=request.loss.measure.unit,
+            requested=request.loss.amount_decimal,
+            remaining=Decimal(left) / AMOUNT_STEPS,
+            scope="token",
+        )
+
+
+def _append(connection: Connection, writer: ChainWriter, request: ChargeRequest, end: ChainEnd, now: datetime) -> Entry:
+    content = Content(
+        lineage=request.lineage,
+        kind=Kind.CHARGE,
+        measure=request.loss.measure,
+        amount=request.loss.amount,
+        delta=request.loss.delta,
+        epsilon=0,
+        at=stamp(now),
+        actor=request.actor,
+        token_id=request.token_id,
+        release_id=secrets.token_hex(16),
+        dataset=request.dataset,
+        query=request.question.query,
+        query_version=request.question.query_version,
+        parameters=request.question.parameters,
+        data_version=request.data_version,
+        plan_hash=request.plan_hash,
+        events=canonical_json([dict(event) for event in request.events]),
+    )
+    return writer.append(connection, content, end.newest)

@@ -1,0 +1,162 @@
+"""How a budget begins and grows: a lineage's terms and first grant, and every grant after. There is no way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert
+
+from dpstats.errors import Conflict, LedgerBroken
+from dpstats.ledger import journal, schema
+from dpstats.ledger.chain import Content, Entry, Kind, canonical_json
+from dpstats.ledger.clock import stamp
+from dpstats.ledger.heads import check_lineage_name
+from dpstats.ledger.records import BudgetState, LineageTerms
+from dpstats.ledger.writer import ChainWriter
+from dpstats.privacy.loss import AMOUNT_STEPS, DELTA_STEPS, Loss, Measure
+
+_STEPS_MAX = 2**62
+"""Above this, a sum of steps could leave the database's 64 bits."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A lineage as a dataset file states it: its terms, its budget for life, and the same budget as epsilon (steps).
+
+    Raises:
+      ValueError: a number is out of its range, or the cap is of another measure than the lineage.
+    """
+
+    terms: LineageTerms
+    cap: Loss
+    epsilon: int
+    actor: str
+
+    def __post_init__(self) -> None:
+        check_lineage_name(self.terms.lineage)
+        if self.cap.measure is not self.terms.measure:
+            raise ValueError("a lineage's budget is of the lineage's own measure")
+        if not 0 <= self.terms.conversion_delta < DELTA_STEPS:
+            raise ValueError("a conversion delta is at least 0 and below 1")
+        if self.cap.amount < 1:
+            raise ValueError("a budget is at least one step of 1e-12")
+        _check_range(self.cap, self.epsilon)
+
+
+def open_lineage(connection: Connection, writer: ChainWriter, opening: Opening) -> Entry | None:
+    """Writes a new lineage and its first grant; checks a known one and writes nothing.
+
+    Raises:
+      Conflict: the lineage is known on other terms, or with a smaller budget.
+      LedgerBroken: its chain cannot be trusted, or is gone.
+    """
+    known = journal.terms(connection, opening.terms.lineage)
+    if known is not None:
+        end = writer.trusted_end(connection, known.lineage)
+        _check_same(known, opening.terms)
+        _check_no_raise(end.sums.budget(known.measure), opening)
+        return None
+    if writer.heads.read(opening.terms.lineage) is not None:
+        raise LedgerBroken(
+            f"lineage {opening.terms.lineage} has a saved head but no entries: restore the ledger's newest backup"
+        )
+    connection.execute(insert(schema.lineages).values(**_row(opening.terms)))
+    return writer.append(connection, _first_grant(opening), None)
+
+
+def grant(connection: Connection, writer: ChainWriter, content: Content) -> Entry:
+    """Writes a later grant.
+
+    Raises:
+      NotFound: the lineage was never opened. LedgerBroken: its chain cannot be trusted.
+      ValueError: nothing is added, the reason is empty, it is of another measure, or the cap leaves its range.
+    """
+    added = content.loss
+    if not (added.amount or added.delta):
+        raise ValueError("a grant adds at least one step of rho, epsilon or delta")
+    if not content.reason.strip():
+        raise ValueError("a grant needs a reason")
+    measure = journal.known_terms(connection, content.lineage).measure
+    end = writer.trusted_end(connection, content.lineage)
+    budget = end.sums.budget(measure)
+    _check_range(added, content.epsilon)
+    _check_range(budget.cap + added, budget.epsilon_cap + content.epsilon)
+    return writer.append(connection, content, end.newest)
+
+
+def recorded_terms(terms: LineageTerms) -> str:
+    """The terms as the first grant records them, so that the chain covers them."""
+    return canonical_json(
+        {
+            "conversion_delta": terms.conversion_delta,
+            "measure": terms.measure,
+            "privacy_unit": terms.privacy_unit,
+        }
+    )
+
+
+def _first_grant(opening: Opening) -> Content:
+    return Content(
+        lineage=opening.terms.lineage,
+        kind=Kind.GRANT,
+        measure=opening.terms.measure,
+        amount=opening.cap.amount,
+        delta=opening.cap.delta,
+        epsilon=opening.epsilon,
+        at=stamp(opening.terms.created_at),
+        actor=opening.actor,
+        reason="the budget stated when the lineage was opened",
+        parameters=recorded_terms(opening.terms),
+    )
+
+
+def _row(terms: LineageTerms) -> dict[str, object]:
+    return {
+        "lineage": terms.lineage,
+        "measure": terms.measure,
+        "conversion_delta": terms.conversion_delta,
+        "privacy_unit": terms.privacy_unit,
+        "created_at": stamp(terms.created_at),
+    }
+
+
+def _check_same(known: LineageTerms, asked: LineageTerms) -> None:
+    for what, is_now, wanted in (
+        ("privacy unit", known.privacy_unit, asked.privacy_unit),
+        ("measure", _measure_text(known.measure), _measure_text(asked.measure)),
+        (
+            "conversion delta",
+            _number(known.conversion_delta, DELTA_STEPS),
+            _number(asked.conversion_delta, DELTA_STEPS),
+        ),
+    ):
+        if is_now != wanted:
+            raise Conflict(
+                f"lineage {known.lineage} is fixed at {what} {is_now}, not {wanted}: keep it, or name another lineage "
+                "if these are other people"
+            )
+
+
+def _check_no_raise(budget: BudgetState, opening: Opening) -> None:
+    if opening.epsilon > budget.epsilon_cap or opening.cap.delta > budget.cap.delta:
+        has = f"epsilon {_number(budget.epsilon_cap, AMOUNT_STEPS)} and delta {_number(budget.cap.delta, DELTA_STEPS)}"
+        asks = f"epsilon {_number(opening.epsilon, AMOUNT_STEPS)} and delta {_number(opening.cap.delta, DELTA_STEPS)}"
+        raise Conflict(
+            f"lineage {opening.terms.lineage} was granted {has} for charges, and this asks for {asks}: "
+            "raising is a grant, made with `dpstats budget grant`"
+        )
+
+
+def _check_range(cap: Loss, epsilon: int) -> None:
+    if not 0 <= epsilon <= _STEPS_MAX or cap.amount > _STEPS_MAX or cap.delta >= DELTA_STEPS:
+        raise ValueError("a budget's epsilon and rho are at least 0 and below 4,000,000, its delta below 1")
+
+
+def _measure_text(measure: Measure) -> str:
+    return "zCDP (delta above 0)" if measure is Measure.ZCDP else "pure DP (delta 0)"
+
+
+def _number(steps: int, in_one: int) -> str:
+    """Steps as a plain number: `in_one` of them make 1."""
+    whole, part = divmod(steps, in_one)
+    return f"{whole}.{part:0{len(str(in_one)) - 1}d}".rstrip("0").rstrip(".")

@@ -1,0 +1,74 @@
+"""The newest signed head of each lineage, kept outside the database: a cut tail or a restored backup lags behind it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from dpstats.errors import LedgerBroken
+from dpstats.ledger.chain import canonical_json
+from dpstats.ledger.files import file_lock, replace_durably
+
+_NAME_MAX = 200
+
+
+@dataclass(frozen=True)
+class Head:
+    """The newest entry of a lineage: its place, its hash and the signature over both and the lineage's name."""
+
+    lineage: str
+    seq: int
+    hash: str
+    signature: str
+
+
+class HeadFiles:
+    """One file a lineage in `folder`, named after it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self, lineage: str) -> Head | None:
+        """The saved head, None if none was ever saved.
+
+        Raises:
+          LedgerBroken: the file is not a head of this lineage.
+        """
+        path = self._path(lineage)
+        try:
+            head = Head(**json.loads(path.read_bytes()))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError):
+            head = None
+        if head is None or head.lineage != lineage or type(head.seq) is not int:
+            raise LedgerBroken(f"{path}: not a saved head of lineage {lineage}: restore it from a backup")
+        return head
+
+    def save(self, head: Head) -> None:
+        """Saves `head` durably, unless the saved one is as new or newer."""
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        with file_lock(self._folder / ".lock"):
+            saved = self.read(head.lineage)
+            if saved is None or saved.seq < head.seq:
+                replace_durably(self._path(head.lineage), canonical_json(asdict(head)).encode() + b"\n")
+
+    def lineages(self) -> tuple[str, ...]:
+        """Every lineage with a saved head, sorted."""
+        paths = self._folder.glob("*.json")
+        return tuple(sorted(unquote(path.name.removesuffix(".json")) for path in paths))
+
+    def _path(self, lineage: str) -> Path:
+        return self._folder / f"{quote(lineage, safe='')}.json"
+
+
+def check_lineage_name(lineage: str) -> None:
+    """Refuses a lineage whose head file could not be named.
+
+    Raises:
+      ValueError: empty, starting with a dot, or too long.
+    """
+    if not lineage or lineage.startswith(".") or len(quote(lineage, safe="")) > _NAME_MAX:
+        raise ValueError(f"a lineage's name has 1 to {_NAME_MAX} characters and does not start with a dot")

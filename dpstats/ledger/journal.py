@@ -1,0 +1,157 @@
+"""Entries in the database: reading them, adding them up. Every function works inside the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+
+from dpstats.errors import NotFound
+from dpstats.ledger import schema
+from dpstats.ledger.chain import Entry, Kind
+from dpstats.ledger.clock import moment_of
+from dpstats.ledger.records import BudgetState, ChargeRequest, LineageTerms
+from dpstats.privacy.loss import Loss, Measure
+
+_ENTRIES = schema.entries.c
+
+
+@dataclass(frozen=True)
+class Sums:
+    """A lineage's entries added up: how many there are, and steps granted and charged."""
+
+    count: int
+    granted_amount: int = 0
+    granted_delta: int = 0
+    granted_epsilon: int = 0
+    charged_amount: int = 0
+    charged_delta: int = 0
+
+    @property
+    def overspent(self) -> bool:
+        """Whether more was charged than granted, which no ledger that is in order can say."""
+        return self.charged_amount > self.granted_amount or self.charged_delta > self.granted_delta
+
+    def budget(self, measure: Measure) -> BudgetState:
+        """The budget that these sums amount to."""
+        cap = Loss(measure, self.granted_amount, self.granted_delta)
+        spent = Loss(measure, self.charged_amount, self.charged_delta)
+        return BudgetState(measure, cap, self.granted_epsilon, spent)
+
+
+def terms(connection: Connection, lineage: str) -> LineageTerms | None:
+    """What is fixed for the lineage, None if it is not known."""
+    table = schema.lineages
+    row = connection.execute(select(table).where(table.c.lineage == lineage)).mappings().one_or_none()
+    if row is None:
+        return None
+    return LineageTerms(
+        row["lineage"],
+        Measure(row["measure"]),
+        row["conversion_delta"],
+        row["privacy_unit"],
+        moment_of(row["created_at"]),
+    )
+
+
+def known_terms(connection: Connection, lineage: str) -> LineageTerms:
+    """What is fixed for the lineage.
+
+    Raises:
+      NotFound: it was never opened.
+    """
+    found = terms(connection, lineage)
+    if found is None:
+        raise NotFound("lineage", lineage)
+    return found
+
+
+def newest(connection: Connection, lineage: str) -> Entry | None:
+    """The lineage's last entry."""
+    query = _of_lineage(lineage).order_by(_ENTRIES.seq.desc()).limit(1)
+    return next(_read(connection, query), None)
+
+
+def at(connection: Connection, lineage: str, seq: int) -> Entry | None:
+    """The lineage's `seq`-th entry."""
+    return next(_read(connection, _of_lineage(lineage).where(_ENTRIES.seq == seq)), None)
+
+
+def of_release(connection: Connection, release_id: str) -> Entry | None:
+    """The charge that the release was made under."""
+    query = select(schema.entries).where(_ENTRIES.release_id == release_id, _ENTRIES.kind == Kind.CHARGE)
+    return next(_read(connection, query), None)
+
+
+def page(connection: Connection, lineage: str, after: int, limit: int) -> tuple[Entry, ...]:
+    """Up to `limit` entries with a seq above `after`, oldest first."""
+    query = _of_lineage(lineage).where(_ENTRIES.seq > after).order_by(_ENTRIES.seq).limit(limit)
+    return tuple(_read(connection, query))
+
+
+def stream(connection: Connection, lineage: str) -> Iterator[Entry]:
+    """Every entry of the lineage, oldest first, never many in memory."""
+    query = _of_lineage(lineage).order_by(_ENTRIES.seq)
+    return _read(connection, query.execution_options(yield_per=1000))
+
+
+def sums(connection: Connection, lineage: str) -> Sums:
+    """The lineage's entries added up."""
+    columns = (_ENTRIES.amount, _ENTRIES.delta, _ENTRIES.epsilon)
+    query = (
+        select(_ENTRIES.kind, func.count(), *(func.sum(column) for column in columns))
+        .where(_ENTRIES.lineage == lineage)
+        .group_by(_ENTRIES.kind)
+    )
+    of = {kind: [int(value) for value in values] for kind, *values in connection.execute(query)}
+    granted, charged = of.get(Kind.GRANT, [0] * 4), of.get(Kind.CHARGE, [0] * 4)
+    return Sums(granted[0] + charged[0], granted[1], granted[2], granted[3], charged[1], charged[2])
+
+
+def unfinished(connection: Connection, request: ChargeRequest, now: datetime) -> Entry | None:
+    """The newest charge that can be taken up again for this request: paid for the same answer and never answered."""
+    stored = select(schema.releases.c.release_id).where(schema.releases.c.release_id == _ENTRIES.release_id)
+    query = (
+        _of_lineage(request.lineage)
+        .where(
+            _ENTRIES.query_version == request.question.query_version,
+            _ENTRIES.parameters == request.question.parameters,
+            _ENTRIES.kind == Kind.CHARGE,
+            ~stored.exists(),
+        )
+        .order_by(_ENTRIES.seq.desc())
+    )
+    for entry in _read(connection, query):
+        if pays_for(entry, request) and now - moment_of(entry.at) < request.fresh_for:
+            return entry
+    return None
+
+
+def pays_for(entry: Entry, request: ChargeRequest) -> bool:
+    """Whether the charge was made for the very answer that is asked for: same plan, same data, no lower price."""
+    same = (entry.lineage, entry.dataset, entry.query, entry.data_version, entry.plan_hash) == (
+        request.lineage,
+        request.dataset,
+        request.question.query,
+        request.data_version,
+        request.plan_hash,
+    )
+    return same and request.loss.fits(entry.loss)
+
+
+def token_spent(connection: Connection, token_id: str) -> int:
+    """Everything that the token ever charged, in steps of 1e-12."""
+    query = select(func.sum(_ENTRIES.amount)).where(_ENTRIES.token_id == token_id, _ENTRIES.kind == Kind.CHARGE)
+    return int(connection.execute(query).scalar() or 0)
+
+
+def _of_lineage(lineage: str) -> Select[Any]:
+    return select(schema.entries).where(_ENTRIES.lineage == lineage)
+
+
+def _read(connection: Connection, query: Select[Any]) -> Iterator[Entry]:
+    for row in connection.execute(query).mappings():
+        yield Entry(**{str(name): value for name, value in row.items()})

@@ -1,0 +1,229 @@
+"""The ledger: grants, charges and releases of every lineage.
+
+Every change is one write transaction; a charge is durable before `charge` returns, and the new head is saved outside
+the database after it. Reads never write.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import Engine, insert
+
+from dpstats.errors import LedgerBroken, NotFound
+from dpstats.ledger import granting, journal, schema, shelf
+from dpstats.ledger.chain import Content, Entry, Kind
+from dpstats.ledger.charging import decide, taken_up
+from dpstats.ledger.clock import Clock, stamp
+from dpstats.ledger.database import faults_explained, reading, writing
+from dpstats.ledger.granting import Opening
+from dpstats.ledger.heads import Head
+from dpstats.ledger.records import (
+    BudgetState,
+    Charged,
+    ChargeRequest,
+    LineageTerms,
+    Question,
+    ReleasePage,
+    StoredRelease,
+)
+from dpstats.ledger.signing import Signer
+from dpstats.ledger.verify import VerifyReport, verify
+from dpstats.ledger.writer import ChainWriter, head_of
+from dpstats.privacy.loss import Loss, Measure
+
+
+class Ledger:
+    """Budgets, charges and releases. Safe for many threads and processes at once; not across a fork.
+
+    Every method may raise `Unavailable` (locked, full, read-only) and `LedgerBroken` (malformed, or not to be trusted).
+    """
+
+    def __init__(self, engine: Engine, writer: ChainWriter, signer: Signer, clock: Clock) -> None:
+        self._engine, self._writer, self._signer, self._clock = engine, writer, signer, clock
+
+    def open_lineage(
+        self,
+        lineage: str,
+        *,
+        measure: Measure,
+        conversion_delta: int,
+        privacy_unit: str,
+        cap: Loss,
+        epsilon: int,
+        actor: str,
+    ) -> BudgetState:
+        """Gives a new lineage its terms and its budget; finds a known one, and grants it nothing.
+
+        Args:
+          conversion_delta: steps of 1e-18, in [0, 1). cap: what may be charged for life, amount >= 1.
+          epsilon: the cap as epsilon, steps of 1e-12, >= 0.
+
+        Raises:
+          Conflict: known with another unit, measure or conversion delta, or with a smaller budget.
+          ValueError: a number is out of its range, or the cap is of another measure.
+        """
+        terms = LineageTerms(lineage, measure, conversion_delta, privacy_unit, self._clock())
+        opening = Opening(terms, cap, epsilon, actor)
+        with writing(self._engine) as connection:
+            first = granting.open_lineage(connection, self._writer, opening)
+        if first is not None:
+            self._publish(first)
+        return self.budget(lineage)
+
+    def grant(self, lineage: str, added: Loss, *, epsilon: int, actor: str, reason: str) -> Entry:
+        """Raises a budget by `added` and its epsilon cap by `epsilon` steps of 1e-12. There is no way back.
+
+        Raises:
+          NotFound: the lineage was never opened.
+          ValueError: nothing is added, it is of another measure, the reason is empty, or the cap leaves its range.
+        """
+        content = Content(
+            lineage=lineage,
+            kind=Kind.GRANT,
+            measure=added.measure,
+            amount=added.amount,
+            delta=added.delta,
+            epsilon=epsilon,
+            at=stamp(self._clock()),
+            actor=actor,
+            reason=reason,
+        )
+        with writing(self._engine) as connection:
+            entry = granting.grant(connection, self._writer, content)
+        self._publish(entry)
+        return entry
+
+    def budget(self, lineage: str) -> BudgetState:
+        """The lineage's budget, added up from its entries.
+
+        Raises:
+          NotFound: it was never opened. LedgerBroken: more was charged than granted.
+        """
+        with reading(self._engine) as connection:
+            measure = journal.known_terms(connection, lineage).measure
+            sums = journal.sums(connection, lineage)
+        if sums.overspent:
+            raise LedgerBroken(f"the ledger of lineage {lineage} says that more was charged than granted")
+        return sums.budget(measure)
+
+    def terms(self, lineage: str) -> LineageTerms:
+        """What is fixed for the life of the lineage.
+
+        Raises:
+          NotFound: it was never opened.
+        """
+        with reading(self._engine) as connection:
+            return journal.known_terms(connection, lineage)
+
+    def charge(self, request: ChargeRequest) -> Charged | StoredRelease:
+        """Gives the release that answers the request already, or a charge to make it under; see `charging.decide`."""
+        with writing(self._engine) as connection:
+            decision = decide(connection, self._writer, request, self._clock())
+        if not isinstance(decision, Entry):
+            return decision
+        self._publish(decision)
+        return taken_up(decision, resumed=False)
+
+    def store(self, charged: Charged, *, body: bytes, fresh_for: timedelta) -> StoredRelease:
+        """Stores the release made under a charge, unless one is there, and returns what is stored then.
+
+        Only what this returns may be sent: of two draws under one charge, one is stored and the other never seen.
+
+        Args:
+          fresh_for: how long after the charge it is given again for free, >= 0.
+
+        Raises:
+          ValueError: no such charge was made, or `fresh_for` is negative.
+        """
+        if fresh_for < timedelta(0):
+            raise ValueError("a release cannot stay fresh for less than no time")
+        with writing(self._engine) as connection:
+            if shelf.find(connection, charged.release_id) is None:
+                entry = journal.of_release(connection, charged.release_id)
+                if entry is None or (entry.lineage, entry.seq) != (charged.lineage, charged.seq):
+                    raise ValueError("a release is stored under the charge that paid for it")
+                row = shelf.new_row(entry, body, fresh_for)
+                signature = self._signer.sign(shelf.signed_part(row))
+                connection.execute(insert(schema.releases).values(**row, signature=signature))
+        return self.release(charged.release_id)
+
+    def find_fresh(self, question: Question) -> StoredRelease | None:
+        """The newest release of the question that is still fresh; free."""
+        with reading(self._engine) as connection:
+            return shelf.find_fresh(connection, question, self._clock())
+
+    def release(self, release_id: str) -> StoredRelease:
+        """One release.
+
+        Raises:
+          NotFound: nothing is stored under this id.
+        """
+        with reading(self._engine) as connection:
+            found = shelf.find(connection, release_id)
+        if found is None:
+            raise NotFound("release", release_id)
+        return found
+
+    def releases(
+        self,
+        dataset: str | None = None,
+        query: str | None = None,
+        *,
+        datasets: tuple[str, ...] = (),
+        after: str | None = None,
+        limit: int = 100,
+    ) -> ReleasePage:
+        """Releases, newest first: of one dataset, of one query, of none but `datasets` (empty: all).
+
+        Args:
+          after: the `next` of the page before. limit: how many, >= 1.
+        """
+        if dataset is not None:
+            if datasets and dataset not in datasets:
+                return ReleasePage((), None)
+            datasets = (dataset,)
+        with reading(self._engine) as connection:
+            return shelf.page(connection, datasets=datasets, query=query, after=after, limit=max(1, limit))
+
+    def entries(self, lineage: str, after: int = 0, limit: int = 1000) -> tuple[Entry, ...]:
+        """Up to `limit` entries with a seq above `after`, oldest first; none for an unknown lineage."""
+        with reading(self._engine) as connection:
+            return journal.page(connection, lineage, after, max(1, limit))
+
+    def head(self, lineage: str) -> Head:
+        """The lineage's newest entry as a signed head.
+
+        Raises:
+          NotFound: the lineage was never opened.
+        """
+        with reading(self._engine) as connection:
+            newest = journal.newest(connection, lineage)
+        if newest is None:
+            raise NotFound("lineage", lineage)
+        return head_of(newest)
+
+    def verify(self, lineage: str | None = None) -> VerifyReport:
+        """Walks the whole ledger, or one lineage's, and reports everything that is wrong with it."""
+        return verify(self._engine, self._signer, self._writer.heads, lineage)
+
+    def token_spent(self, token_id: str) -> int:
+        """Everything that the token ever charged, in steps of 1e-12."""
+        with reading(self._engine) as connection:
+            return journal.token_spent(connection, token_id)
+
+    def check(self) -> None:
+        """Looks at the end of every lineage's chain and brings its saved head up to date.
+
+        Raises:
+          LedgerBroken: one of them cannot be trusted.
+        """
+        with writing(self._engine) as connection:
+            # The write lock is held, so no head can be saved for an entry that this transaction does not see.
+            known = connection.execute(schema.lineages.select()).scalars().all()
+            for lineage in sorted({*known, *self._writer.heads.lineages()}):
+                self._writer.publish(self._writer.trusted_end(connection, lineage).newest)
+
+    def _publish(self, entry: Entry) -> None:
+        with faults_explained():
+            self._writer.publish(entry)

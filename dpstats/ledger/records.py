@@ -1,0 +1,127 @@
+"""What travels in and out of the ledger, frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from dpstats.ledger.chain import canonical_json, sha256
+from dpstats.privacy.loss import Loss, Measure
+
+FRESH_FOR = timedelta(days=30)
+"""How long an unfinished charge is taken up again where nothing else is said: the contract's default for releases."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked; two requests with equal `hash` and query are the same. `parameters` is canonical JSON."""
+
+    query: str
+    query_version: str
+    parameters: str
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over the version and the parameters."""
+        return sha256(canonical_json([self.query_version, self.parameters]))
+
+
+@dataclass(frozen=True)
+class ChargeRequest:
+    """A wish to release one answer.
+
+    `events` are the mechanism events, JSON of strings and integers. `token_cap`, in steps of 1e-12, limits everything
+    that `token_id` ever charged. `fresh`: draw anew and pay, whatever was released before. `fresh_for`: how old an
+    unfinished charge of the same question may be and still be taken up again.
+
+    Raises:
+      ValueError: the loss is less than one step, or there is a cap but no token.
+    """
+
+    lineage: str
+    dataset: str
+    question: Question
+    data_version: str
+    plan_hash: str
+    loss: Loss
+    events: tuple[Mapping[str, object], ...]
+    actor: str
+    token_id: str | None
+    token_cap: int | None
+    fresh: bool
+    idempotency_key: str | None
+    fresh_for: timedelta = FRESH_FOR
+
+    def __post_init__(self) -> None:
+        if self.loss.amount < 1:
+            raise ValueError("a charge is at least one step of 1e-12: an answer about people is never free")
+        if self.token_cap is not None and self.token_id is None:
+            raise ValueError("a token's cap needs the token's id")
+
+    @property
+    def fingerprint(self) -> str:
+        """What an idempotency key is bound to."""
+        return sha256(canonical_json([self.question.hash, self.fresh, self.dataset]))
+
+
+@dataclass(frozen=True)
+class Charged:
+    """A durable charge that one release may now be made under. `resumed`: an earlier one, not yet answered.
+
+    `created_at` is when the charge was made: the release's own creation time.
+    """
+
+    release_id: str
+    lineage: str
+    seq: int
+    created_at: datetime
+    resumed: bool
+
+
+@dataclass(frozen=True)
+class StoredRelease:
+    """A release as it is stored, for ever. It is given again for free until `fresh_until`."""
+
+    release_id: str
+    dataset: str
+    query: str
+    query_version: str
+    data_version: str
+    created_at: datetime
+    fresh_until: datetime
+    body: bytes
+
+
+@dataclass(frozen=True)
+class ReleasePage:
+    """Some releases, newest first; `next` is the cursor of the following page, None on the last one."""
+
+    items: tuple[StoredRelease, ...]
+    next: str | None
+
+
+@dataclass(frozen=True)
+class LineageTerms:
+    """What is fixed for the life of a lineage. `conversion_delta` is in steps of 1e-18, 0 for pure DP."""
+
+    lineage: str
+    measure: Measure
+    conversion_delta: int
+    privacy_unit: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class BudgetState:
+    """A lineage's budget, added up from its entries. `epsilon_cap` is in steps of 1e-12."""
+
+    measure: Measure
+    cap: Loss
+    epsilon_cap: int
+    spent: Loss
+
+    @property
+    def remaining(self) -> Loss:
+        """What may still be charged."""
+        return Loss(self.measure, self.cap.amount - self.spent.amount, self.cap.delta - self.spent.delta)

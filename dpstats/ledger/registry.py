@@ -1,0 +1,322 @@
+"""The register of what there is and what may be asked: datasets, data versions, freezes, queries and approvals.
+
+Nothing is forgotten: a change is a new row, and the newest row is what holds now.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine, RowMapping, select, update
+
+from dpstats.errors import Conflict, NotFound
+from dpstats.ledger import histories, schema
+from dpstats.ledger.clock import Clock, moment_of, stamp
+from dpstats.ledger.database import reading, writing
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """One revision of a dataset's definition (raw YAML), from 1."""
+
+    name: str
+    definition: str
+    lineage: str
+    registered_at: datetime
+    revision: int
+
+
+@dataclass(frozen=True)
+class DataVersionRecord:
+    """One load of a dataset: its id, the file it is in, a fingerprint, when it was made and as of when it tells."""
+
+    data_version: str
+    dataset: str
+    file: str
+    fingerprint: str
+    created_at: datetime
+    as_of: datetime
+
+
+@dataclass(frozen=True)
+class FreezeRecord:
+    """A steward froze (`frozen`) or thawed a dataset."""
+
+    dataset: str
+    frozen: bool
+    actor: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class QueryRecord:
+    """One revision of a query's text (raw YAML), from 1."""
+
+    name: str
+    dataset: str
+    text: str
+    submitted_at: datetime
+    revision: int
+    actor: str
+
+
+@dataclass(frozen=True)
+class Approval:
+    """A steward's approval of a query's version, as it is in one revision of its text; `revoked_at` ends it."""
+
+    query: str
+    version: str
+    revision: int
+    approved_by: str
+    approved_at: datetime
+    revoked_by: str | None
+    revoked_at: datetime | None
+
+    @property
+    def live(self) -> bool:
+        """Whether it still holds."""
+        return self.revoked_at is None
+
+
+class Registry:
+    """Datasets, data versions, queries and approvals, in the ledger's database."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine, self._clock = engine, clock
+
+    def register_dataset(self, dataset: str, definition: str, lineage: str) -> DatasetRecord:
+        """Makes `definition` the current one; the same text again changes nothing.
+
+        Raises:
+          Conflict: the dataset is known under another lineage: its budget follows its people.
+        """
+        with writing(self._engine) as connection:
+            known = histories.newest(connection, schema.datasets, dataset)
+            if known is not None and known["lineage"] != lineage:
+                raise Conflict(
+                    f"dataset {dataset} belongs to lineage {known['lineage']}, not {lineage}: "
+                    "its people keep their budget, so keep its lineage"
+                )
+            if known is None or known["definition"] != definition:
+                row = {"definition": definition, "lineage": lineage, "registered_at": self._now()}
+                histories.append(connection, schema.datasets, dataset, row)
+            return _dataset(histories.known(connection, schema.datasets, dataset))
+
+    def dataset(self, name: str) -> DatasetRecord:
+        """The dataset's current definition.
+
+        Raises:
+          NotFound: it was never registered.
+        """
+        with reading(self._engine) as connection:
+            return _dataset(histories.known(connection, schema.datasets, name))
+
+    def datasets(self) -> tuple[DatasetRecord, ...]:
+        """Every dataset's current definition, by name."""
+        with reading(self._engine) as connection:
+            return tuple(_dataset(row) for row in histories.newest_of_each(connection, schema.datasets))
+
+    def add_data_version(
+        self, dataset: str, data_version: str, *, file: str, fingerprint: str, as_of: datetime
+    ) -> DataVersionRecord:
+        """Makes `data_version`, a random id that the caller chose, the dataset's current one.
+
+        Raises:
+          NotFound: the dataset was never registered. Conflict: the id is taken. ValueError: `as_of` has no zone.
+        """
+        values = {"data_version": data_version, "file": file, "fingerprint": fingerprint, "as_of": stamp(as_of)}
+        table = schema.data_versions
+        with writing(self._engine) as connection:
+            histories.known(connection, schema.datasets, dataset)
+            taken = select(table.c.dataset).where(table.c.data_version == data_version)
+            if connection.execute(taken).first() is not None:
+                raise Conflict(f"data version {data_version} is there already: choose another random id")
+            histories.append(connection, table, dataset, values | {"created_at": self._now()})
+        return self.data_version(dataset)
+
+    def data_version(self, dataset: str) -> DataVersionRecord:
+        """The dataset's current data version.
+
+        Raises:
+          NotFound: the dataset is not known, or nothing was ever loaded.
+        """
+        with reading(self._engine) as connection:
+            row = histories.newest(connection, schema.data_versions, dataset)
+        if row is None:
+            raise NotFound("loaded dataset", dataset)
+        return _data_version(row)
+
+    def data_versions(self, dataset: str) -> tuple[DataVersionRecord, ...]:
+        """Every data version of the dataset, oldest first."""
+        with reading(self._engine) as connection:
+            return tuple(_data_version(row) for row in histories.every(connection, schema.data_versions, dataset))
+
+    def freeze(self, dataset: str, actor: str) -> FreezeRecord:
+        """From now on the dataset answers nothing.
+
+        Raises:
+          NotFound: it was never registered.
+        """
+        return self._set_frozen(dataset, True, actor)
+
+    def thaw(self, dataset: str, actor: str) -> FreezeRecord:
+        """Ends a freeze.
+
+        Raises:
+          NotFound: the dataset was never registered.
+        """
+        return self._set_frozen(dataset, False, actor)
+
+    def is_frozen(self, dataset: str) -> bool:
+        """Whether the dataset is frozen now."""
+        with reading(self._engine) as connection:
+            row = histories.newest(connection, schema.freezes, dataset)
+        return row is not None and bool(row["frozen"])
+
+    def freezes(self, dataset: str) -> tuple[FreezeRecord, ...]:
+        """Every freeze and thaw of the dataset, oldest first."""
+        with reading(self._engine) as connection:
+            return tuple(_freeze(row) for row in histories.every(connection, schema.freezes, dataset))
+
+    def submit_query(self, query: str, dataset: str, text: str, actor: str) -> QueryRecord:
+        """Submits a text for review; what is approved stays in force. The newest text again changes nothing.
+
+        Raises:
+          NotFound: the dataset was never registered. Conflict: another dataset has a query of this name.
+        """
+        with writing(self._engine) as connection:
+            histories.known(connection, schema.datasets, dataset)
+            known = histories.newest(connection, schema.queries, query)
+            if known is not None and known["dataset"] != dataset:
+                raise Conflict(
+                    f"query {query} is one of dataset {known['dataset']}: "
+                    "a query's name is unique in the service, so choose another"
+                )
+            if known is None or known["text"] != text:
+                row = {"dataset": dataset, "text": text, "submitted_at": self._now(), "actor": actor}
+                histories.append(connection, schema.queries, query, row)
+            return _query(histories.known(connection, schema.queries, query))
+
+    def query(self, name: str) -> QueryRecord:
+        """The current text: the last one that was approved, live or revoked; the newest if none ever was.
+
+        Raises:
+          NotFound: no query of this name.
+        """
+        with reading(self._engine) as connection:
+            return _current_query(connection, name)
+
+    def newest_query(self, name: str) -> QueryRecord:
+        """The text submitted last: what a steward reviews.
+
+        Raises:
+          NotFound: no query of this name.
+        """
+        with reading(self._engine) as connection:
+            return _query(histories.known(connection, schema.queries, name))
+
+    def queries(self, dataset: str | None = None) -> tuple[QueryRecord, ...]:
+        """The current text of every query, or of one dataset's, by name."""
+        with reading(self._engine) as connection:
+            newest = histories.newest_of_each(connection, schema.queries)
+            names = [row["query"] for row in newest if dataset in (None, row["dataset"])]
+            return tuple(_current_query(connection, name) for name in names)
+
+    def approve(self, query: str, version: str, revision: int, actor: str) -> Approval:
+        """Approves `version` as it is in the text's `revision`, which becomes current. In force already: no change.
+
+        Raises:
+          NotFound: no such query or revision.
+        """
+        with writing(self._engine) as connection:
+            histories.numbered(connection, schema.queries, query, revision)
+            last = histories.newest(connection, schema.approvals, query)
+            same = last is not None and (last["version"], last["revision"]) == (version, revision)
+            if last is None or not same or last["revoked_at"] is not None:
+                row = {
+                    "version": version,
+                    "revision": revision,
+                    "approved_by": actor,
+                    "approved_at": self._now(),
+                }
+                histories.append(connection, schema.approvals, query, row)
+            return _approval(histories.known(connection, schema.approvals, query))
+
+    def approval(self, query: str, version: str) -> Approval | None:
+        """The newest live approval of the version, None if there is none."""
+        live = [item for item in self.approvals(query) if item.live and item.version == version]
+        return live[-1] if live else None
+
+    def approvals(self, query: str) -> tuple[Approval, ...]:
+        """Every approval of the query, live or revoked, oldest first."""
+        with reading(self._engine) as connection:
+            return tuple(_approval(row) for row in histories.every(connection, schema.approvals, query))
+
+    def revoke(self, query: str, actor: str, version: str | None = None) -> int:
+        """Ends the query's live approvals, or those of one version, and says how many. They stay ended."""
+        table = schema.approvals
+        ended = update(table).where(table.c.query == query, table.c.revoked_at.is_(None))
+        if version is not None:
+            ended = ended.where(table.c.version == version)
+        with writing(self._engine) as connection:
+            return connection.execute(ended.values(revoked_by=actor, revoked_at=self._now())).rowcount
+
+    def _now(self) -> str:
+        return stamp(self._clock())
+
+    def _set_frozen(self, dataset: str, frozen: bool, actor: str) -> FreezeRecord:
+        with writing(self._engine) as connection:
+            histories.known(connection, schema.datasets, dataset)
+            histories.append(connection, schema.freezes, dataset, {"frozen": frozen, "actor": actor, "at": self._now()})
+            return _freeze(histories.known(connection, schema.freezes, dataset))
+
+
+def _dataset(row: RowMapping) -> DatasetRecord:
+    registered_at = moment_of(row["registered_at"])
+    return DatasetRecord(row["dataset"], row["definition"], row["lineage"], registered_at, row["revision"])
+
+
+def _data_version(row: RowMapping) -> DataVersionRecord:
+    return DataVersionRecord(
+        data_version=row["data_version"],
+        dataset=row["dataset"],
+        file=row["file"],
+        fingerprint=row["fingerprint"],
+        created_at=moment_of(row["created_at"]),
+        as_of=moment_of(row["as_of"]),
+    )
+
+
+def _freeze(row: RowMapping) -> FreezeRecord:
+    return FreezeRecord(row["dataset"], bool(row["frozen"]), row["actor"], moment_of(row["at"]))
+
+
+def _query(row: RowMapping) -> QueryRecord:
+    return QueryRecord(
+        name=row["query"],
+        dataset=row["dataset"],
+        text=row["text"],
+        submitted_at=moment_of(row["submitted_at"]),
+        revision=row["revision"],
+        actor=row["actor"],
+    )
+
+
+def _current_query(connection: Connection, name: str) -> QueryRecord:
+    approved = histories.newest(connection, schema.approvals, name)
+    if approved is None:
+        return _query(histories.known(connection, schema.queries, name))
+    return _query(histories.numbered(connection, schema.queries, name, approved["revision"]))
+
+
+def _approval(row: RowMapping) -> Approval:
+    return Approval(
+        query=row["query"],
+        version=row["version"],
+        revision=row["revision"],
+        approved_by=row["approved_by"],
+        approved_at=moment_of(row["approved_at"]),
+        revoked_by=row["revoked_by"],
+        revoked_at=None if row["revoked_at"] is None else moment_of(row["revoked_at"]),
+    )

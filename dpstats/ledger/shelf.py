@@ -1,0 +1,126 @@
+"""Stored releases and idempotency keys in the database. Every function works inside the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, insert, or_, select
+
+from dpstats.ledger import schema
+from dpstats.ledger.chain import Entry, canonical_json, sha256
+from dpstats.ledger.clock import later, moment_of, stamp
+from dpstats.ledger.records import ChargeRequest, Question, ReleasePage, StoredRelease
+
+_RELEASES = schema.releases.c
+
+Row = Mapping[str, Any] | RowMapping
+"""A release's columns by name."""
+
+
+def find(connection: Connection, release_id: str) -> StoredRelease | None:
+    """The release, None if nothing is stored under this id."""
+    query = select(schema.releases).where(_RELEASES.release_id == release_id)
+    row = connection.execute(query).mappings().one_or_none()
+    return None if row is None else as_release(row)
+
+
+def find_fresh(connection: Connection, question: Question, now: datetime) -> StoredRelease | None:
+    """The newest release of the question that is still fresh."""
+    query = (
+        select(schema.releases)
+        .where(
+            _RELEASES.question_hash == question.hash,
+            _RELEASES.query == question.query,
+            _RELEASES.fresh_until > stamp(now),
+        )
+        .order_by(_RELEASES.created_at.desc(), _RELEASES.release_id)
+        .limit(1)
+    )
+    row = connection.execute(query).mappings().one_or_none()
+    return None if row is None else as_release(row)
+
+
+def new_row(charge: Entry, body: bytes, fresh_for: timedelta) -> dict[str, Any]:
+    """The row of the release made under `charge`, not yet signed."""
+    question = Question(str(charge.query), str(charge.query_version), charge.parameters)
+    return {
+        "release_id": charge.release_id,
+        "lineage": charge.lineage,
+        "dataset": charge.dataset,
+        "query": charge.query,
+        "query_version": charge.query_version,
+        "question_hash": question.hash,
+        "data_version": charge.data_version,
+        "created_at": charge.at,
+        "fresh_until": stamp(later(moment_of(charge.at), fresh_for)),
+        "body": body,
+    }
+
+
+def signed_part(row: Row) -> bytes:
+    """What a release's signature covers: every column, the body by its hash."""
+    named = {column.name: row[column.name] for column in _RELEASES if column.name not in {"body", "signature"}}
+    return canonical_json(named | {"body": sha256(bytes(row["body"]))}).encode()
+
+
+def page(
+    connection: Connection, *, datasets: tuple[str, ...], query: str | None, after: str | None, limit: int
+) -> ReleasePage:
+    """Up to `limit` releases, newest first, older than the cursor `after`; `datasets` empty means all."""
+    wanted = select(schema.releases).order_by(_RELEASES.created_at.desc(), _RELEASES.release_id.desc())
+    if datasets:
+        wanted = wanted.where(_RELEASES.dataset.in_(datasets))
+    if query is not None:
+        wanted = wanted.where(_RELEASES.query == query)
+    if after is not None:
+        at, _, release_id = after.partition("~")
+        older = (_RELEASES.created_at == at) & (_RELEASES.release_id < release_id)
+        wanted = wanted.where(or_(_RELEASES.created_at < at, older))
+    rows = connection.execute(wanted.limit(limit + 1)).mappings().all()
+    shown = rows[:limit]
+    more = len(rows) > limit
+    return ReleasePage(
+        tuple(as_release(row) for row in shown),
+        f"{shown[-1]['created_at']}~{shown[-1]['release_id']}" if more and shown else None,
+    )
+
+
+def bound_release(connection: Connection, request: ChargeRequest) -> tuple[str, str] | None:
+    """The fingerprint and release id that the request's idempotency key is bound to, None if it is not."""
+    table = schema.idempotency
+    if request.idempotency_key is None:
+        return None
+    query = select(table.c.fingerprint, table.c.release_id).where(
+        table.c.actor == request.actor, table.c.key == request.idempotency_key
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else (row.fingerprint, row.release_id)
+
+
+def bind(connection: Connection, request: ChargeRequest, release_id: str) -> None:
+    """Binds the request's idempotency key, if it has one, to the release."""
+    if request.idempotency_key is not None:
+        connection.execute(
+            insert(schema.idempotency).values(
+                actor=request.actor,
+                key=request.idempotency_key,
+                fingerprint=request.fingerprint,
+                release_id=release_id,
+            )
+        )
+
+
+def as_release(row: Row) -> StoredRelease:
+    """The record of a row."""
+    return StoredRelease(
+        release_id=row["release_id"],
+        dataset=row["dataset"],
+        query=row["query"],
+        query_version=row["query_version"],
+        data_version=row["data_version"],
+        created_at=moment_of(row["created_at"]),
+        fresh_until=moment_of(row["fresh_until"]),
+        body=bytes(row["body"]),
+    )

@@ -1,0 +1,71 @@
+"""The workspace's signature: an Ed25519 key in a file of its own, so that a copy of the database cannot sign."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dpstats.errors import LedgerBroken, Unavailable
+from dpstats.ledger.chain import canonical_json
+from dpstats.ledger.files import create_durably
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+_PREFIX = "ed25519:"
+
+
+class Signer:
+    """Signs and checks with the key at `path`, read when first needed. Nothing shows the key."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def create(self) -> None:
+        """Makes the key, mode 0600, unless there is one already."""
+        if self._path.exists():
+            return
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        create_durably(self._path, Ed25519PrivateKey.generate().private_bytes_raw().hex().encode() + b"\n")
+
+    def sign(self, message: bytes) -> str:
+        """`ed25519:` and the signature in hex.
+
+        Raises:
+          LedgerBroken: the key file is missing or damaged.
+        """
+        return _PREFIX + self._key.sign(message).hex()
+
+    def signed(self, message: bytes, signature: str) -> bool:
+        """Whether `signature` is this key's over `message`.
+
+        Raises:
+          LedgerBroken: the key file is missing or damaged.
+        """
+        from cryptography.exceptions import InvalidSignature
+
+        try:
+            self._key.public_key().verify(bytes.fromhex(str(signature).removeprefix(_PREFIX)), message)
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+    @cached_property
+    def _key(self) -> Ed25519PrivateKey:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        try:
+            return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(self._path.read_text("ascii").strip()))
+        except FileNotFoundError:
+            raise LedgerBroken(f"{self._path}: the ledger's signing key is missing: restore it from a backup") from None
+        except ValueError:
+            raise LedgerBroken(f"{self._path}: the ledger's signing key is damaged: restore it from a backup") from None
+        except OSError as error:
+            raise Unavailable from error
+
+
+def head_message(lineage: str, seq: int, entry_hash: str) -> bytes:
+    """What the signature of an entry, and of the head when it is the newest, covers."""
+    return canonical_json({"hash": entry_hash, "lineage": lineage, "seq": seq}).encode()

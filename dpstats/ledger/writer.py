@@ -1,0 +1,97 @@
+"""The only hand that lengthens a chain: it looks at its end first, and refuses to build on a broken one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert
+
+from dpstats.errors import LedgerBroken
+from dpstats.ledger import journal, schema
+from dpstats.ledger.chain import Content, Entry, content_hash, entry_hash, genesis
+from dpstats.ledger.heads import Head, HeadFiles
+from dpstats.ledger.journal import Sums
+from dpstats.ledger.signing import Signer, head_message
+
+
+@dataclass(frozen=True)
+class ChainEnd:
+    """The end of a lineage's chain after it was looked at: its newest entry and its entries' sums."""
+
+    newest: Entry
+    sums: Sums
+
+
+class ChainWriter:
+    """Looks at chains and appends to them, inside the caller's transaction."""
+
+    def __init__(self, signer: Signer, heads: HeadFiles) -> None:
+        self._signer = signer
+        self.heads = heads
+
+    def trusted_end(self, connection: Connection, lineage: str) -> ChainEnd:
+        """The end of the chain, after the checks that need no walk over it.
+
+        The newest entry's hash and signature match its content; as many entries are there as it says; no more was
+        charged than granted; the saved head is in the chain. A head that was never saved (a crash after the first
+        commit) is saved now: from the second entry on, its absence is a finding.
+
+        Raises:
+          LedgerBroken: one of them fails.
+        """
+        saved = self.heads.read(lineage)
+        newest = journal.newest(connection, lineage)
+        if newest is None:
+            raise _broken(lineage, "it has no entries")
+        sums = journal.sums(connection, lineage)
+        problem = self._problem(newest, sums) or self._head_problem(connection, newest, saved)
+        if problem:
+            raise _broken(lineage, problem)
+        if saved is None:
+            self.publish(newest)
+        return ChainEnd(newest, sums)
+
+    def append(self, connection: Connection, content: Content, after: Entry | None) -> Entry:
+        """Writes the next entry: the first one if `after` is None. It counts once the transaction commits."""
+        seq = after.seq + 1 if after else 1
+        prev_hash = after.hash if after else genesis(content.lineage)
+        digest = content_hash(content, seq, prev_hash)
+        signature = self._signer.sign(head_message(content.lineage, seq, digest))
+        entry = Entry(**vars(content), seq=seq, prev_hash=prev_hash, hash=digest, signature=signature)
+        connection.execute(insert(schema.entries).values(**vars(entry)))
+        return entry
+
+    def publish(self, entry: Entry) -> None:
+        """Saves the head outside the database; only for an entry that is committed."""
+        self.heads.save(head_of(entry))
+
+    def _problem(self, newest: Entry, sums: Sums) -> str:
+        if entry_hash(newest) != newest.hash:
+            return f"entry {newest.seq} was changed"
+        if not self._signer.signed(head_message(newest.lineage, newest.seq, newest.hash), newest.signature):
+            return f"entry {newest.seq} is not signed with this workspace's key"
+        if sums.count != newest.seq:
+            return f"{sums.count} entries are there where {newest.seq} belong"
+        return "more was charged than granted" if sums.overspent else ""
+
+    def _head_problem(self, connection: Connection, newest: Entry, saved: Head | None) -> str:
+        if saved is None:
+            return "its saved head is missing" if newest.seq > 1 else ""
+        if saved.seq > newest.seq:
+            return f"it ends at entry {newest.seq}, but entry {saved.seq} was written before"
+        there = newest if saved.seq == newest.seq else journal.at(connection, newest.lineage, saved.seq)
+        if there is None or there.hash != saved.hash:
+            return f"entry {saved.seq} is not the one that was saved as its head"
+        return ""
+
+
+def head_of(entry: Entry) -> Head:
+    """The head that this entry is when it is the newest."""
+    return Head(entry.lineage, entry.seq, entry.hash, entry.signature)
+
+
+def _broken(lineage: str, what: str) -> LedgerBroken:
+    return LedgerBroken(
+        f"the ledger of lineage {lineage} cannot be trusted: {what}; `dpstats ledger verify` says more, and nothing is "
+        "charged until the newest backup is restored"
+    )
