@@ -126,6 +126,8 @@ class Other:
 
 Shape = Linear | Ratio | Other
 
+_REACH_MAX = 1e300
+
 
 def shape_of(expression: Expression) -> Shape:
     """Which of the three shapes an expression has."""
@@ -170,23 +172,6 @@ def _scaled(shape: Shape, factor: Shape) -> Shape | None:
     return shape.times(factor.constant)
 
 
-def estimate(expression: Expression, draws: Mapping[int, float], terms: Mapping[int, Term]) -> Estimate:
-    """The value of an expression and its 95 % interval.
-
-    Args:
-      expression: over the draws.
-      draws: the noisy value of each draw, in its measure's units.
-      terms: the noise of each draw, with coefficient 1.
-    """
-    match shape_of(expression):
-        case Linear() as linear:
-            return _linear_estimate(linear, draws, terms)
-        case Ratio() as ratio:
-            return _ratio_estimate(ratio, draws, terms)
-        case Other():
-            return _other_estimate(expression, draws, terms)
-
-
 def half_width_of(expression: Expression, terms: Mapping[int, Term]) -> float | None:
     """The 95 % half-width where it is the same in every row, else None."""
     shape = shape_of(expression)
@@ -201,58 +186,81 @@ def _with_coefficient(term: Term, coefficient: float) -> Term:
     return Term(term.noise, term.scale, term.step, coefficient)
 
 
-def _linear_estimate(linear: Linear, draws: Mapping[int, float], terms: Mapping[int, Term]) -> Estimate:
-    value, width = linear.value(draws), half_width(_terms(linear, terms))
-    return Estimate(value, value - width, value + width)
+class Estimator:
+    """Values and 95 % intervals of one expression, row after row.
+
+    Args:
+      expression: over the draws.
+      terms: the noise of each draw in its measure's units, with coefficient 1.
+    """
+
+    def __init__(self, expression: Expression, terms: Mapping[int, Term]) -> None:
+        self._expression, self._terms, self._shape = expression, terms, shape_of(expression)
+        if isinstance(self._shape, Ratio):
+            self._pivot = _Pivot(self._shape, terms)
+
+    def estimate(self, draws: Mapping[int, float]) -> Estimate:
+        """The estimate for one row's noisy draws, in their measures' units."""
+        match self._shape:
+            case Linear() as linear:
+                value, width = linear.value(draws), half_width(_terms(linear, self._terms))
+                return Estimate(value, value - width, value + width)
+            case Ratio() as ratio:
+                return _ratio_estimate(ratio, self._pivot, draws)
+            case Other():
+                return _other_estimate(self._expression, draws, self._terms)
 
 
-def _ratio_estimate(ratio: Ratio, draws: Mapping[int, float], terms: Mapping[int, Term]) -> Estimate:
+class _Pivot:
+    """`numerator - t * denominator`, the linear function whose tail tells whether t can be the true ratio."""
+
+    def __init__(self, ratio: Ratio, terms: Mapping[int, Term]) -> None:
+        top, bottom = dict(ratio.numerator.coefficients), dict(ratio.denominator.coefficients)
+        self._parts = [(terms[i], top.get(i, 0.0), bottom.get(i, 0.0)) for i in sorted(top | bottom)]
+        self.top_width = half_width([_with_coefficient(term, up) for term, up, _ in self._parts])
+
+    def holds(self, candidate: float, top: float, bottom: float) -> bool:
+        """Whether `candidate` is in Fieller's set for the observed numerator and denominator."""
+        terms = [_with_coefficient(term, up - candidate * down) for term, up, down in self._parts]
+        return tail(terms, abs(top - candidate * bottom)) > ALPHA
+
+    def tells_from_zero(self, bottom: float) -> bool:
+        """Whether the denominator is told from zero, which is when Fieller's set is bounded."""
+        return tail([_with_coefficient(term, down) for term, _, down in self._parts], abs(bottom)) <= ALPHA
+
+
+def _ratio_estimate(ratio: Ratio, pivot: _Pivot, draws: Mapping[int, float]) -> Estimate:
     top, bottom = ratio.numerator.value(draws), ratio.denominator.value(draws)
-    if tail(_terms(ratio.denominator, terms), abs(bottom)) > ALPHA:
+    if not pivot.tells_from_zero(bottom):
         return _unknown(ratio, top, bottom)
-    centre = top / bottom
-    low = _fieller_end(ratio, (top, bottom), terms, centre, -1)
-    high = _fieller_end(ratio, (top, bottom), terms, centre, +1)
-    return Estimate(
-        ratio.offset + centre, max(ratio.low, ratio.offset + low), min(ratio.high, ratio.offset + high)
-    )
+    low, high = (ratio.offset + _fieller_end(pivot, top, bottom, direction) for direction in (-1, +1))
+    return Estimate(ratio.offset + top / bottom, max(ratio.low, low), min(ratio.high, high))
 
 
 def _unknown(ratio: Ratio, top: float, bottom: float) -> Estimate:
     """The denominator cannot be told from zero: the interval is what was known before, the value is kept inside it."""
-    bounded = math.isfinite(ratio.low) and math.isfinite(ratio.high)
-    if not bounded:
+    if not (math.isfinite(ratio.low) and math.isfinite(ratio.high)):
         return Estimate(ratio.offset + top / bottom if bottom else None, None, None)
     value = ratio.offset + (top / bottom if bottom > 0 else 0.0)
     return Estimate(max(ratio.low, min(ratio.high, value)), ratio.low, ratio.high)
 
 
-def _fieller_end(
-    ratio: Ratio, observed: tuple[float, float], terms: Mapping[int, Term], centre: float, direction: int
-) -> float:
-    """The end of Fieller's set on one side of `centre`: doubled outward until outside, then halved inward."""
-    top, bottom = observed
-
-    def inside(candidate: float) -> bool:
-        pivot = ratio.numerator.plus(ratio.denominator, -candidate)
-        return tail(_terms(pivot, terms), abs(top - candidate * bottom)) > ALPHA
-
-    step = max(half_width(_terms(ratio.numerator, terms)) / abs(bottom), abs(centre) * 1e-9, 1e-12)
-    reach = step
-    while inside(centre + direction * reach):
+def _fieller_end(pivot: _Pivot, top: float, bottom: float, direction: int) -> float:
+    """The end of Fieller's set on one side of the estimate: doubled outward until outside, then halved inward."""
+    centre = top / bottom
+    reach = max(pivot.top_width / abs(bottom), abs(centre) * 1e-9, 1e-12)
+    while pivot.holds(centre + direction * reach, top, bottom):
         reach *= 2
-        if reach > 1e300:
+        if reach > _REACH_MAX:
             return direction * math.inf
     near, far = 0.0, reach
-    for _ in range(60):
+    for _ in range(40):
         middle = (near + far) / 2
-        near, far = (middle, far) if inside(centre + direction * middle) else (near, middle)
+        near, far = (middle, far) if pivot.holds(centre + direction * middle, top, bottom) else (near, middle)
     return centre + direction * far
 
 
-def _other_estimate(
-    expression: Expression, draws: Mapping[int, float], terms: Mapping[int, Term]
-) -> Estimate:
+def _other_estimate(expression: Expression, draws: Mapping[int, float], terms: Mapping[int, Term]) -> Estimate:
     used = sorted(_indices(expression))
     alpha = ALPHA / len(used)
     box = {i: half_width([_with_coefficient(terms[i], 1.0)], alpha) for i in used}

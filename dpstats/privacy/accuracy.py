@@ -78,7 +78,11 @@ def _normal_quantile(alpha: float) -> float:
 
 def half_width(terms: Sequence[Term], alpha: float = ALPHA) -> float:
     """The half-width h with P(|sum of terms| > h) <= alpha, in the result's units; 0.0 for no terms."""
-    moving = [term for term in terms if term.coefficient]
+    return _sum_half_width(tuple(term for term in terms if term.coefficient), alpha)
+
+
+@lru_cache(maxsize=4096)
+def _sum_half_width(moving: tuple[Term, ...], alpha: float) -> float:
     if not moving:
         return 0.0
     if len(moving) == 1:
@@ -86,10 +90,7 @@ def half_width(terms: Sequence[Term], alpha: float = ALPHA) -> float:
         return abs(term.coefficient) * term.step * _half_width(term.noise, term.scale, alpha)
     low, high = (
         0.0,
-        sum(
-            abs(t.coefficient) * t.step * (1 + _half_width(t.noise, t.scale, alpha / len(moving)))
-            for t in moving
-        ),
+        sum(abs(t.coefficient) * t.step * (1 + _half_width(t.noise, t.scale, alpha / len(moving))) for t in moving),
     )
     for _ in range(100):
         middle = (low + high) / 2

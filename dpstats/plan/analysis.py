@@ -1,0 +1,344 @@
+"""Understands a query: its keys, its aggregates, its bounds; or refuses it with every reason.
+
+Nothing here depends on data or on parameter values: the result says everything about the query but the values of keys
+that are read off public tables, and the price, which `build` adds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from dpstats.catalog.canonical import canonical_json, dataset_content, query_content
+from dpstats.catalog.dataset import DatasetFile
+from dpstats.catalog.query import DeclaredKeys, KeysFrom, PrivateKeys, QueryFile, Scalar
+from dpstats.errors import QueryRefused, Refusal
+from dpstats.plan.arithmetic import Expression
+from dpstats.plan.expressions import Compiler
+from dpstats.plan.refusals import Refusals
+from dpstats.plan.relations import FromClause, Relations
+from dpstats.plan.sources import Sources
+from dpstats.plan.statistics import MAX_ROWS, DrawSpec, Statistic, Statistics
+from dpstats.plan.subqueries import Subqueries, check_parts, group_expressions
+from dpstats.plan.typed import Kind, Typed
+
+SQL_MAX = 100_000
+GENERATED_MAX = 1_000_000
+KEY_KINDS = {Kind.INT, Kind.TEXT, Kind.BOOL, Kind.DATE, Kind.TIMESTAMP}
+
+
+@dataclass(frozen=True)
+class KeySpec:
+    """One grouping key: its name, kind, the SQL of its value over rows, and where its declared values come from."""
+
+    name: str
+    kind: Kind
+    sql: str
+    fact: bool
+    source: DeclaredKeys | KeysFrom
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """One measure: an expression over the draws."""
+
+    name: str
+    expression: Expression
+    words: str
+    unit: str | None
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """An answerable query, understood. `version` is the SHA-256 of its resolved specification."""
+
+    query: QueryFile
+    dataset: DatasetFile
+    version: str
+    reads: Mapping[str, frozenset[str]]
+    ctes: tuple[tuple[str, str], ...]
+    body: str
+    unit: str
+    keys: tuple[KeySpec, ...]
+    statistics: tuple[Statistic, ...]
+    draws: tuple[DrawSpec, ...]
+    outputs: tuple[OutputSpec, ...]
+    max_groups: int
+    facts: bool
+    used_parameters: frozenset[str]
+    warnings: tuple[str, ...]
+
+
+def analyse(query: QueryFile, dataset: DatasetFile) -> Analysis:
+    """Understands a query against its dataset.
+
+    Raises:
+      QueryRefused: with every reason why it cannot be answered.
+    """
+    return _Analyser(query, dataset).run()
+
+
+class _Analyser:
+    def __init__(self, query: QueryFile, dataset: DatasetFile) -> None:
+        self.query, self.dataset = query, dataset
+        self.refusals = Refusals(query.query, query.sql)
+        self.compiler = Compiler(self.refusals, query.parameters)
+        self.sources = Sources(dataset)
+        self.relations = Relations(dataset, self.compiler, self.sources)
+
+    def run(self) -> Analysis:
+        select = self._parsed()
+        subqueries = Subqueries(self.relations)
+        check_parts(select, self.relations)
+        subqueries.compile_with(select)
+        clause = self.relations.from_clause(select, subqueries)
+        if not clause.personal:
+            self.refusals.add(None, "it reads no personal table", "A public table needs no differential privacy")
+        elif clause.unit is None:
+            self.refusals.add(None, "every personal table may be absent", "Put a personal table first in FROM")
+        keys = self._keys(select, clause)
+        statistics = self._statistics(clause)
+        outputs = self._outputs(select, statistics, {key.name for key in keys})
+        facts = all(key.fact for key in keys)
+        max_groups = self._max_groups(facts=facts)
+        self._check_file(statistics, {output.name for output in outputs}, {key.name for key in keys})
+        self._check_purpose()
+        self.refusals.raise_if_any()
+        made = Analysis(
+            query=self.query,
+            dataset=self.dataset,
+            version=self._version(),
+            reads={table: frozenset(columns) for table, columns in self.sources.reads.items()},
+            ctes=(*self.sources.ctes(), *self.relations.ctes),
+            body=clause.body,
+            unit=clause.unit or "",
+            keys=tuple(keys),
+            statistics=tuple(statistics.found),
+            draws=tuple(statistics.draws),
+            outputs=tuple(outputs),
+            max_groups=max_groups,
+            facts=facts,
+            used_parameters=frozenset(self.compiler.used_parameters),
+            warnings=tuple(self._warnings()),
+        )
+        if len(made.body) + sum(len(sql) for _, sql in made.ctes) > GENERATED_MAX:
+            self._stop("it is too complex", "Split it into several queries")
+        return made
+
+    # -- parsing -----------------------------------------------------------------------------------------------
+
+    def _parsed(self) -> exp.Select:
+        if len(self.query.sql) > SQL_MAX:
+            self._stop("the SQL is too long", f"Keep it under {SQL_MAX} characters")
+        try:
+            statements = [s for s in sqlglot.parse(self.query.sql, read="duckdb") if s is not None]
+        except (SqlglotError, RecursionError, ValueError) as error:
+            self._stop(f"the SQL cannot be parsed ({_first_line(error)})", "Check its syntax")
+        if len(statements) == 1 and isinstance(statements[0], exp.Select):
+            return statements[0]
+        self._stop(_not_one_select(statements), "Write one SELECT; UNION, INTERSECT and EXCEPT are not answered")
+
+    def _stop(self, what: str, instead: str) -> NoReturn:
+        raise QueryRefused(self.query.query, [Refusal(what, instead)])
+
+    # -- keys --------------------------------------------------------------------------------------------------
+
+    def _keys(self, select: exp.Select, clause: FromClause) -> list[KeySpec]:
+        columns = {name for item in clause.items for name in item.relation.columns}
+        grouped = {}
+        for node in group_expressions(select, self.relations, columns):
+            grouped[self._key_typed(node, clause).sql] = node
+        keys: list[KeySpec] = []
+        for item in select.expressions:
+            if _has_aggregate(item):
+                continue
+            key = self._key(item, clause, grouped)
+            if key is not None:
+                keys.append(key)
+        for node in grouped.values():
+            self.refusals.add(node, "a GROUP BY key that is not selected", "Add it to the SELECT list")
+        return keys
+
+    def _key_typed(self, node: exp.Expr, clause: FromClause) -> Typed:
+        value = self.compiler.compile(node, clause, unit=True)
+        if value.unit:
+            self.refusals.add(node, "the privacy unit's id as a key", "Group by something that many units share")
+        return value
+
+    def _key(self, item: exp.Expr, clause: FromClause, grouped: dict[str, exp.Expr]) -> KeySpec | None:
+        node = item.unalias()
+        name = item.alias if isinstance(item, exp.Alias) else node.name if isinstance(node, exp.Column) else ""
+        value = self._key_typed(node, clause)
+        if value.sql not in grouped:
+            if value.kind is not Kind.UNKNOWN:
+                self.refusals.add(
+                    item,
+                    "a selected value that is neither a key nor an aggregate",
+                    "Add it to GROUP BY, or aggregate it",
+                )
+            return None
+        del grouped[value.sql]
+        if not name or value.unit:
+            self.refusals.add(item, "a key without a name", "Write .. AS name")
+            return None
+        if value.kind not in KEY_KINDS:
+            if value.kind is not Kind.UNKNOWN:
+                self.refusals.add(
+                    item, f"a key of type {value.kind}", "CAST it to BIGINT or VARCHAR, or bin it with WIDTH_BUCKET"
+                )
+            return None
+        source = self._key_source(name, node, item)
+        return None if source is None else KeySpec(name, value.kind, value.guarded, value.fact, source)
+
+    def _key_source(self, name: str, node: exp.Expr, item: exp.Expr) -> DeclaredKeys | KeysFrom | None:
+        declared = self.query.keys.get(name)
+        if isinstance(declared, PrivateKeys):
+            self.refusals.add(item, f"private keys ({name})", f"Declare them: keys: {{{name}: {{values: [..]}}}}")
+            return None
+        if isinstance(declared, KeysFrom):
+            return self._public_source(declared, name, item)
+        if declared is not None:
+            return declared
+        values = self._column_values(node)
+        if values:
+            return DeclaredKeys(values=values)
+        self.refusals.add(
+            item,
+            f"the values of the key {name} are not declared",
+            f"Write keys: {{{name}: {{values: [..]}}}} or {{from: public_table.column}}",
+        )
+        return None
+
+    def _public_source(self, source: KeysFrom, name: str, item: exp.Expr) -> KeysFrom | None:
+        table = self.dataset.tables.get(source.table)
+        if table is None or not table.public or source.column not in table.columns:
+            self.refusals.add(
+                item,
+                f"keys of {name} from {source.table}.{source.column}, which is not a public column",
+                "Name a column of a table declared `public: true`",
+            )
+            return None
+        self.sources.relation(source.table.lower())
+        self.sources.read(source.table, source.column.lower())
+        return source
+
+    def _column_values(self, node: exp.Expr) -> tuple[Scalar, ...]:
+        """The values declared for a plain column in dataset.yaml."""
+        if not isinstance(node, exp.Column):
+            return ()
+        for table in self.dataset.tables:
+            for column, spec in self.dataset.tables[table].columns.items():
+                if column.lower() == node.name.lower() and table in self.sources.reads and spec.values:
+                    return tuple(spec.values)
+        return ()
+
+    # -- measures ----------------------------------------------------------------------------------------------
+
+    def _statistics(self, clause: FromClause) -> Statistics:
+        max_rows = self.query.contribution.max_rows or MAX_ROWS
+        return Statistics(clause, self.query.bounds, max_rows, clause.one_row)
+
+    def _outputs(self, select: exp.Select, statistics: Statistics, taken: set[str]) -> list[OutputSpec]:
+        items = [item for item in select.expressions if _has_aggregate(item)]
+        named: list[tuple[str, exp.Expr]] = []
+        for item in items:
+            if not isinstance(item, exp.Alias) or item.alias in taken:
+                self.refusals.add(item, "a measure without a name of its own", "Write .. AS name")
+                continue
+            taken = taken | {item.alias}
+            named.append((item.alias, item.this))
+            statistics.expect(item.alias, item.this)
+        if not items:
+            self.refusals.add(None, "it has no measure", "Select COUNT(*), COUNT(DISTINCT unit), SUM(..) or AVG(..)")
+        return [OutputSpec(name, *statistics.measure(name, node)) for name, node in named]
+
+    def _max_groups(self, *, facts: bool) -> int:
+        contribution = self.query.contribution
+        if contribution.max_norm is not None:
+            self.refusals.add(
+                None, "bounding by max_norm is not in this version", "Write contribution: {max_groups: ..}"
+            )
+        if facts:
+            return 1
+        if contribution.max_groups is None:
+            self.refusals.add(
+                None, "no bound on the groups that one unit may touch", "Write contribution: {max_groups: ..}"
+            )
+            return 1
+        return contribution.max_groups
+
+    # -- the file ----------------------------------------------------------------------------------------------
+
+    def _check_file(self, statistics: Statistics, measures: set[str], keys: set[str]) -> None:
+        for name in self.query.keys.keys() - keys:
+            self.refusals.add(
+                None, f"keys: {name} is not a key of the query", f"The keys are: {', '.join(sorted(keys)) or 'none'}"
+            )
+        for name in self.query.bounds.keys() - statistics.used_bounds:
+            what = "bounds are not needed" if name in measures else "there is no such measure"
+            self.refusals.add(None, f"bounds: {name}: {what}", f"The measures are: {', '.join(sorted(measures))}")
+        targets = getattr(self.query.cost, "accuracy", {})
+        for name in set(targets) - measures:
+            self.refusals.add(
+                None, f"cost: accuracy: {name} is not a measure", f"The measures are: {', '.join(sorted(measures))}"
+            )
+
+    def _check_purpose(self) -> None:
+        purpose = self.query.purpose
+        if purpose not in self.dataset.purposes:
+            known = ", ".join(self.dataset.purposes)
+            self.refusals.add(None, f"the purpose {purpose} is not one of the dataset's", f"The purposes are: {known}")
+        for table, columns in sorted(self.sources.reads.items()):
+            for column in sorted(columns):
+                allowed = self.dataset.tables[table].columns[column].purposes
+                if allowed and purpose not in allowed:
+                    self.refusals.add(
+                        None,
+                        f"{table}.{column} may not be read for {purpose}",
+                        f"Its purposes are: {', '.join(allowed)}",
+                    )
+
+    def _warnings(self) -> list[str]:
+        found = [
+            f"parameter {name} is declared but not used"
+            for name in self.query.parameters.keys() - self.compiler.used_parameters
+        ]
+        consent = self.dataset.purposes[self.query.purpose].consent
+        if consent in {"opt_in", "opt_out"}:
+            found.append(
+                f"purpose {self.query.purpose} asks for {consent} consent, which this version does not enforce yet: "
+                "load only people whose consent allows it"
+            )
+        return found
+
+    def _version(self) -> str:
+        content = {
+            "query": query_content(self.query) | {"sql": canonical_sql(self.query.sql)},
+            "dataset": dataset_content(self.dataset, self.sources.reads),
+        }
+        return "sha256:" + hashlib.sha256(canonical_json(content)).hexdigest()
+
+
+def canonical_sql(sql: str) -> str:
+    """The SQL without its comments and layout: its tokens as written, one space apart."""
+    tokens = sqlglot.tokenize(sql, read="duckdb")
+    return " ".join(sql[token.start : token.end + 1] for token in tokens)
+
+
+def _not_one_select(statements: Sequence[exp.Expr]) -> str:
+    return f"{statements[0].key.upper()} instead of SELECT" if len(statements) == 1 else f"{len(statements)} statements"
+
+
+def _has_aggregate(node: exp.Expr) -> bool:
+    return node.find(exp.AggFunc) is not None
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:120] if lines else type(error).__name__

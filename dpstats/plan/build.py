@@ -1,0 +1,148 @@
+"""From an understood query, its parameters and its key values to a priced `Plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+from dpstats.catalog.parameters import BoundParameters
+from dpstats.catalog.query import DeclaredKeys
+from dpstats.catalog.types import ColumnType, parse_value
+from dpstats.errors import QueryRefused, Refusal
+from dpstats.plan.analysis import Analysis, KeySpec
+from dpstats.plan.plan import Draw, KeyColumn, Output, Plan
+from dpstats.plan.pricing import amounts
+from dpstats.plan.sql import write
+from dpstats.plan.typed import Kind
+from dpstats.privacy.loss import Loss, Measure, no_loss
+from dpstats.privacy.mechanism import Noise, Sensitivity, calibrate, price
+
+GROUPS_MAX = 1_000_000
+KEY_TYPES = {
+    Kind.INT: "bigint",
+    Kind.TEXT: "varchar",
+    Kind.BOOL: "boolean",
+    Kind.DATE: "date",
+    Kind.TIMESTAMP: "timestamp",
+}
+PublicValues = Callable[[str, str], Sequence[object]]
+"""(table, column) of a public table -> its distinct values."""
+
+
+def build(analysis: Analysis, parameters: BoundParameters, public_values: PublicValues) -> Plan:
+    """The plan of a query for these parameters.
+
+    Args:
+      analysis: the query, understood.
+      parameters: checked against the query's declarations.
+      public_values: reads the distinct values of a public column; personal tables are never asked for.
+
+    Raises:
+      QueryRefused: a key has no values or one of the wrong type, there are too many groups, or the noise that the cost
+        asks for is out of range.
+    """
+    keys = tuple(_key(analysis, key, public_values) for key in analysis.keys)
+    sizes = [len(key.values) for key in keys]
+    groups = _groups(analysis, sizes)
+    max_groups = min(analysis.max_groups, groups)
+    draws = _draws(analysis, max_groups)
+    loss = sum((price(draw.mechanism) for draw in draws), start=no_loss(analysis.dataset.measure))
+    return Plan(
+        dataset=analysis.dataset.dataset,
+        query=analysis.query.query,
+        query_version=analysis.version,
+        parameters=parameters.canonical,
+        parameter_values={name: parameters.values[name] for name in sorted(analysis.used_parameters)},
+        sql=write(analysis, sizes, max_groups),
+        keys=keys,
+        draws=draws,
+        outputs=tuple(
+            Output(o.name, o.expression, _words(max_groups, analysis.max_groups, o.words), o.unit)
+            for o in analysis.outputs
+        ),
+        loss=loss,
+        tables=tuple(sorted(analysis.reads)),
+        proof=_proof(analysis, max_groups, groups, draws, loss),
+    )
+
+
+def _refuse(analysis: Analysis, what: str, instead: str) -> QueryRefused:
+    return QueryRefused(analysis.query.query, [Refusal(what, instead)])
+
+
+def _key(analysis: Analysis, key: KeySpec, public_values: PublicValues) -> KeyColumn:
+    type_name = KEY_TYPES[key.kind]
+    if isinstance(key.source, DeclaredKeys):
+        raw: Sequence[object] = key.source.values
+    else:
+        raw = public_values(key.source.table, key.source.column)
+    try:
+        values = [parse_value(ColumnType.parse(type_name), value) for value in raw]
+    except ValueError as error:
+        raise _refuse(analysis, f"keys: {key.name}: {error}", f"Give values of type {type_name}") from None
+    unique = sorted(set(values))
+    if not unique:
+        raise _refuse(analysis, f"keys: {key.name} has no values", "Declare at least one")
+    return KeyColumn(key.name, type_name, tuple(unique))
+
+
+def _groups(analysis: Analysis, sizes: Sequence[int]) -> int:
+    groups = 1
+    for size in sizes:
+        groups *= size
+    if groups > GROUPS_MAX:
+        raise _refuse(analysis, f"{groups} groups", f"Declare fewer values: at most {GROUPS_MAX} groups are answered")
+    return groups
+
+
+def _draws(analysis: Analysis, max_groups: int) -> tuple[Draw, ...]:
+    noise = Noise.GAUSSIAN if analysis.dataset.measure is Noise.GAUSSIAN.measure else Noise.LAPLACE
+    sensitivities = [Sensitivity(spec.per_cell, max_groups) for spec in analysis.draws]
+    try:
+        shares = amounts(analysis, noise, sensitivities)
+        mechanisms = [calibrate(noise, s, amount) for s, amount in zip(sensitivities, shares, strict=True)]
+    except ValueError as error:
+        raise _refuse(
+            analysis, f"the noise that this cost asks for is not possible ({error})", "Change `cost` or `bounds`"
+        ) from None
+    return tuple(
+        Draw(i, spec.name, spec.kind, spec.grid, mechanism, spec.words)
+        for i, (spec, mechanism) in enumerate(zip(analysis.draws, mechanisms, strict=True))
+    )
+
+
+def _words(max_groups: int, asked: int, words: str) -> str:
+    kept = f"max_groups {min(max_groups, asked)}"
+    return f"{kept}, {words}" if words else kept
+
+
+def _proof(analysis: Analysis, max_groups: int, groups: int, draws: Sequence[Draw], loss: Loss) -> tuple[str, ...]:
+    """The chain unit -> rows -> groups -> grid -> sensitivity -> mechanism -> charge, a line each."""
+    unit = analysis.dataset.privacy_unit
+    why = "every key is a fact about the unit" if analysis.facts else "contribution.max_groups, kept by keyed hash"
+    lines = [
+        f"unit: one {unit}, with all its rows in every personal table, is added or removed",
+        f"rows: at most {analysis.dataset.max_rows_per_unit} a unit in each personal table (kept so at load); "
+        f"values saturated to their columns' bounds; joins on {unit} only",
+        f"groups: {groups} declared; one unit touches at most {max_groups} ({why})",
+    ]
+    lines += [_draw_line(draw) for draw in draws]
+    lines.append(f"charge: {loss.measure.unit} {loss.amount_decimal:f}")
+    return tuple(lines)
+
+
+def _draw_line(draw: Draw) -> str:
+    mechanism, cost = draw.mechanism, price(draw.mechanism)
+    bound = f", {draw.bounding}" if draw.bounding else ""
+    norm = (
+        f"L2^2 {mechanism.sensitivity.l2_squared}" if cost.measure is Measure.ZCDP else f"L1 {mechanism.sensitivity.l1}"
+    )
+    return (
+        f"{draw.name}: grid {_step(draw)}{bound}; sensitivity {mechanism.sensitivity.per_cell} steps "
+        f"in {mechanism.sensitivity.cells} cells ({norm}); {mechanism.noise} scale {mechanism.scale:.6g} steps; "
+        f"{cost.measure.unit} {cost.amount_decimal:f}"
+    )
+
+
+def _step(draw: Draw) -> str:
+    return f"{Decimal(draw.grid.numerator) / Decimal(draw.grid.denominator):f}"

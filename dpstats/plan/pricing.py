@@ -1,0 +1,100 @@
+"""How a query's cost is shared among its draws.
+
+Every statistic gets the same share, so that each measure's 95 % error is alike relative to its own bounds (a draw's
+scale is its sensitivity over the square root of its share, and the sensitivity is its bound). The two draws behind an
+average share its part equally. Nothing here looks at data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+
+from dpstats.catalog.query import CostAccuracy, CostEpsilon, CostRho
+from dpstats.plan.analysis import Analysis
+from dpstats.plan.arithmetic import Drawn
+from dpstats.privacy.accuracy import half_width_steps
+from dpstats.privacy.conversion import rho_within
+from dpstats.privacy.loss import AMOUNT_STEPS, Measure, amount_down
+from dpstats.privacy.mechanism import Noise, Sensitivity, calibrate
+
+AMOUNT_MAX = 10 * AMOUNT_STEPS
+"""The most that one query may cost, in rho."""
+EPSILON_MAX = 1000 * AMOUNT_STEPS
+"""The most that one query may cost in a pure-DP dataset, in epsilon."""
+
+
+def amounts(analysis: Analysis, noise: Noise, sensitivities: Sequence[Sensitivity]) -> list[int]:
+    """What each draw may cost, in steps of 1e-12 of rho or epsilon, each >= 1.
+
+    Raises:
+      ValueError: the cost is in the wrong measure, too small to share, or above what a query may cost.
+    """
+    cost = analysis.query.cost
+    if isinstance(cost, CostAccuracy):
+        shares = _for_accuracy(analysis, noise, sensitivities, cost.accuracy)
+    else:
+        shares = _split(_total(analysis, cost), _weights(analysis))
+    most = AMOUNT_MAX if noise is Noise.GAUSSIAN else EPSILON_MAX
+    if min(shares) < 1 or sum(shares) > most:
+        raise ValueError("the cost of one query must be more than 0 and at most rho 10, or epsilon 1000")
+    return shares
+
+
+def _total(analysis: Analysis, cost: CostRho | CostEpsilon) -> int:
+    pure = analysis.dataset.measure is Measure.PURE
+    if isinstance(cost, CostRho):
+        if pure:
+            raise ValueError("a dataset with delta 0 counts epsilon: write cost: {epsilon: ..}")
+        return amount_down(cost.rho)
+    if pure:
+        return amount_down(cost.epsilon)
+    return rho_within(cost.epsilon, analysis.dataset.conversion_delta)
+
+
+def _weights(analysis: Analysis) -> list[Fraction]:
+    weights = [Fraction(0)] * len(analysis.draws)
+    for statistic in analysis.statistics:
+        for index in statistic.draws:
+            weights[index] = Fraction(1, len(statistic.draws))
+    return weights
+
+
+def _split(total: int, weights: Sequence[Fraction]) -> list[int]:
+    """Shares in whole steps that add up to the total exactly; the last steps go to the first draws."""
+    whole = sum(weights)
+    shares = [int(total * weight / whole) for weight in weights]
+    for i in range(total - sum(shares)):
+        shares[i % len(shares)] += 1
+    return shares
+
+
+def _for_accuracy(
+    analysis: Analysis, noise: Noise, sensitivities: Sequence[Sensitivity], targets: Mapping[str, Decimal]
+) -> list[int]:
+    """The least amount for each draw that has a target; the others get as much as the dearest of those."""
+    wanted: dict[int, int] = {}
+    for output in analysis.outputs:
+        if output.name not in targets:
+            continue
+        if not isinstance(output.expression, Drawn):
+            raise ValueError(f"{output.name} has no half-width before it is drawn: give targets for counts and sums")
+        index = output.expression.index
+        steps = int(Fraction(targets[output.name]) / analysis.draws[index].grid)
+        wanted[index] = _least_amount(noise, sensitivities[index], steps)
+    dearest = max(wanted.values())
+    return [wanted.get(index, dearest) for index in range(len(analysis.draws))]
+
+
+def _least_amount(noise: Noise, sensitivity: Sensitivity, half_width: int) -> int:
+    """By bisection: the half-width falls as the amount grows."""
+    low, high = 1, EPSILON_MAX
+    while low < high:
+        middle = (low + high) // 2
+        try:
+            enough = half_width_steps(calibrate(noise, sensitivity, middle)) <= half_width
+        except ValueError:  # too little noise to be a mechanism, or too much to draw
+            enough = middle > AMOUNT_STEPS
+        low, high = (low, middle) if enough else (middle + 1, high)
+    return low

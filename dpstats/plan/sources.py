@@ -1,0 +1,93 @@
+"""The dataset's tables as queries see them: only declared columns, each value saturated to its bounds.
+
+Every personal row passes here before anything else looks at it. A number is clipped to its column's public bounds, NaN
+and infinities are NULL, integers are 64-bit and decimals are doubles. Each is a function of that one value.
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+from dpstats.catalog.dataset import Column, DatasetFile, Table
+from dpstats.plan.relation import Relation
+from dpstats.plan.typed import Kind, Typed, quoted
+
+KINDS = {
+    "bigint": Kind.INT,
+    "integer": Kind.INT,
+    "double": Kind.DOUBLE,
+    "decimal": Kind.DOUBLE,
+    "varchar": Kind.TEXT,
+    "boolean": Kind.BOOL,
+    "date": Kind.DATE,
+    "timestamp": Kind.TIMESTAMP,
+    "uuid": Kind.UUID,
+}
+
+
+class Sources:
+    """The tables of one dataset, and which of their columns a query reads."""
+
+    def __init__(self, dataset: DatasetFile) -> None:
+        self._dataset = dataset
+        self._tables = {name.lower(): name for name in dataset.tables}
+        self.reads: dict[str, set[str]] = {}
+
+    def relation(self, name: str) -> Relation | None:
+        """The relation of a table, by lower-case name; None if there is no such table."""
+        if name not in self._tables:
+            return None
+        table_name = self._tables[name]
+        table = self._dataset.tables[table_name]
+        self.reads.setdefault(table_name, set())
+        if not table.public:
+            self.reads[table_name].add(self._dataset.privacy_unit)
+        columns = {c.lower(): self._typed(table, c, table.columns[c]) for c in table.columns}
+        sql = quoted(f"dp_t_{table_name}")
+        return Relation(sql, columns, not table.public, not table.public and table.one_row_per_unit, table_name)
+
+    def read(self, table: str | None, column: str) -> None:
+        """Notes that a column (lower-case) of one of the dataset's tables is read."""
+        if table is not None:
+            name = next(c for c in self._dataset.tables[table].columns if c.lower() == column)
+            self.reads[table].add(name)
+
+    def _typed(self, table: Table, name: str, column: Column) -> Typed:
+        kind = KINDS[column.type.name]
+        low, high = (float(end) for end in column.bounds) if column.bounds else (-math.inf, math.inf)
+        unit = not table.public and name == self._dataset.privacy_unit
+        return Typed(quoted(name), kind, low, high, unit=unit, measured_in=column.unit)
+
+    def ctes(self) -> list[tuple[str, str]]:
+        """For each table that is read: the name and the SELECT that saturates its columns."""
+        return [
+            (quoted(f"dp_t_{table}"), self._select(table, columns)) for table, columns in sorted(self.reads.items())
+        ]
+
+    def _select(self, table: str, columns: set[str]) -> str:
+        listed = self._dataset.tables[table].columns
+        chosen = sorted(columns) or [next(iter(listed))]
+        parts = ", ".join(f"{saturated(name, listed[name])} AS {quoted(name)}" for name in chosen)
+        return f"SELECT {parts} FROM {quoted(table)}"
+
+
+def saturated(name: str, column: Column) -> str:
+    """A column's value, clipped to its bounds; NULL stays NULL (LEAST and GREATEST alone would make it a bound)."""
+    kind, sql = KINDS[column.type.name], quoted(name)
+    if not kind.is_number:
+        return sql
+    number = f"CAST({sql} AS {kind.value})"
+    if kind is Kind.INT and column.bounds is None:
+        return number
+    present = f"isfinite({number})" if kind is Kind.DOUBLE else f"{sql} IS NOT NULL"
+    if column.bounds is None:
+        return f"CASE WHEN {present} THEN {number} END"
+    low, high = (_number(end, kind, up) for end, up in zip(column.bounds, (True, False), strict=True))
+    return f"CASE WHEN {present} THEN greatest({low}, least({high}, {number})) END"
+
+
+def _number(value: Decimal, kind: Kind, up: bool) -> str:
+    if kind is Kind.INT:
+        return f"{math.ceil(value) if up else math.floor(value)}::BIGINT"
+    return f"{float(value)!r}::DOUBLE"
