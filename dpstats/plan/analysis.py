@@ -17,7 +17,7 @@ from sqlglot.errors import SqlglotError
 
 from dpstats.catalog.canonical import canonical_json, dataset_content, query_content
 from dpstats.catalog.dataset import DatasetFile
-from dpstats.catalog.query import DeclaredKeys, KeysFrom, PrivateKeys, QueryFile, Scalar
+from dpstats.catalog.query import KeysFrom, PrivateKeys, QueryFile
 from dpstats.errors import QueryRefused, Refusal
 from dpstats.plan.arithmetic import Expression
 from dpstats.plan.expressions import Compiler
@@ -41,7 +41,7 @@ class KeySpec:
     kind: Kind
     sql: str
     fact: bool
-    source: DeclaredKeys | KeysFrom
+    source: tuple[object, ...] | KeysFrom
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,9 @@ class _Analyser:
         check_parts(select, self.relations)
         subqueries.compile_with(select)
         clause = self.relations.from_clause(select, subqueries)
-        if not clause.personal:
+        if not clause.personal and not self.refusals:
             self.refusals.add(None, "it reads no personal table", "A public table needs no differential privacy")
-        elif clause.unit is None:
+        elif clause.personal and clause.unit is None:
             self.refusals.add(None, "every personal table may be absent", "Put a personal table first in FROM")
         keys = self._keys(select, clause)
         statistics = self._statistics(clause)
@@ -142,7 +142,7 @@ class _Analyser:
             self._stop(f"the SQL cannot be parsed ({_first_line(error)})", "Check its syntax")
         if len(statements) == 1 and isinstance(statements[0], exp.Select):
             return statements[0]
-        self._stop(_not_one_select(statements), "Write one SELECT; UNION, INTERSECT and EXCEPT are not answered")
+        return self._stop(_not_one_select(statements), "Write one SELECT; UNION, INTERSECT and EXCEPT are not answered")
 
     def _stop(self, what: str, instead: str) -> NoReturn:
         raise QueryRefused(self.query.query, [Refusal(what, instead)])
@@ -193,10 +193,10 @@ class _Analyser:
                     item, f"a key of type {value.kind}", "CAST it to BIGINT or VARCHAR, or bin it with WIDTH_BUCKET"
                 )
             return None
-        source = self._key_source(name, node, item)
+        source = self._key_source(name, value, item)
         return None if source is None else KeySpec(name, value.kind, value.guarded, value.fact, source)
 
-    def _key_source(self, name: str, node: exp.Expr, item: exp.Expr) -> DeclaredKeys | KeysFrom | None:
+    def _key_source(self, name: str, value: Typed, item: exp.Expr) -> tuple[object, ...] | KeysFrom | None:
         declared = self.query.keys.get(name)
         if isinstance(declared, PrivateKeys):
             self.refusals.add(item, f"private keys ({name})", f"Declare them: keys: {{{name}: {{values: [..]}}}}")
@@ -204,10 +204,9 @@ class _Analyser:
         if isinstance(declared, KeysFrom):
             return self._public_source(declared, name, item)
         if declared is not None:
-            return declared
-        values = self._column_values(node)
-        if values:
-            return DeclaredKeys(values=values)
+            return declared.values
+        if value.values:
+            return value.values
         self.refusals.add(
             item,
             f"the values of the key {name} are not declared",
@@ -227,16 +226,6 @@ class _Analyser:
         self.sources.relation(source.table.lower())
         self.sources.read(source.table, source.column.lower())
         return source
-
-    def _column_values(self, node: exp.Expr) -> tuple[Scalar, ...]:
-        """The values declared for a plain column in dataset.yaml."""
-        if not isinstance(node, exp.Column):
-            return ()
-        for table in self.dataset.tables:
-            for column, spec in self.dataset.tables[table].columns.items():
-                if column.lower() == node.name.lower() and table in self.sources.reads and spec.values:
-                    return tuple(spec.values)
-        return ()
 
     # -- measures ----------------------------------------------------------------------------------------------
 

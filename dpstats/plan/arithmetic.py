@@ -234,7 +234,9 @@ def _ratio_estimate(ratio: Ratio, pivot: _Pivot, draws: Mapping[int, float]) -> 
     if not pivot.tells_from_zero(bottom):
         return _unknown(ratio, top, bottom)
     low, high = (ratio.offset + _fieller_end(pivot, top, bottom, direction) for direction in (-1, +1))
-    return Estimate(ratio.offset + top / bottom, max(ratio.low, low), min(ratio.high, high))
+    value = ratio.offset + top / bottom
+    # What is known beforehand narrows the interval, but not past the value, which is left as the noise made it.
+    return Estimate(value, min(value, max(ratio.low, low)), max(value, min(ratio.high, high)))
 
 
 def _unknown(ratio: Ratio, top: float, bottom: float) -> Estimate:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from dpstats.catalog.parameters import BoundParameters
-from dpstats.catalog.query import DeclaredKeys
+from dpstats.catalog.query import KeysFrom
 from dpstats.catalog.types import ColumnType, parse_value
 from dpstats.errors import QueryRefused, Refusal
 from dpstats.plan.analysis import Analysis, KeySpec
@@ -72,10 +72,8 @@ def _refuse(analysis: Analysis, what: str, instead: str) -> QueryRefused:
 
 def _key(analysis: Analysis, key: KeySpec, public_values: PublicValues) -> KeyColumn:
     type_name = KEY_TYPES[key.kind]
-    if isinstance(key.source, DeclaredKeys):
-        raw: Sequence[object] = key.source.values
-    else:
-        raw = public_values(key.source.table, key.source.column)
+    declared = key.source
+    raw = public_values(declared.table, declared.column) if isinstance(declared, KeysFrom) else declared
     try:
         values = [parse_value(ColumnType.parse(type_name), value) for value in raw]
     except ValueError as error:

@@ -57,7 +57,7 @@ class Sources:
         kind = KINDS[column.type.name]
         low, high = (float(end) for end in column.bounds) if column.bounds else (-math.inf, math.inf)
         unit = not table.public and name == self._dataset.privacy_unit
-        return Typed(quoted(name), kind, low, high, unit=unit, measured_in=column.unit)
+        return Typed(quoted(name), kind, low, high, unit=unit, measured_in=column.unit, values=column.values or ())
 
     def ctes(self) -> list[tuple[str, str]]:
         """For each table that is read: the name and the SELECT that saturates its columns."""

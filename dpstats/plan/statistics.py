@@ -108,7 +108,7 @@ class Statistics:
             expression = self._arithmetic(name, node)
             self._share_name = True
         used = sorted(_draws(expression)) or range(before, len(self.draws))
-        words = "; ".join(dict.fromkeys(self.draws[i].words for i in used))
+        words = "; ".join(dict.fromkeys(self.draws[i].words for i in used if self.draws[i].words))
         return expression, words, self._unit_of_measurement(node)
 
     def _unit_of_measurement(self, node: exp.Expr) -> str | None:

@@ -42,7 +42,7 @@ class Typed:
 
     `low`, `high`: the range of its numbers. `safe`: no row can make it raise. `unit`: it is the privacy unit's id.
     `fact`: it is the same in all rows of one unit. `constant`: it depends on no row.
-    `measured_in`: the unit of measurement of its column.
+    `measured_in`, `values`: the unit of measurement and the declared values of the column that it is.
     """
 
     sql: str
@@ -54,6 +54,7 @@ class Typed:
     fact: bool = False
     constant: bool = False
     measured_in: str | None = None
+    values: tuple[object, ...] = ()
 
     @property
     def bounded(self) -> bool:
