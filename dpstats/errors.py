@@ -15,6 +15,7 @@
     +-- Unavailable                  it could not be done now; says nothing about why, because it may have seen rows
     +-- Conflict                     the steward's change contradicts what is recorded
     +-- LedgerBroken                 the ledger cannot be trusted; nothing is answered until it is looked at
+    +-- LockdownFailed               DuckDB let a probe through; nothing is served
 
 An error carries its numbers and makes its message from them. An error raised after rows were read
 carries nothing that depends on them: `Unavailable` has one fixed message.
@@ -79,7 +80,9 @@ class Unauthorized(DpstatsError):
     slug = "unauthorized"
 
     def __init__(self) -> None:
-        super().__init__("no valid token: send `Authorization: Bearer TOKEN`; a steward makes one with `dpstats token create`")
+        super().__init__(
+            "no valid token: send `Authorization: Bearer TOKEN`; a steward makes one with `dpstats token create`"
+        )
 
 
 class Forbidden(DpstatsError):
@@ -98,7 +101,9 @@ class NotFound(DpstatsError):
     slug = "not-found"
 
     def __init__(self, kind: str, name: str) -> None:
-        super().__init__(f"no {kind} named {name!r}: `dpstats query list` shows the queries, `dpstats budget show` the datasets")
+        super().__init__(
+            f"no {kind} named {name!r}: `dpstats query list` shows the queries, `dpstats budget show` the datasets"
+        )
         self.kind, self.name = kind, name
 
 
@@ -108,7 +113,9 @@ class NotApproved(DpstatsError):
     slug = "not-approved"
 
     def __init__(self, query: str, version: str) -> None:
-        super().__init__(f"query {query} is not approved in its current version {version[:19]}: a steward approves it with `dpstats query approve {query}`")
+        super().__init__(
+            f"query {query} is not approved in its current version {version[:19]}: a steward approves it with `dpstats query approve {query}`"
+        )
         self.query, self.version = query, version
 
 
@@ -170,7 +177,9 @@ class Unavailable(DpstatsError):
     slug = "unavailable"
 
     def __init__(self) -> None:
-        super().__init__("the answer could not be computed now: try again later; if it was charged, the next try is under the same charge")
+        super().__init__(
+            "the answer could not be computed now: try again later; if it was charged, the next try is under the same charge"
+        )
 
 
 class Conflict(DpstatsError):
@@ -183,3 +192,15 @@ class LedgerBroken(DpstatsError):
     """The ledger does not verify: an entry was changed, removed or inserted, or a tail was cut."""
 
     slug = "unavailable"
+
+
+class LockdownFailed(DpstatsError):
+    """DuckDB, meant to be closed to everything but its tables, let a probe through. `probe` says which one."""
+
+    slug = "unavailable"
+
+    def __init__(self, probe: str) -> None:
+        super().__init__(
+            f"DuckDB let a probe through ({probe}), so nothing is served: install the DuckDB version that dpstats asks for"
+        )
+        self.probe = probe

@@ -1,0 +1,55 @@
+"""From a cell of a file to a cell of a data version, in SQL that no cell can make fail.
+
+A cell that is not of its column's type becomes NULL; so do NaN and infinities. Minus zero becomes zero and text is
+brought to Unicode normal form C, so that what looks equal is equal.
+"""
+
+from __future__ import annotations
+
+import re
+
+from dpstats.catalog.types import ColumnType
+
+_READABLE = re.compile(
+    r"BOOLEAN|U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL\(.*\)|VARCHAR|ENUM\(.*\)|UUID"
+    r"|DATE|TIMESTAMP(_S|_MS|_NS)?|TIMESTAMP WITH TIME ZONE"
+)
+_FLOATING = ("FLOAT", "DOUBLE")
+_MAY_BE_INFINITE = ("date", "timestamp")
+
+
+def is_readable(source_type: str) -> bool:
+    """Whether cells of this DuckDB type can be read: not bytes, not nested values, not times without a date."""
+    return _READABLE.fullmatch(source_type) is not None
+
+
+def cast(cell: str, source_type: str, column_type: ColumnType) -> str:
+    """SQL for `cell` as the column's type, NULL where it is not one. A time with a zone becomes UTC without one.
+
+    Args:
+      cell: SQL of a column.
+      source_type: Its DuckDB type, readable.
+      column_type: The type declared.
+    """
+    if source_type in _FLOATING:
+        cell = _finite(cell, source_type)
+    if source_type == "VARCHAR" and column_type.name == "timestamp":
+        cell = f"TRY_CAST({cell} AS TIMESTAMP WITH TIME ZONE)"  # the session is in UTC; a plain cast drops the zone
+    return f"TRY_CAST({cell} AS {column_type.sql})"
+
+
+def clean(cell: str, source_type: str, column_type: ColumnType) -> str:
+    """SQL for `cell` as it is stored: `cast`, finite, and in one spelling."""
+    value = cast(cell, source_type, column_type)
+    if column_type.name == "double":
+        return _finite(value, "DOUBLE")
+    if column_type.name == "varchar":
+        return f"nfc_normalize({value})"
+    if column_type.name in _MAY_BE_INFINITE:
+        return f"CASE WHEN isfinite({value}) THEN {value} END"
+    return value
+
+
+def _finite(number: str, floating_type: str) -> str:
+    """NULL for NaN and infinities; adding zero turns -0.0 into 0.0 (IEEE 754, 6.3)."""
+    return f"CASE WHEN isfinite({number}) THEN {number} + CAST(0 AS {floating_type}) END"
