@@ -93,7 +93,7 @@ def _column_content(column: Column) -> dict[str, Any]:
     return {name: _plain(getattr(column, name)) for name in fields} | {"purposes": purposes}
 
 
-def _plain(value: object) -> Any:  # noqa: PLR0911 -- one line for each kind of value
+def _plain(value: object) -> Any:
     """`value` in JSON's own types. Whatever a model gains is in it, so that no field can be left out of a hash."""
     match value:
         case DeclaredKeys():

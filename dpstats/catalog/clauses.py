@@ -31,6 +31,7 @@ Scalar = str | int | Decimal | bool
 _INT64 = 2**63
 Ordered = TypeVar("Ordered", date, int)
 
+_TABLE_COLUMN = re.compile(r"[a-z][a-z0-9_]{0,62}\.[A-Za-z_][A-Za-z0-9_]{0,62}")
 _PARAMETER = re.compile(r"\$[a-z][a-z0-9_]{0,62}")
 
 Int64 = Annotated[int, between(-_INT64, _INT64 - 1)]
@@ -144,12 +145,12 @@ class KeysFrom(FileModel):
     @model_validator(mode="before")
     @classmethod
     def _split(cls, raw: Any) -> Any:
-        origin = raw.get("from") if isinstance(raw, dict) else None
-        if isinstance(raw, dict) and "from" not in raw:
+        if not isinstance(raw, dict) or "from" not in raw:
             return raw
-        table, point, column = origin.partition(".") if isinstance(origin, str) else ("", "", "")
-        if not point:
+        origin = raw["from"]
+        if not isinstance(origin, str) or not _TABLE_COLUMN.fullmatch(origin):
             raise ProblemsError([(("from",), f"must be a public table and column, table.column, not {quoted(origin)}")])
+        table, _, column = origin.partition(".")
         return {"table": table, "column": column}
 
 

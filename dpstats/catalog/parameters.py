@@ -52,8 +52,9 @@ def bind_parameters(query: QueryFile, given: Mapping[str, object]) -> BoundParam
         except ValueError as error:
             problems[name] = str(error)
     for since, until in _spans(query):
-        if since in values and until in values and values[since] >= values[until]:
-            problems[since] = f"must be before {until}: {values[since]} is not before {values[until]}"
+        start, end = values.get(since), values.get(until)
+        if isinstance(start, date) and isinstance(end, date) and start >= end:
+            problems[since] = f"must be before {until}: {start} is not before {end}"
     if problems:
         raise InvalidParameters(problems)
     return BoundParameters({name: canonical_value(value) for name, value in values.items()}, values)

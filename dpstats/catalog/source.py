@@ -153,7 +153,8 @@ class _Reader:
     def refuse(self, what: str, line: int = 0) -> FileError:
         return FileError(self.file, what, line=line or self.at, key=key_text(self.path))
 
-    def next(self) -> yaml.Event:
+    def next(self, path: KeyPath = ()) -> yaml.Event:
+        self.path = path
         event = next(self.events)
         self.at = event.start_mark.line + 1 if event.start_mark else self.at
         return event
@@ -166,7 +167,6 @@ class _Reader:
         if start.version or start.tags:
             raise self.refuse("a `%` directive is not allowed: remove it")
         value = self.node(self.next(), ())
-        self.path = ()
         self.next()
         if not isinstance(self.next(), yaml.StreamEndEvent):
             raise self.refuse("a second document starts here: keep one document in a file")
@@ -186,7 +186,7 @@ class _Reader:
 
     def sequence(self, path: KeyPath) -> list[object]:
         items: list[object] = []
-        while not isinstance(event := self.next(), yaml.SequenceEndEvent):
+        while not isinstance(event := self.next(path), yaml.SequenceEndEvent):
             place = (*path, len(items))
             self.lines[place] = self.at
             items.append(self.node(event, place))
@@ -194,18 +194,17 @@ class _Reader:
 
     def mapping(self, path: KeyPath) -> dict[str, object]:
         entries: dict[str, object] = {}
-        while not isinstance(event := self.next(), yaml.MappingEndEvent):
+        while not isinstance(event := self.next(path), yaml.MappingEndEvent):
             key = self.key(event, path)
             place = (*path, key)
-            self.path = place
             if key in entries:
+                self.path = place
                 raise self.refuse(f"this key is already on line {self.lines[place]}: keep one of the two")
             self.lines[place] = self.at
-            entries[key] = self.node(self.next(), place)
+            entries[key] = self.node(self.next(place), place)
         return entries
 
     def key(self, event: yaml.Event, path: KeyPath) -> str:
-        self.path = path
         if not isinstance(event, yaml.ScalarEvent | yaml.AliasEvent):
             raise self.refuse("a key must be text, not a list or a mapping")
         key = self.node(event, path)

@@ -6,6 +6,7 @@ lower case), `date`, or a `datetime` without zone that means UTC. `parse_value` 
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Callable
@@ -23,7 +24,6 @@ _DECIMAL = re.compile(r"decimal\( *([0-9]{1,2}) *, *([0-9]{1,2}) *\)")
 _MAX_PRECISION = 38
 _INTEGER_BITS = {"integer": 31, "bigint": 63}
 _LONGEST_PLAIN = 30
-_MAX_DOUBLE = Decimal("1e308")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -176,10 +176,11 @@ def _integer(column_type: ColumnType, raw: object) -> int:
 
 def _double(raw: object) -> Decimal:
     number = _number(raw)
-    if not -_MAX_DOUBLE <= number <= _MAX_DOUBLE:
+    nearest = float(number)
+    if not math.isfinite(nearest):
         raise ValueError(f"does not fit in double: {quoted(raw)}")
     # The shortest text of the nearest double; minus zero and zero are one value.
-    return Decimal(repr(float(number))) if number else Decimal(0)
+    return Decimal(repr(nearest)) if nearest else Decimal(0)
 
 
 def _decimal(column_type: ColumnType, raw: object) -> Decimal:
