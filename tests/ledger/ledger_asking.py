@@ -1,0 +1,74 @@
+"""Short ways to ask the ledger, for the tests and for the processes that they start."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from dpstats.ledger.records import Charged, ChargeRequest, Question, StoredRelease
+from dpstats.ledger.store import Store
+from dpstats.privacy.loss import Loss, Measure
+
+LINEAGE = "shoppers"
+MONTH = timedelta(days=30)
+
+
+class HandClock:
+    """Stands still until the test moves it."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **span: float) -> None:
+        self.now += timedelta(**span)
+
+
+def rho(amount: int, delta: int = 0) -> Loss:
+    return Loss(Measure.ZCDP, amount, delta)
+
+
+def question(name: str = "q") -> Question:
+    return Question(name, f"sha256:{name}", '{"since":"2017-01-01"}')
+
+
+def make_request(name: str = "q", *, amount: int = 1, delta: int = 0, **changed: Any) -> ChargeRequest:
+    fields: dict[str, Any] = {
+        "lineage": LINEAGE,
+        "dataset": "shop",
+        "question": question(name),
+        "data_version": "dv1",
+        "plan_hash": "sha256:plan",
+        "loss": rho(amount, delta),
+        "events": ({"mechanism": "discrete_gaussian", "scale": "14.15"},),
+        "actor": "ana",
+        "token_id": None,
+        "token_cap": None,
+        "fresh": False,
+        "idempotency_key": None,
+    }
+    return ChargeRequest(**(fields | changed))
+
+
+def open_lineage(store: Store, **changed: Any) -> Any:
+    terms: dict[str, Any] = {
+        "measure": Measure.ZCDP,
+        "conversion_delta": 5 * 10**11,
+        "privacy_unit": "household_id",
+        "cap": rho(100, 50),
+        "epsilon": 1000,
+        "actor": "stu",
+    }
+    return store.ledger.open_lineage(changed.pop("lineage", LINEAGE), **(terms | changed))
+
+
+def charge(store: Store, name: str = "q", **changed: Any) -> Charged:
+    outcome = store.ledger.charge(make_request(name, **changed))
+    assert isinstance(outcome, Charged), outcome
+    return outcome
+
+
+def release(store: Store, name: str = "q", *, body: bytes = b"draw", **changed: Any) -> StoredRelease:
+    return store.ledger.store(charge(store, name, **changed), body=body, fresh_for=MONTH)

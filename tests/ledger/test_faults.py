@@ -1,0 +1,123 @@
+"""Real faults of disks, files and locks become ours, and charge nothing."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from ledger_asking import LINEAGE, charge, make_request, open_lineage
+
+from dpstats.errors import LedgerBroken, Unavailable
+from dpstats.ledger.store import Store, open_store
+
+Open = Callable[..., Store]
+Worker = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def open_home() -> Iterator[Path]:
+    """A workspace that another user can reach."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder / "home"
+    shutil.rmtree(folder)
+
+
+def test_a_held_lock_is_unavailable_after_the_timeout_and_nothing_is_charged(
+    store: Store, opened: Open, home: Path
+) -> None:
+    hasty = opened(busy_timeout_ms=50)
+    with closing(sqlite3.connect(home / "ledger.db", isolation_level=None)) as raw:
+        raw.execute("BEGIN IMMEDIATE")
+        for ask in (
+            lambda: hasty.ledger.charge(make_request()),
+            lambda: hasty.registry.register_dataset("shop", "", LINEAGE),
+            lambda: hasty.tokens.create("t", "analyst", (), None, "stu"),
+            lambda: opened(busy_timeout_ms=50),
+        ):
+            with pytest.raises(Unavailable):
+                ask()
+        assert hasty.ledger.budget(LINEAGE).spent.amount == 0
+        raw.execute("ROLLBACK")
+    assert charge(hasty).seq == 2
+
+
+def test_a_read_only_workspace_is_unavailable(open_home: Path, worker: Worker) -> None:
+    made = open_store(open_home)
+    open_lineage(made)
+    made.close()
+    process = worker("read_only", open_home, "-")
+    assert process.communicate(timeout=60)[0].split() == ["Unavailable"]
+
+
+def test_a_full_disk_is_unavailable_and_nothing_is_charged(store: Store, home: Path, worker: Worker) -> None:
+    process = worker("full_disk", home, "-")
+    assert process.communicate(timeout=60)[0].split() == ["Unavailable"]
+    assert store.ledger.budget(LINEAGE).spent.amount == 0
+    assert store.ledger.verify().ok
+    assert charge(store).seq == 2
+
+
+def test_a_disk_that_fails_after_the_commit_keeps_the_charge_and_the_next_try_is_under_it(
+    store: Store, home: Path
+) -> None:
+    """The head cannot be saved: its folder is gone and a file stands in its place."""
+    first = charge(store, "a")
+    shutil.move(home / "heads", home / "kept")
+    (home / "heads").write_text("")
+    with pytest.raises(Unavailable):
+        store.ledger.charge(make_request("b"))
+    (home / "heads").unlink()
+    shutil.move(home / "kept", home / "heads")
+    assert charge(store, "a").release_id == first.release_id
+    assert store.ledger.verify().ok
+
+
+@pytest.mark.parametrize("content", [b"garbage" * 1000, b"SQLite format 3\x00" + b"\xff" * 5000])
+def test_a_file_that_is_no_database_is_broken_and_left_alone(opened: Open, home: Path, content: bytes) -> None:
+    home.mkdir()
+    path = home / "ledger.db"
+    path.write_bytes(content)
+    with pytest.raises(LedgerBroken, match=r"malformed|schema"):
+        opened()
+    assert path.read_bytes() == content
+
+
+def test_a_database_with_torn_pages_is_broken(store: Store, opened: Open, home: Path) -> None:
+    for i in range(50):
+        charge(store, f"q{i}")
+    store.close()
+    path = home / "ledger.db"
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\x00" * (len(content) - 4096))
+    with pytest.raises(LedgerBroken, match="malformed"):
+        opened()
+
+
+def test_a_ledger_of_a_newer_dpstats_is_refused_and_says_what_to_do(store: Store, opened: Open, home: Path) -> None:
+    store.close()
+    with closing(sqlite3.connect(home / "ledger.db")) as raw, raw:
+        raw.execute("UPDATE schema_version SET version = 99")
+    for check in (True, False):
+        with pytest.raises(LedgerBroken, match="version 99, this dpstats knows 1: use the dpstats that wrote it"):
+            opened(check=check)
+
+
+def test_a_workspace_that_is_a_file_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Unavailable):
+        open_store(tmp_path / "file")
+
+
+def test_a_missing_table_is_unavailable_and_names_no_parameters(store: Store, home: Path) -> None:
+    with closing(sqlite3.connect(home / "ledger.db")) as raw, raw:
+        raw.execute("DROP TABLE tokens")
+    with pytest.raises(Unavailable) as raised:
+        store.tokens.authenticate("dps_secret")
+    assert "dps_secret" not in repr(raised.value.__cause__) + str(raised.value.__cause__)

@@ -1,0 +1,81 @@
+"""A process that the tests start: `worker.py MODE HOME ...`. It prints what it did, one line each."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+
+from ledger_asking import charge, make_request, release
+
+from dpstats.errors import DpstatsError
+from dpstats.ledger.store import Store, open_store
+
+
+def exhaust(store: Store, name: str) -> None:
+    """Charges one step at a time until nothing is left, and prints how often it was granted."""
+    granted = 0
+    try:
+        while True:
+            charge(store, f"{name}-{granted}")
+            granted += 1
+    except DpstatsError as error:
+        print(type(error).__name__, granted)
+
+
+def release_for_ever(store: Store, name: str) -> None:
+    """Charges and stores until it is killed; prints each release id once it may be sent."""
+    done = 0
+    while True:
+        print(release(store, f"{name}-{done}").release_id, flush=True)
+        done += 1
+
+
+def die_after_charge(store: Store, _name: str) -> None:
+    """Is killed between the charge and the storing."""
+    print(charge(store).release_id, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def full_disk(store: Store, _name: str) -> None:
+    """Asks when no file can grow by a byte."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))
+    try:
+        store.ledger.charge(make_request("on a full disk"))
+    except DpstatsError as error:
+        print(type(error).__name__)
+
+
+def main() -> None:
+    mode, home, name = sys.argv[1:4]
+    if mode == "read_only":
+        read_only(Path(home))
+        return
+    store = open_store(Path(home))
+    modes = {run.__name__: run for run in (exhaust, release_for_ever, die_after_charge, full_disk)}
+    modes[mode](store, name)
+    store.close()
+
+
+def read_only(home: Path) -> None:
+    """Opens a workspace whose files cannot be written; root, whom no mode stops, becomes nobody first."""
+    paths = [home, *home.rglob("*")]
+    for path in paths:
+        if os.geteuid() == 0:
+            os.chown(path, 65534, 65534)
+        path.chmod(0o500 if path.is_dir() else 0o400)
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+    try:
+        open_store(home)
+    except DpstatsError as error:
+        print(type(error).__name__)
+
+
+if __name__ == "__main__":
+    main()
