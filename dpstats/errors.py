@@ -13,6 +13,7 @@
     +-- IdempotencyConflict          the same Idempotency-Key came with another request
     +-- RateLimited                  too many requests
     +-- Unavailable                  it could not be done now; says nothing about why, because it may have seen rows
+    +-- NotLoaded                    the dataset's data are not there in the form its definition asks for
     +-- Conflict                     the steward's change contradicts what is recorded
     +-- LedgerBroken                 the ledger cannot be trusted; nothing is answered until it is looked at
     +-- LockdownFailed               DuckDB let a probe through; nothing is served
@@ -114,7 +115,8 @@ class NotApproved(DpstatsError):
 
     def __init__(self, query: str, version: str) -> None:
         super().__init__(
-            f"query {query} is not approved in its current version {version[:19]}: a steward approves it with `dpstats query approve {query}`"
+            f"query {query} is not approved in its current version {version[:19]}: "
+            f"a steward approves it with `dpstats query approve {query}`"
         )
         self.query, self.version = query, version
 
@@ -136,8 +138,9 @@ class BudgetExhausted(DpstatsError):
 
     def __init__(self, *, measure: str, requested: Decimal, remaining: Decimal, scope: str = "dataset") -> None:
         super().__init__(
-            f"the {scope}'s privacy budget does not cover this: it costs {measure} {requested:f}, {remaining:f} is left; "
-            "nothing was charged. Answers released before are still free; a steward can raise the budget with `dpstats budget grant`"
+            f"the {scope}'s privacy budget does not cover this: it costs {measure} {requested:f}, "
+            f"{remaining:f} is left; nothing was charged. Answers released before are still free; "
+            "a steward can raise the budget with `dpstats budget grant`"
         )
         self.measure, self.requested, self.remaining, self.scope = measure, requested, remaining, scope
 
@@ -178,8 +181,22 @@ class Unavailable(DpstatsError):
 
     def __init__(self) -> None:
         super().__init__(
-            "the answer could not be computed now: try again later; if it was charged, the next try is under the same charge"
+            "the answer could not be computed now: try again later; "
+            "if it was charged, the next try is under the same charge"
         )
+
+
+class NotLoaded(DpstatsError):
+    """Nothing is loaded for the dataset, or its definition changed in what is loaded since."""
+
+    slug = "unavailable"
+
+    def __init__(self, dataset: str) -> None:
+        super().__init__(
+            f"dataset {dataset} is not loaded in its present definition: a steward loads it with "
+            f"`dpstats dataset load {dataset} --source TABLE=PATH`"
+        )
+        self.dataset = dataset
 
 
 class Conflict(DpstatsError):
@@ -201,6 +218,7 @@ class LockdownFailed(DpstatsError):
 
     def __init__(self, probe: str) -> None:
         super().__init__(
-            f"DuckDB let a probe through ({probe}), so nothing is served: install the DuckDB version that dpstats asks for"
+            f"DuckDB let a probe through ({probe}), so nothing is served: "
+            "install the DuckDB version that dpstats asks for"
         )
         self.probe = probe

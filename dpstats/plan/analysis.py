@@ -285,12 +285,12 @@ class _Analyser:
             self.refusals.add(None, f"the purpose {purpose} is not one of the dataset's", f"The purposes are: {known}")
         for table, columns in sorted(self.sources.reads.items()):
             for column in sorted(columns):
-                allowed = self.dataset.tables[table].columns[column].purposes
-                if allowed and purpose not in allowed:
+                allowed = self.dataset.allowed_purposes(table, column)
+                if purpose not in allowed:
                     self.refusals.add(
                         None,
                         f"{table}.{column} may not be read for {purpose}",
-                        f"Its purposes are: {', '.join(allowed)}",
+                        f"Its purposes are: {', '.join(sorted(allowed))}",
                     )
 
     def _warnings(self) -> list[str]:

@@ -1,0 +1,113 @@
+"""The catalog as it is registered: definitions and queries by name, parsed and analysed once for each text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from dpstats.access import Action, check, sees
+from dpstats.catalog.dataset import DatasetFile, parse_dataset
+from dpstats.catalog.query import QueryFile, parse_query
+from dpstats.errors import FileError, Frozen, NotApproved, NotFound, QueryRefused
+from dpstats.ledger.registry import QueryRecord, Registry
+from dpstats.ledger.tokens import Identity
+from dpstats.plan.analysis import Analysis, analyse
+
+UNANSWERABLE = "sha256:none"
+"""The version of a query that its dataset's present definition does not answer."""
+
+
+@lru_cache(maxsize=256)
+def dataset_of(text: str, name: str) -> DatasetFile:
+    """A dataset's definition, parsed once for each text."""
+    return parse_dataset(text, name)
+
+
+@lru_cache(maxsize=4096)
+def analysis_of(query_text: str, dataset_text: str, query: str, dataset: str) -> Analysis:
+    """A query's analysis, made once for each pair of texts.
+
+    Raises:
+      FileError, QueryRefused: the query cannot be answered.
+    """
+    return analyse(parse_query(query_text, f"{query}.yaml"), dataset_of(dataset_text, dataset))
+
+
+@dataclass(frozen=True)
+class Known:
+    """A query as it stands: its newest text, its version against the dataset's definition, and its approval."""
+
+    record: QueryRecord
+    query: QueryFile
+    dataset: DatasetFile
+    version: str
+    approved: bool
+    analysis: Analysis | None
+
+
+class Library:
+    """Looks datasets and queries up for a caller; what the caller may not see does not exist."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+
+    def dataset(self, identity: Identity, name: str) -> DatasetFile:
+        """A dataset's definition.
+
+        Raises:
+          NotFound: there is none, or it is hidden from the caller.
+        """
+        if not sees(identity, name):
+            raise NotFound("dataset", name)
+        return dataset_of(self.registry.dataset(name).definition, name)
+
+    def datasets(self, identity: Identity) -> list[DatasetFile]:
+        """The definitions that the caller may see, by name."""
+        records = [record for record in self.registry.datasets() if sees(identity, record.name)]
+        return [dataset_of(record.definition, record.name) for record in records]
+
+    def known(self, identity: Identity, name: str) -> Known:
+        """A query in its newest text, approved or not.
+
+        Raises:
+          NotFound: there is none, or its dataset is hidden from the caller.
+        """
+        record = self.registry.newest_query(name)
+        if not sees(identity, record.dataset):
+            raise NotFound("query", name)
+        return self._known(record)
+
+    def all(self, identity: Identity) -> list[Known]:
+        """Every query that the caller may see, in its newest text, by name."""
+        names = [r.name for r in self.registry.queries() if sees(identity, r.dataset)]
+        return [self.known(identity, name) for name in sorted(names)]
+
+    def runnable(self, identity: Identity, name: str) -> tuple[Known, Analysis]:
+        """An approved query of a dataset that is not frozen, for a caller who may run it.
+
+        Raises:
+          Forbidden, NotFound, Frozen, NotApproved.
+        """
+        check(identity, Action.RELEASE)
+        known = self.known(identity, name)
+        if self.registry.is_frozen(known.record.dataset):
+            raise Frozen(known.record.dataset)
+        if known.analysis is None or not known.approved:
+            raise NotApproved(name, known.version)
+        return known, known.analysis
+
+    def _known(self, record: QueryRecord) -> Known:
+        definition = self.registry.dataset(record.dataset).definition
+        dataset = dataset_of(definition, record.dataset)
+        query = _query_of(record.text, record.name)
+        try:
+            analysis = analysis_of(record.text, definition, record.name, record.dataset)
+        except (QueryRefused, FileError):
+            return Known(record, query, dataset, UNANSWERABLE, approved=False, analysis=None)
+        approved = self.registry.approval(record.name, analysis.version) is not None
+        return Known(record, query, dataset, analysis.version, approved, analysis)
+
+
+@lru_cache(maxsize=4096)
+def _query_of(text: str, name: str) -> QueryFile:
+    return parse_query(text, f"{name}.yaml")

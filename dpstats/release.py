@@ -1,0 +1,163 @@
+"""The road: access, catalog, plan, charge, engine, noise, record.
+
+A number leaves in one way only. The order is what keeps the promise: everything that can be refused is refused before
+the charge, the charge is durable before a row is read, and only what was read back from the store is given out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, NoReturn
+
+from dpstats import views
+from dpstats.catalog.canonical import canonical_json, load_fingerprint
+from dpstats.catalog.dataset import DatasetFile
+from dpstats.catalog.parameters import BoundParameters, bind_parameters
+from dpstats.catalog.query import KeysFrom
+from dpstats.engine.duck import DuckEngine
+from dpstats.engine.noise import Vectors, add_noise
+from dpstats.engine.versions import Engines
+from dpstats.errors import FileError, NotLoaded
+from dpstats.ledger.records import Charged, ChargeRequest, Question, StoredRelease
+from dpstats.ledger.registry import DataVersionRecord
+from dpstats.ledger.store import Store
+from dpstats.ledger.tokens import Identity
+from dpstats.library import Known, Library
+from dpstats.plan.analysis import Analysis
+from dpstats.plan.answer import measures, rows
+from dpstats.plan.build import build
+from dpstats.plan.plan import Plan
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a caller asks. `fresh`: draw anew and pay, whatever was released before."""
+
+    identity: Identity
+    query: str
+    parameters: Mapping[str, object]
+    fresh: bool = False
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A stored release, and whether this request made it."""
+
+    stored: StoredRelease
+    made_now: bool
+
+
+class Road:
+    """Takes an `Ask` to an `Answer`."""
+
+    def __init__(self, store: Store, library: Library, engines: Engines) -> None:
+        self._ledger, self._registry = store.ledger, store.registry
+        self._library, self._engines = library, engines
+
+    def release(self, ask: Ask) -> Answer:
+        """The answer, new and charged or made before and free.
+
+        Raises:
+          Forbidden, NotFound, Frozen, NotApproved, InvalidParameters, QueryRefused, NotLoaded, BudgetExhausted,
+          IdempotencyConflict: refused, nothing is charged.
+          Unavailable: it failed after the charge, which stays; the next try goes on under it.
+        """
+        known, analysis = self._library.runnable(ask.identity, ask.query)
+        parameters = bind_parameters(known.query, ask.parameters)
+        earlier = None if ask.fresh or ask.idempotency_key else self._ledger.find_fresh(question(analysis, parameters))
+        if earlier is not None:
+            return Answer(earlier, made_now=False)
+        with self.data(known.dataset) as (version, engine):
+            plan = build(analysis, parameters, engine.public_values)
+            granted = self._ledger.charge(_request(ask, known, plan, version))
+            if isinstance(granted, StoredRelease):
+                return Answer(granted, made_now=False)
+            noisy = add_noise(plan, engine.run(plan))
+        body = views.release_body(_core(plan, granted, version, noisy, known))
+        return Answer(self._ledger.store(granted, body=body, fresh_for=_fresh_for(known)), made_now=True)
+
+    def plan(self, known: Known, analysis: Analysis, parameters: BoundParameters) -> Plan:
+        """The plan of a query; public tables are read for keys that come from one, personal tables never."""
+        if any(isinstance(key.source, KeysFrom) for key in analysis.keys):
+            with self.data(known.dataset) as (_, engine):
+                return build(analysis, parameters, engine.public_values)
+        return build(analysis, parameters, _nothing_to_read)
+
+    @contextmanager
+    def data(self, dataset: DatasetFile) -> Iterator[tuple[DataVersionRecord, DuckEngine]]:
+        """The dataset's current data version, open, and loaded under the definition in force.
+
+        Raises:
+          NotLoaded: nothing is loaded, or the definition changed since.
+        """
+        with ExitStack() as stack:
+            version = self._current(dataset)
+            try:
+                engine = stack.enter_context(self._engines.using(dataset.dataset, version.file))
+            except FileError:
+                # A load may have replaced the version in between; its successor is there.
+                version = self._current(dataset)
+                engine = stack.enter_context(self._engines.using(dataset.dataset, version.file))
+            if engine.fingerprint != load_fingerprint(dataset):
+                raise NotLoaded(dataset.dataset)
+            yield version, engine
+
+    def _current(self, dataset: DatasetFile) -> DataVersionRecord:
+        versions = self._registry.data_versions(dataset.dataset)
+        if not versions:
+            raise NotLoaded(dataset.dataset)
+        return versions[-1]
+
+
+def question(analysis: Analysis, parameters: BoundParameters) -> Question:
+    """What makes two requests the same: the query's version and its parameters."""
+    return Question(analysis.query.query, analysis.version, canonical_json(parameters.canonical).decode())
+
+
+def _nothing_to_read(table: str, column: str) -> NoReturn:
+    raise LookupError(f"{table}.{column} is not needed")
+
+
+def _request(ask: Ask, known: Known, plan: Plan, version: DataVersionRecord) -> ChargeRequest:
+    return ChargeRequest(
+        lineage=known.dataset.lineage,
+        dataset=known.dataset.dataset,
+        question=Question(plan.query, plan.query_version, canonical_json(dict(plan.parameters)).decode()),
+        data_version=version.data_version,
+        plan_hash=plan.hash,
+        loss=plan.loss,
+        events=plan.events,
+        actor=ask.identity.name,
+        token_id=ask.identity.token_id or None,
+        token_cap=ask.identity.cap_steps,
+        fresh=ask.fresh,
+        idempotency_key=ask.idempotency_key,
+        fresh_for=_fresh_for(known),
+    )
+
+
+def _fresh_for(known: Known) -> timedelta:
+    return known.query.fresh_for or known.dataset.fresh_for
+
+
+def _core(plan: Plan, charged: Charged, version: DataVersionRecord, noisy: Vectors, known: Known) -> dict[str, Any]:
+    """The release that is stored: everything but what changes from one showing to the next."""
+    return {
+        "release_id": charged.release_id,
+        "query": plan.query,
+        "query_version": plan.query_version,
+        "dataset": plan.dataset,
+        "data_version": version.data_version,
+        "parameters": dict(plan.parameters),
+        "created_at": charged.created_at.isoformat(),
+        "as_of": version.as_of.isoformat(),
+        "cost": views.cost(plan.loss, known.dataset.conversion_delta),
+        "privacy_unit": known.dataset.privacy_unit,
+        "keys": [{"name": key.name, "type": key.sql_type} for key in plan.keys],
+        "measures": measures(plan),
+        "rows": rows(plan, noisy),
+    }

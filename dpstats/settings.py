@@ -1,0 +1,42 @@
+"""Every setting: its name, type, default and one line of help. Read when a command starts, never at import.
+
+Each comes from the environment as `DPSTATS_<NAME>`; a bad value stops the start and names its key. No setting can
+weaken the noise.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from dpstats.errors import FileError
+
+
+class Settings(BaseSettings):
+    """The settings of one process."""
+
+    model_config = SettingsConfigDict(env_prefix="DPSTATS_", frozen=True, extra="ignore")
+
+    home: Path = Field(Path("dpstats-home"), description="the workspace folder: data, ledger, keys")
+    host: str = Field("127.0.0.1", description="the address that the service listens on")
+    port: int = Field(8471, ge=0, le=65535, description="the port that the service listens on; 0 takes a free one")
+    workers: int = Field(1, ge=1, le=64, description="processes that serve")
+    memory_limit_mb: int = Field(2048, ge=64, description="memory that one query may take, in MiB")
+    threads: int = Field(2, ge=1, le=256, description="threads that one query may take")
+    deadline_s: float = Field(60.0, gt=0, description="seconds after which a query is given up")
+
+
+def read_settings(**given: object) -> Settings:
+    """The settings: what is given (None is not), else the environment, else the defaults.
+
+    Raises:
+      FileError: a value is wrong; names its key.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise FileError("settings", first["msg"], key=f"DPSTATS_{key.upper()}") from None

@@ -1,0 +1,107 @@
+"""Records as the JSON of the contract: budgets, costs, releases, previews, ledger entries."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+from dpstats.ledger.chain import Entry
+from dpstats.ledger.records import BudgetState, LineageTerms, StoredRelease
+from dpstats.plan.answer import measures
+from dpstats.plan.plan import Plan
+from dpstats.privacy.conversion import epsilon_of_rho, shown
+from dpstats.privacy.loss import AMOUNT_STEPS, DELTA_STEPS, Loss, Measure
+
+AFTER_AS_OF, AFTER_COST = "as_of", "cost"
+
+
+def cost(loss: Loss, conversion_delta: Decimal) -> dict[str, Any]:
+    """What one release costs: rho (None for pure DP), delta, and the epsilon it amounts to alone."""
+    if loss.measure is Measure.PURE:
+        return {"rho": None, "delta": 0.0, "epsilon": float(loss.amount_decimal)}
+    epsilon = shown(epsilon_of_rho(loss.amount, conversion_delta))
+    return {"rho": float(loss.amount_decimal), "delta": float(loss.delta_decimal), "epsilon": float(epsilon)}
+
+
+def budget(state: BudgetState, terms: LineageTerms) -> dict[str, Any]:
+    """A dataset's budget: the cap, what is spent and what is left. Exact to a step of 1e-12; epsilons rounded up."""
+    cap = Decimal(state.epsilon_cap) / AMOUNT_STEPS
+    conversion_delta = Decimal(terms.conversion_delta) / DELTA_STEPS
+    body: dict[str, Any] = {"epsilon": float(cap), "delta": float(2 * conversion_delta)}
+    amounts: dict[str, float | None]
+    if state.measure is Measure.PURE:
+        spent = state.spent.amount_decimal
+        amounts = {"rho": None, "rho_spent": None, "rho_remaining": None}
+    else:
+        spent = shown(epsilon_of_rho(state.spent.amount, conversion_delta), at_most=cap)
+        amounts = {
+            "rho": float(state.cap.amount_decimal),
+            "rho_spent": float(state.spent.amount_decimal),
+            "rho_remaining": float(state.remaining.amount_decimal),
+        }
+    body |= {"epsilon_spent": float(spent), "epsilon_remaining": float(cap - spent)} | amounts
+    return body | {"delta_remaining": float(state.remaining.delta_decimal)}
+
+
+def release_body(core: Mapping[str, Any]) -> bytes:
+    """The bytes of a release that are stored."""
+    return json.dumps(core, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def release(stored: StoredRelease, *, replayed: bool, budget_now: Mapping[str, Any]) -> dict[str, Any]:
+    """A release as it is sent: what is stored, with `replayed` and `budget` put in their places."""
+    body: dict[str, Any] = {}
+    for key, value in json.loads(stored.body).items():
+        body[key] = value
+        if key == AFTER_AS_OF:
+            body["replayed"] = replayed
+        if key == AFTER_COST:
+            body["budget"] = dict(budget_now)
+    return body
+
+
+def preview(plan: Plan, price: Mapping[str, Any], *, free_replay: bool, times: int) -> dict[str, Any]:
+    """What a query would cost and how sure its answer would be; reads no data.
+
+    Args:
+      times: how many more answers of this price are covered.
+    """
+    return {
+        "query": plan.query,
+        "query_version": plan.query_version,
+        "parameters": dict(plan.parameters),
+        "cost": dict(price),
+        "affordable": times > 0 or free_replay,
+        "free_replay": free_replay,
+        "remaining_like_this": times,
+        "groups": plan.groups,
+        "measures": measures(plan),
+        "proof": list(plan.proof),
+    }
+
+
+def entry(item: Entry) -> dict[str, Any]:
+    """A ledger entry: the contract's fields, and everything that its hash covers."""
+    loss = item.loss
+    pure = loss.measure is Measure.PURE
+    body = {
+        "seq": item.seq,
+        "kind": str(item.kind),
+        "rho": None if pure else float(loss.amount_decimal),
+        "delta": float(loss.delta_decimal),
+        "epsilon": float(Decimal(loss.amount if pure else item.epsilon) / AMOUNT_STEPS),
+        "at": item.at,
+        "actor": item.actor,
+        "release_id": item.release_id,
+        "query": item.query,
+        "query_version": item.query_version,
+        "parameters": json.loads(item.parameters),
+        "events": json.loads(item.events),
+        "reason": item.reason,
+        "prev_hash": item.prev_hash,
+        "hash": item.hash,
+    }
+    return body | {"content": {key: value for key, value in asdict(item).items() if value is not None}}

@@ -1,0 +1,81 @@
+"""One folder with everything a dpstats service keeps, and everything that can be done with it.
+
+    ledger.db, ledger.key, heads/    the ledger, its signing key, its newest heads (see `ledger`)
+    bounding.key                     the secret that chooses which rows and groups of a unit are kept
+    data/<dataset>/<version>.duckdb  the current data version of each dataset
+
+The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
+`.review`, `.releases` and `.tokens`; each of them checks who calls.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from dpstats.engine.versions import Engines
+from dpstats.ledger.store import Store, open_store
+from dpstats.library import Library
+from dpstats.release import Road
+from dpstats.settings import Settings
+from dpstats.workspace.budgets import Budgets
+from dpstats.workspace.datasets import Datasets
+from dpstats.workspace.releases import Releases
+from dpstats.workspace.review import Review
+from dpstats.workspace.tokens import TokenDesk
+
+__all__ = ["Workspace"]
+
+
+class Workspace:
+    """An open workspace. Thread-safe; one a process."""
+
+    def __init__(self, home: Path, store: Store, engines: Engines, key: bytes) -> None:
+        self.home, self.store, self._engines = home, store, engines
+        library = Library(store.registry)
+        road = Road(store, library, engines)
+        self.datasets = Datasets(store, library, home / "data", key)
+        self.budgets = Budgets(store, library)
+        self.review = Review(store, library, road)
+        self.releases = Releases(store, library, road, self.budgets)
+        self.tokens = TokenDesk(store, library)
+
+    @classmethod
+    def open(cls, settings: Settings, *, check_ledger: bool = True) -> Workspace:
+        """Opens the workspace at `settings.home`, making what is missing.
+
+        Args:
+          check_ledger: refuse a ledger that cannot be trusted; only a command that reports on it opens it unchecked.
+
+        Raises:
+          LedgerBroken: the ledger cannot be trusted. Unavailable: it cannot be read and written now.
+        """
+        store = open_store(settings.home, check=check_ledger)
+        key = _bounding_key(settings.home / "bounding.key")
+        engines = Engines(
+            settings.home / "data",
+            key,
+            memory_limit_mb=settings.memory_limit_mb,
+            threads=settings.threads,
+            deadline_s=settings.deadline_s,
+        )
+        return cls(settings.home, store, engines, key)
+
+    def close(self) -> None:
+        """Closes files and connections."""
+        self._engines.close()
+        self.store.close()
+
+
+def _bounding_key(path: Path) -> bytes:
+    """The workspace's secret, made on first use and readable by its owner only."""
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return path.read_bytes()
+    with os.fdopen(handle, "wb") as file:
+        file.write(secrets.token_bytes(32))
+        file.flush()
+        os.fsync(file.fileno())
+    return path.read_bytes()

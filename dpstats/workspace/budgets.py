@@ -1,0 +1,97 @@
+"""Budgets and the ledger: what is left, grants, freezing, entries and their verification."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from dpstats import views
+from dpstats.access import Action, check
+from dpstats.ledger.records import LineageTerms
+from dpstats.ledger.store import Store
+from dpstats.ledger.tokens import Identity
+from dpstats.ledger.verify import VerifyReport
+from dpstats.library import Library
+from dpstats.privacy.conversion import epsilon_of_rho, rho_within
+from dpstats.privacy.loss import AMOUNT_STEPS, DELTA_STEPS, Loss, Measure, amount_down, amount_up
+
+EPSILON_CAP = 1000
+"""The largest budget of a lineage, as epsilon."""
+
+
+class Budgets:
+    """The budgets of a workspace's datasets."""
+
+    def __init__(self, store: Store, library: Library) -> None:
+        self._registry, self._ledger, self._library = store.registry, store.ledger, library
+
+    def one(self, identity: Identity, name: str) -> dict[str, Any]:
+        """What is left of a dataset's budget."""
+        check(identity, Action.READ)
+        return self.of_lineage(self._library.dataset(identity, name).lineage)
+
+    def of_lineage(self, lineage: str) -> dict[str, Any]:
+        return views.budget(self._ledger.budget(lineage), self._ledger.terms(lineage))
+
+    def grant(
+        self, identity: Identity, name: str, *, rho: Decimal | None = None, epsilon: Decimal | None = None, reason: str
+    ) -> dict[str, Any]:
+        """Raises a dataset's budget by `rho` or by `epsilon` (what is added to the cap); gives the ledger's entry.
+
+        Raises:
+          ValueError: not exactly one of the two, not positive, of the wrong measure, or no reason.
+        """
+        check(identity, Action.STEWARD)
+        lineage = self._library.dataset(identity, name).lineage
+        terms = self._ledger.terms(lineage)
+        added, epsilon_steps = self._added(lineage, terms, rho, epsilon)
+        entry = self._ledger.grant(lineage, added, epsilon=epsilon_steps, actor=identity.name, reason=reason)
+        return views.entry(entry)
+
+    def _added(
+        self, lineage: str, terms: LineageTerms, rho: Decimal | None, epsilon: Decimal | None
+    ) -> tuple[Loss, int]:
+        if (rho is None) == (epsilon is None):
+            raise ValueError("give either rho or epsilon")
+        state = self._ledger.budget(lineage)
+        delta = Decimal(terms.conversion_delta) / DELTA_STEPS
+        if epsilon is not None:
+            steps = amount_down(epsilon)
+            cap = Decimal(state.epsilon_cap + steps) / AMOUNT_STEPS
+            if steps < 1 or cap > EPSILON_CAP:
+                raise ValueError(f"epsilon must be more than 0, and the cap at most {EPSILON_CAP}")
+            amount = steps if terms.measure is Measure.PURE else rho_within(cap, delta) - state.cap.amount
+            return Loss(terms.measure, max(0, amount)), steps
+        if terms.measure is Measure.PURE:
+            raise ValueError("a dataset with delta 0 counts epsilon: give epsilon")
+        amount = amount_down(rho or Decimal(0))
+        if amount < 1:
+            raise ValueError("rho must be more than 0")
+        cap_epsilon = amount_up(epsilon_of_rho(state.cap.amount + amount, delta))
+        if cap_epsilon > EPSILON_CAP * AMOUNT_STEPS:
+            raise ValueError(f"the cap may be at most epsilon {EPSILON_CAP}")
+        return Loss(terms.measure, amount), max(0, cap_epsilon - state.epsilon_cap)
+
+    def freeze(self, identity: Identity, name: str, *, frozen: bool) -> dict[str, Any]:
+        """Freezes a dataset, so that nobody can ask it anything, or thaws it."""
+        check(identity, Action.STEWARD)
+        self._library.dataset(identity, name)
+        change = self._registry.freeze if frozen else self._registry.thaw
+        record = change(name, identity.name)
+        return {"dataset": name, "frozen": record.frozen, "actor": record.actor, "at": record.at.isoformat()}
+
+    def entries(self, identity: Identity, name: str, after: int = 0, limit: int = 1000) -> dict[str, Any]:
+        """Ledger entries of a dataset's lineage above seq `after`, oldest first, and the signed head."""
+        check(identity, Action.STEWARD)
+        lineage = self._library.dataset(identity, name).lineage
+        entries = self._ledger.entries(lineage, after, limit)
+        head = self._ledger.head(lineage)
+        return {
+            "entries": [views.entry(entry) for entry in entries],
+            "head": {"seq": head.seq, "hash": head.hash, "signature": head.signature},
+        }
+
+    def verify(self, identity: Identity, name: str | None = None) -> VerifyReport:
+        """Walks the ledger of one dataset's lineage, or all of it."""
+        check(identity, Action.STEWARD)
+        return self._ledger.verify(self._library.dataset(identity, name).lineage if name else None)

@@ -1,0 +1,186 @@
+"""Datasets: registered from their files, loaded as data versions, looked at as declared."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dpstats.access import Action, check
+from dpstats.catalog.canonical import load_fingerprint
+from dpstats.catalog.dataset import Column, DatasetFile, parse_dataset
+from dpstats.catalog.source import load_file
+from dpstats.engine.load import load
+from dpstats.errors import Conflict
+from dpstats.ledger.store import Store
+from dpstats.ledger.tokens import Identity
+from dpstats.library import Library
+from dpstats.privacy.conversion import rho_within
+from dpstats.privacy.loss import Loss, Measure, amount_down, delta_down
+
+Progress = Callable[[str, float], None]
+
+
+class Datasets:
+    """The datasets of a workspace; `data` is the folder of their data versions, `key` the workspace's secret."""
+
+    def __init__(self, store: Store, library: Library, data: Path, key: bytes) -> None:
+        self._registry, self._ledger = store.registry, store.ledger
+        self._library, self._data, self._key = library, data, key
+
+    def add(self, identity: Identity, file: Path, sources: Mapping[str, Path], progress: Progress | None = None) -> str:
+        """Registers `dataset.yaml` and loads its data; gives the data version.
+
+        Raises:
+          FileError: the file or a source is wrong. Conflict: it contradicts what is recorded. Nothing is changed then.
+        """
+        check(identity, Action.STEWARD)
+        text = load_file(file)
+        dataset = parse_dataset(text, str(file))
+        self._check_lineage(dataset)
+        version = _new_version()
+        target = self._load(dataset, sources, version, append=False, progress=progress)
+        try:
+            self._open_lineage(identity, dataset)
+            self._registry.register_dataset(dataset.dataset, text, dataset.lineage)
+            self._enter(dataset, version)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+        self._forget_old(dataset.dataset)
+        return version
+
+    def load(
+        self,
+        identity: Identity,
+        name: str,
+        sources: Mapping[str, Path],
+        *,
+        append: bool = False,
+        progress: Progress | None = None,
+    ) -> str:
+        """A new data version of a registered dataset: the given tables anew (or added to), the others carried over.
+
+        Raises:
+          NotFound: no such dataset. FileError: a source is wrong; nothing is changed then.
+        """
+        check(identity, Action.STEWARD)
+        dataset = self._library.dataset(identity, name)
+        version = _new_version()
+        self._load(dataset, sources, version, append=append, progress=progress)
+        self._enter(dataset, version)
+        self._forget_old(name)
+        return version
+
+    def _load(
+        self,
+        dataset: DatasetFile,
+        sources: Mapping[str, Path],
+        version: str,
+        *,
+        append: bool,
+        progress: Progress | None,
+    ) -> Path:
+        earlier = self._registry.data_versions(dataset.dataset) if self._registered(dataset.dataset) else ()
+        base = self._data / earlier[-1].file if earlier else None
+        target = self._data / _version_file(dataset.dataset, version)
+        load(dataset, sources, target=target, key=self._key, base=base, append=append, progress=progress)
+        return target
+
+    def _enter(self, dataset: DatasetFile, version: str) -> None:
+        self._registry.add_data_version(
+            dataset.dataset,
+            version,
+            file=_version_file(dataset.dataset, version),
+            fingerprint=load_fingerprint(dataset),
+            as_of=datetime.now(UTC),
+        )
+
+    def _forget_old(self, name: str) -> None:
+        """Removes the files of data versions that are no longer current; a run on one goes on until it ends."""
+        *old, _ = self._registry.data_versions(name)
+        for version in old:
+            (self._data / version.file).unlink(missing_ok=True)
+
+    def _registered(self, name: str) -> bool:
+        return any(record.name == name for record in self._registry.datasets())
+
+    def _check_lineage(self, dataset: DatasetFile) -> None:
+        for record in self._registry.datasets():
+            if record.name == dataset.dataset and record.lineage != dataset.lineage:
+                raise Conflict(
+                    f"dataset {dataset.dataset} is of lineage {record.lineage}, and a budget follows its people: "
+                    f"write lineage: {record.lineage}"
+                )
+
+    def _open_lineage(self, identity: Identity, dataset: DatasetFile) -> None:
+        pure = dataset.measure is Measure.PURE
+        epsilon = amount_down(dataset.budget.epsilon)
+        amount = epsilon if pure else rho_within(dataset.budget.epsilon, dataset.conversion_delta)
+        self._ledger.open_lineage(
+            dataset.lineage,
+            measure=dataset.measure,
+            conversion_delta=delta_down(dataset.conversion_delta),
+            privacy_unit=dataset.privacy_unit,
+            cap=Loss(dataset.measure, amount, delta_down(dataset.delta_thresholds)),
+            epsilon=epsilon,
+            actor=identity.name,
+        )
+
+    def all(self, identity: Identity) -> list[dict[str, Any]]:
+        """Every dataset that the caller may see."""
+        check(identity, Action.READ)
+        return [self._view(dataset) for dataset in self._library.datasets(identity)]
+
+    def one(self, identity: Identity, name: str) -> dict[str, Any]:
+        """One dataset: its tables and columns as declared, never anything counted from the data."""
+        check(identity, Action.READ)
+        return self._view(self._library.dataset(identity, name))
+
+    def _view(self, dataset: DatasetFile) -> dict[str, Any]:
+        versions = self._registry.data_versions(dataset.dataset)
+        current = versions[-1] if versions else None
+        return {
+            "dataset": dataset.dataset,
+            "title": dataset.title,
+            "description": dataset.description,
+            "privacy_unit": dataset.privacy_unit,
+            "lineage": dataset.lineage,
+            "data_version": current.data_version if current else None,
+            "as_of": current.as_of.isoformat() if current else None,
+            "frozen": self._registry.is_frozen(dataset.dataset),
+            "fresh_for_days": dataset.fresh_for.total_seconds() / 86400,
+            "purposes": {name: {"title": p.title, "consent": p.consent} for name, p in dataset.purposes.items()},
+            "tables": {name: _table_view(dataset, name) for name in dataset.tables},
+        }
+
+
+def _new_version() -> str:
+    return f"dv_{secrets.token_hex(8)}"
+
+
+def _version_file(dataset: str, version: str) -> str:
+    return f"{dataset}/{version}.duckdb"
+
+
+def _table_view(dataset: DatasetFile, name: str) -> dict[str, Any]:
+    table = dataset.tables[name]
+    return {
+        "public": table.public,
+        "one_row_per_unit": table.one_row_per_unit,
+        "columns": {column: _column_view(spec) for column, spec in table.columns.items()},
+    }
+
+
+def _column_view(spec: Column) -> dict[str, Any]:
+    return {
+        "type": str(spec.type),
+        "bounds": [float(end) for end in spec.bounds] if spec.bounds else None,
+        "values": [str(value) for value in spec.values] if spec.values else None,
+        "unit": spec.unit,
+        "category": spec.category,
+        "purposes": list(spec.purposes) if spec.purposes else None,
+        "why": spec.why,
+    }

@@ -1,0 +1,94 @@
+"""Previews and releases, new and earlier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dpstats import views
+from dpstats.access import Action, check, sees
+from dpstats.catalog.parameters import bind_parameters
+from dpstats.errors import Frozen, NotApproved, NotFound
+from dpstats.ledger.store import Store
+from dpstats.ledger.tokens import Identity
+from dpstats.library import Known, Library
+from dpstats.plan.plan import Plan
+from dpstats.release import Ask, Road, question
+from dpstats.workspace.budgets import Budgets
+
+
+class Releases:
+    """The releases of a workspace."""
+
+    def __init__(self, store: Store, library: Library, road: Road, budgets: Budgets) -> None:
+        self._registry, self._ledger, self._library = store.registry, store.ledger, library
+        self._road, self._budgets = road, budgets
+
+    def preview(self, identity: Identity, name: str, parameters: Mapping[str, object]) -> dict[str, Any]:
+        """Cost and 95 % error of an approved query; reads no personal data and charges nothing."""
+        known, analysis = self._library.runnable(identity, name)
+        bound = bind_parameters(known.query, parameters)
+        plan = self._road.plan(known, analysis, bound)
+        free = self._ledger.find_fresh(question(analysis, bound)) is not None
+        price = views.cost(plan.loss, known.dataset.conversion_delta)
+        return views.preview(plan, price, free_replay=free, times=self._times(identity, known, plan))
+
+    def _times(self, identity: Identity, known: Known, plan: Plan) -> int:
+        """How many releases of this price the dataset's budget and the caller's own cap cover."""
+        remaining = self._ledger.budget(known.dataset.lineage).remaining
+        times = remaining.amount // plan.loss.amount
+        if identity.cap_steps is not None:
+            own = identity.cap_steps - self._ledger.token_spent(identity.token_id)
+            times = min(times, max(0, own) // plan.loss.amount)
+        return times
+
+    def make(self, ask: Ask) -> tuple[dict[str, Any], bool]:
+        """A release as JSON, and whether this request made it (and paid)."""
+        answer = self._road.release(ask)
+        lineage = self._library.dataset(ask.identity, answer.stored.dataset).lineage
+        body = views.release(answer.stored, replayed=not answer.made_now, budget_now=self._budgets.of_lineage(lineage))
+        return body, answer.made_now
+
+    def earlier(self, identity: Identity, release_id: str) -> dict[str, Any]:
+        """A release made before, free.
+
+        Raises:
+          NotFound: there is none that the caller may see. Frozen, NotApproved: it is not given out now.
+        """
+        check(identity, Action.READ)
+        stored = self._ledger.release(release_id)
+        if not sees(identity, stored.dataset):
+            raise NotFound("release", release_id)
+        if self._registry.is_frozen(stored.dataset):
+            raise Frozen(stored.dataset)
+        if self._registry.approval(stored.query, stored.query_version) is None:
+            raise NotApproved(stored.query, stored.query_version)
+        lineage = self._library.dataset(identity, stored.dataset).lineage
+        return views.release(stored, replayed=True, budget_now=self._budgets.of_lineage(lineage))
+
+    def all(
+        self,
+        identity: Identity,
+        *,
+        dataset: str | None = None,
+        query: str | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> dict[str, Any]:
+        """Releases made, newest first, without their rows."""
+        check(identity, Action.READ)
+        page = self._ledger.releases(dataset, query, datasets=identity.datasets, after=after, limit=limit)
+        items = [
+            {
+                "release_id": item.release_id,
+                "query": item.query,
+                "query_version": item.query_version,
+                "dataset": item.dataset,
+                "data_version": item.data_version,
+                "created_at": item.created_at.isoformat(),
+                "fresh_until": item.fresh_until.isoformat(),
+            }
+            for item in page.items
+            if not self._registry.is_frozen(item.dataset)
+        ]
+        return {"items": items, "next": page.next}

@@ -1,0 +1,192 @@
+"""The review of queries: check, submit, approve, revoke, and the catalog of what may be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from dpstats import views
+from dpstats.access import ALLOWED, Action, check
+from dpstats.catalog.dataset import DatasetFile, load_dataset, parse_dataset
+from dpstats.catalog.parameters import bind_parameters
+from dpstats.catalog.query import DateParameter, EnumParameter, KeysFrom, load_query
+from dpstats.catalog.source import load_file
+from dpstats.errors import Conflict, NotApproved
+from dpstats.ledger.registry import QueryRecord
+from dpstats.ledger.store import Store
+from dpstats.ledger.tokens import Identity
+from dpstats.library import Known, Library, analysis_of
+from dpstats.plan.analysis import Analysis, analyse
+from dpstats.plan.expressions import Parameter
+from dpstats.plan.plan import Plan
+from dpstats.release import Road
+
+
+@dataclass(frozen=True)
+class Check:
+    """What `query check` finds: the analysis, its plan where key values are at hand, and warnings."""
+
+    analysis: Analysis
+    plan: Plan | None
+    epsilon: Decimal | None
+    warnings: tuple[str, ...]
+
+
+class Review:
+    """The queries of a workspace and their approvals."""
+
+    def __init__(self, store: Store, library: Library, road: Road) -> None:
+        self._registry, self._library, self._road = store.registry, library, road
+
+    def check_file(self, file: Path) -> Check:
+        """Whether a query's file can be answered, against the registered dataset, else the dataset.yaml beside it.
+
+        Raises:
+          FileError, QueryRefused: every reason why not.
+        """
+        query = load_query(file)
+        if self._registry_has(query.dataset):
+            definition = self._registry.dataset(query.dataset).definition
+            dataset = parse_dataset(definition, query.dataset)
+        else:
+            dataset = load_dataset(file.parent / "dataset.yaml")
+        analysis = analyse(query, dataset)
+        plan = self._plan_of_defaults(analysis)
+        return Check(analysis, plan, _alone(plan, dataset), analysis.warnings)
+
+    def _plan_of_defaults(self, analysis: Analysis) -> Plan | None:
+        """The plan with default parameters; None where keys come from a table that is not loaded."""
+        wanted = {name: spec for name, spec in analysis.query.parameters.items() if spec.default is None}
+        defaults = {name: _some_value(name, spec) for name, spec in wanted.items()}
+        from_table = any(isinstance(key.source, KeysFrom) for key in analysis.keys)
+        if from_table and not self._registry_has(analysis.dataset.dataset):
+            return None
+        known = Known(_no_record(analysis), analysis.query, analysis.dataset, analysis.version, False, analysis)
+        return self._road.plan(known, analysis, bind_parameters(analysis.query, defaults))
+
+    def _registry_has(self, dataset: str) -> bool:
+        return any(record.name == dataset for record in self._registry.datasets())
+
+    def submit(self, identity: Identity, file: Path) -> tuple[str, str]:
+        """Submits a query's file for review; gives its name and version. It answers nothing until it is approved.
+
+        Raises:
+          FileError, QueryRefused: it cannot be answered. NotFound: its dataset is not registered.
+        """
+        check(identity, Action.STEWARD)
+        text = load_file(file)
+        query = load_query(file)
+        definition = self._registry.dataset(query.dataset).definition
+        analysis = analysis_of(text, definition, query.query, query.dataset)
+        self._plan_of_defaults(analysis)
+        self._registry.submit_query(query.query, query.dataset, text, identity.name)
+        return query.query, analysis.version
+
+    def approve(self, identity: Identity, name: str, version: str | None = None) -> str:
+        """Approves a query's newest text; gives its version.
+
+        Args:
+          version: what the steward reviewed; refused if it is not the version that stands.
+
+        Raises:
+          NotFound: no such query. Conflict: another version stands, or it cannot be answered any more.
+        """
+        check(identity, Action.STEWARD)
+        known = self._library.known(identity, name)
+        if known.analysis is None:
+            raise Conflict(
+                f"query {name} cannot be answered by its dataset's present definition: `dpstats query check`"
+            )
+        if version is not None and version != known.version:
+            raise Conflict(
+                f"query {name} stands in version {known.version}, not {version}: review it with `query show`"
+            )
+        self._registry.approve(name, known.version, known.record.revision, identity.name)
+        return known.version
+
+    def revoke(self, identity: Identity, name: str, version: str | None = None) -> int:
+        """Ends the approvals of a query, or of one version; gives how many ended. It answers nothing then.
+
+        Raises:
+          NotFound: no such query.
+        """
+        check(identity, Action.STEWARD)
+        self._library.known(identity, name)
+        return self._registry.revoke(name, identity.name, version)
+
+    def all(self, identity: Identity, *, approved_only: bool) -> list[dict[str, Any]]:
+        """The queries that the caller may see, by name; stewards may ask for those not approved too."""
+        check(identity, Action.READ)
+        if not approved_only:
+            check(identity, Action.STEWARD)
+        return [self._view(k) for k in self._library.all(identity) if k.approved or not approved_only]
+
+    def one(self, identity: Identity, name: str) -> dict[str, Any]:
+        """One query: what it counts, its parameters, keys, bounds and price.
+
+        Raises:
+          NotApproved: it is not approved, and the caller is no steward.
+        """
+        check(identity, Action.READ)
+        known = self._library.known(identity, name)
+        if not known.approved and Action.STEWARD not in ALLOWED[identity.role]:
+            raise NotApproved(name, known.version)
+        return self._view(known)
+
+    def _view(self, known: Known) -> dict[str, Any]:
+        query, analysis = known.query, known.analysis
+        return {
+            "query": query.query,
+            "dataset": query.dataset,
+            "title": query.title,
+            "description": query.description,
+            "tags": list(query.tags),
+            "purpose": query.purpose,
+            "query_version": known.version,
+            "approved": known.approved,
+            "approvals": [
+                {
+                    "version": item.version,
+                    "approved_by": item.approved_by,
+                    "approved_at": item.approved_at.isoformat(),
+                    "revoked_at": item.revoked_at.isoformat() if item.revoked_at else None,
+                }
+                for item in self._registry.approvals(query.query)
+            ],
+            "parameters": {name: spec.model_dump(mode="json") for name, spec in query.parameters.items()},
+            "keys": [key.name for key in analysis.keys] if analysis else [],
+            "measures": [output.name for output in analysis.outputs] if analysis else [],
+            "bounds": {name: [float(end) for end in ends] for name, ends in query.bounds.items()},
+            "why": dict(query.why),
+            "cost": {name: _json_number(value) for name, value in query.cost.model_dump().items()},
+            "sql": query.sql,
+        }
+
+
+def _alone(plan: Plan | None, dataset: DatasetFile) -> Decimal | None:
+    if plan is None:
+        return None
+    return Decimal(str(views.cost(plan.loss, dataset.conversion_delta)["epsilon"]))
+
+
+def _some_value(name: str, spec: Parameter) -> object:
+    """A valid value of a parameter without default; a span's end is its latest, so that it ends after it starts."""
+    if isinstance(spec, EnumParameter):
+        return spec.values[0]
+    if isinstance(spec, DateParameter):
+        return (spec.max if name == "until" else spec.min).isoformat()
+    return spec.min
+
+
+def _json_number(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _json_number(number) for name, number in value.items()}
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def _no_record(analysis: Analysis) -> QueryRecord:
+    return QueryRecord(analysis.query.query, analysis.dataset.dataset, "", datetime.now(UTC), 0, "")
