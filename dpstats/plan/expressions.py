@@ -32,6 +32,8 @@ from dpstats.plan.typed import (
 
 Parameter = DateParameter | EnumParameter | IntegerParameter
 
+EXPRESSION_MAX = 100_000
+"""Characters that one expression may become; a nested one can double at each level."""
 INT64 = 2**63
 DOUBLE_EXACT = 2**53
 UNIT_USE = "the privacy unit's id is used as a value"
@@ -114,6 +116,8 @@ class Compiler:
     def compile(self, node: exp.Expr, scope: Scope, *, unit: bool = False) -> Typed:
         """The expression with what is known of it; `unit` says that the privacy unit's id may stand here as it is."""
         found = scope.replace(node) or self._dispatch(node, scope)
+        if len(found.sql) > EXPRESSION_MAX:
+            return self._refuse(node, "an expression that is too complex", "Compute parts of it in a subquery")
         if found.unit and not unit:
             return self._refuse(node, UNIT_USE, UNIT_INSTEAD)
         return finite(found)
