@@ -38,13 +38,22 @@ def test_no_row_of_history_can_be_changed_removed_or_replaced(raw: sqlite3.Conne
         assert raw.execute(f"SELECT * FROM {table}").fetchall() == before
 
 
-def test_an_entry_can_be_added_only_at_the_end_and_never_as_a_refund(raw: sqlite3.Connection) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        "seq = 0, release_id = 'x'",
+        "seq = 9",
+        "seq = 9, amount = -1, release_id = 'x'",
+        "seq = 9, amount = 0, release_id = 'x'",
+        "seq = 9, release_id = NULL",
+        "seq = 9, kind = 'refund', release_id = 'x'",
+    ],
+)
+def test_an_entry_can_be_added_only_at_the_end_and_never_as_a_refund(raw: sqlite3.Connection, change: str) -> None:
     with closing(raw):
         raw.execute("CREATE TEMP TABLE copy AS SELECT * FROM entries WHERE kind = 'charge'")
-        for change in ("seq = 0", "seq = 9, amount = -1, release_id = 'x'", "seq = 9, amount = 0, release_id = 'x'",
-                       "seq = 9", "seq = 9, kind = 'refund', release_id = 'x'"):  # fmt: skip
-            raw.execute(f"UPDATE copy SET {change}")
+        raw.execute(f"UPDATE copy SET {change}")
+        for verb in ("INSERT", "REPLACE"):
             with pytest.raises(sqlite3.IntegrityError):
-                raw.execute("INSERT INTO entries SELECT * FROM copy")
-            with pytest.raises(sqlite3.IntegrityError):
-                raw.execute("REPLACE INTO entries SELECT * FROM copy")
+                raw.execute(f"{verb} INTO entries SELECT * FROM copy")
+        assert raw.execute("SELECT count(*) FROM entries").fetchone() == (2,)

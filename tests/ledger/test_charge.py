@@ -136,6 +136,15 @@ def test_an_unfinished_charge_is_not_taken_up_once_its_release_would_be_stale(st
     assert not charge(store, fresh_for=timedelta(days=7)).resumed
 
 
+def test_an_answered_charge_is_never_taken_up_again_though_its_release_went_stale_early(
+    store: Store, clock: HandClock
+) -> None:
+    first = store.ledger.store(charge(store), body=b"draw", fresh_for=timedelta(days=1))
+    clock.advance(days=2)
+    again = charge(store)
+    assert (again.resumed, again.release_id == first.release_id) == (False, False)
+
+
 def test_a_charge_made_afresh_that_failed_pays_for_the_next_asker(store: Store) -> None:
     first = charge(store, fresh=True)
     assert charge(store) == replace(first, resumed=True)

@@ -26,6 +26,8 @@ def open_home() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
     yield folder / "home"
+    for path in (folder / "home", folder / "home" / "heads"):
+        path.chmod(0o700)
     shutil.rmtree(folder)
 
 

@@ -139,6 +139,7 @@ def test_a_revoked_query_stays_revoked_until_it_is_approved_anew(registry: Regis
     registry.approve("q", "sha256:1", 1, "stu")
     registry.submit_query("q", "shop", "two", "ana")
     registry.approve("q", "sha256:2", 2, "stu")
+    registry.submit_query("q", "shop", "three", "ana")
     clock.advance(days=1)
     assert registry.revoke("q", "sue", "sha256:2") == 1
     assert registry.approval("q", "sha256:2") is None

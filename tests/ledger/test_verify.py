@@ -15,7 +15,7 @@ from ledger_asking import LINEAGE, charge, make_request, open_lineage, release, 
 
 from dpstats.errors import LedgerBroken
 from dpstats.ledger.chain import Entry, entry_hash
-from dpstats.ledger.store import Store
+from dpstats.ledger.store import Store, open_store
 
 Open = Callable[..., Store]
 Vandal = Callable[..., None]
@@ -137,8 +137,10 @@ def test_a_running_ledger_refuses_as_soon_as_its_newest_entry_changes(store: Sto
 
 def test_more_charged_than_granted_is_refused(store: Store, opened: Open, vandal: Vandal) -> None:
     fill(store)
-    vandal("UPDATE entries SET amount = 59 WHERE seq = 1", "UPDATE entries SET amount = 0 WHERE seq = 5")
+    vandal("UPDATE entries SET amount = 59 - 5 WHERE seq = 1")
     assert "entry 4 charges more than was left" in findings(opened)
+    with pytest.raises(LedgerBroken, match="more was charged"):
+        opened()
     with pytest.raises(LedgerBroken, match="more was charged"):
         opened(check=False).ledger.budget(LINEAGE)
 
@@ -205,6 +207,23 @@ def test_nothing_is_charged_on_a_restored_backup_though_it_verifies_in_itself(
     with pytest.raises(LedgerBroken, match="entry 3 was written before"):
         charge(unchecked, "c")
     assert len(unchecked.ledger.entries(LINEAGE)) == 2
+
+
+def test_a_copy_that_went_its_own_way_is_seen_beside_the_head_of_the_other(
+    store: Store, opened: Open, home: Path, tmp_path: Path
+) -> None:
+    store.close()
+    shutil.copytree(home, tmp_path / "copy")
+    charge(opened(), "a")
+    ours = (home / "heads" / f"{LINEAGE}.json").read_bytes()
+    copy = open_store(tmp_path / "copy")
+    charge(copy, "b")
+    charge(copy, "c")
+    (tmp_path / "copy" / "heads" / f"{LINEAGE}.json").write_bytes(ours)
+    with pytest.raises(LedgerBroken, match="entry 2 is not the one that was saved"):
+        charge(copy, "d")
+    assert "entry 2 is not the one that was saved" in copy.ledger.verify().findings[0]
+    copy.close()
 
 
 @pytest.mark.parametrize("marker", [b"ana", b"sha256:plan", b"discrete_gaussian"])
