@@ -50,12 +50,16 @@ def test_a_held_lock_is_unavailable_after_the_timeout_and_nothing_is_charged(
     assert charge(hasty).seq == 2
 
 
-def test_a_read_only_workspace_is_unavailable(open_home: Path, worker: Worker) -> None:
+@pytest.mark.parametrize(("what", "cause"), [("folder", "Permission denied"), ("database", "readonly database")])
+def test_nothing_is_charged_where_nothing_can_be_written(
+    open_home: Path, worker: Worker, what: str, cause: str
+) -> None:
     made = open_store(open_home)
     open_lineage(made)
     made.close()
-    process = worker("read_only", open_home, "-")
-    assert process.communicate(timeout=60)[0].split() == ["Unavailable"]
+    said = worker("read_only", open_home, what).communicate(timeout=60)[0]
+    assert said.startswith("Unavailable ")
+    assert cause in said
 
 
 def test_a_full_disk_is_unavailable_and_nothing_is_charged(store: Store, home: Path, worker: Worker) -> None:

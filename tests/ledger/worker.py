@@ -52,7 +52,7 @@ def full_disk(store: Store, _name: str) -> None:
 def main() -> None:
     mode, home, name = sys.argv[1:4]
     if mode == "read_only":
-        read_only(Path(home))
+        read_only(Path(home), name)
         return
     store = open_store(Path(home))
     modes = {run.__name__: run for run in (exhaust, release_for_ever, die_after_charge, full_disk)}
@@ -60,21 +60,22 @@ def main() -> None:
     store.close()
 
 
-def read_only(home: Path) -> None:
-    """Opens a workspace whose files cannot be written; root, whom no mode stops, becomes nobody first."""
+def read_only(home: Path, what: str) -> None:
+    """Charges where the folder or the database cannot be written; root, whom no mode stops, becomes nobody first."""
+    open_store(home).close()  # loads every library while they can still be read
     paths = [home, *home.rglob("*")]
-    for path in paths:
-        if os.geteuid() == 0:
-            os.chown(path, 65534, 65534)
-        path.chmod(0o500 if path.is_dir() else 0o400)
     if os.geteuid() == 0:
+        for path in paths:
+            os.chown(path, 65534, 65534)
         os.setgroups([])
         os.setgid(65534)
         os.setuid(65534)
+    for path in paths if what == "folder" else [home / "ledger.db"]:
+        path.chmod(0o500 if path.is_dir() else 0o400)
     try:
-        open_store(home)
+        open_store(home).ledger.charge(make_request())
     except DpstatsError as error:
-        print(type(error).__name__)
+        print(type(error).__name__, repr(error.__cause__))
 
 
 if __name__ == "__main__":
