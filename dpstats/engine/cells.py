@@ -12,7 +12,7 @@ from dpstats.catalog.types import ColumnType
 
 _READABLE = re.compile(
     r"BOOLEAN|U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL\(.*\)|VARCHAR|ENUM\(.*\)|UUID"
-    r"|DATE|TIMESTAMP(_S|_MS|_NS)?|TIMESTAMP WITH TIME ZONE"
+    r'|DATE|TIMESTAMP(_S|_MS|_NS)?|TIMESTAMP WITH TIME ZONE|"NULL"'
 )
 _FLOATING = ("FLOAT", "DOUBLE")
 _MAY_BE_INFINITE = ("date", "timestamp")
@@ -23,16 +23,14 @@ def is_readable(source_type: str) -> bool:
     return _READABLE.fullmatch(source_type) is not None
 
 
-def cast(cell: str, source_type: str, column_type: ColumnType) -> str:
-    """SQL for `cell` as the column's type, NULL where it is not one. A time with a zone becomes UTC without one.
+def given(cell: str, source_type: str) -> str:
+    """SQL for `cell`, a column of that DuckDB type, as the file gives it: NULL for no value and no number."""
+    return _finite(cell, source_type) if source_type in _FLOATING else cell
 
-    Args:
-      cell: SQL of a column.
-      source_type: Its DuckDB type, readable.
-      column_type: The type declared.
-    """
-    if source_type in _FLOATING:
-        cell = _finite(cell, source_type)
+
+def cast(cell: str, source_type: str, column_type: ColumnType) -> str:
+    """SQL for `cell` as the column's type, NULL where it is not one. A time with a zone becomes UTC without one."""
+    cell = given(cell, source_type)
     if source_type == "VARCHAR" and column_type.name == "timestamp":
         cell = f"TRY_CAST({cell} AS TIMESTAMP WITH TIME ZONE)"  # the session is in UTC; a plain cast drops the zone
     return f"TRY_CAST({cell} AS {column_type.sql})"

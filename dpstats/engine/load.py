@@ -16,16 +16,13 @@ import duckdb
 from dpstats.catalog.canonical import load_fingerprint
 from dpstats.catalog.dataset import Column, DatasetFile, Table
 from dpstats.engine.bound import bounded, hash_key, units_over
-from dpstats.engine.cells import cast, clean, is_readable
+from dpstats.engine.cells import cast, clean, given, is_readable
 from dpstats.engine.duck import CONNECT_CONFIG
 from dpstats.engine.meta import Meta, read_meta, write_meta
 from dpstats.engine.names import literal, quoted
 from dpstats.engine.source import Source, SourceColumn, Trouble, file_error, open_source, trouble_in
 from dpstats.engine.whole import whole_file
 from dpstats.errors import FileError
-
-MEMORY_LIMIT_MB = 4096
-"""Memory of a load; what does not fit is spilled beside the new file, and removed."""
 
 Progress = Callable[[str, float], None]
 
@@ -39,6 +36,7 @@ def load(
     base: Path | None = None,
     append: bool = False,
     progress: Progress | None = None,
+    memory_limit_mb: int = 4096,
 ) -> None:
     """Builds the data version `target` from one source file a table; a table without one is carried over from `base`.
 
@@ -50,6 +48,7 @@ def load(
       base: An earlier data version of the dataset.
       append: Whether a source's rows come on top of the base's rows of that table.
       progress: Called with what is being done and the fraction done, 0 to 1.
+      memory_limit_mb: Memory of the load; what does not fit is spilled beside the new file, and removed.
 
     Raises:
       FileError: a source is missing, unreadable, malformed, empty or of the wrong types, a table has neither source
@@ -60,7 +59,7 @@ def load(
             what = f"there is no such table; the tables are {', '.join(dataset.tables)}"
             raise FileError(dataset.dataset, what, key=name)
     with whole_file(target) as made, duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
-        _set_up(connection, made.parent / "spill")
+        _set_up(connection, made.parent / "spill", memory_limit_mb)
         loader = _Loader(connection, dataset, target, hash_key(key))
         loader.attach(made, base)
         feeds = {name: loader.feed(name, sources.get(name), append=append) for name in dataset.tables}
@@ -73,9 +72,9 @@ def load(
             progress("loaded", 1.0)
 
 
-def _set_up(connection: duckdb.DuckDBPyConnection, spill: Path) -> None:
+def _set_up(connection: duckdb.DuckDBPyConnection, spill: Path, memory_limit_mb: int) -> None:
     connection.execute(f"SET temp_directory = {literal(spill)}")
-    connection.execute(f"SET memory_limit = '{MEMORY_LIMIT_MB}MB'")
+    connection.execute(f"SET memory_limit = '{memory_limit_mb}MB'")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET disabled_optimizers = 'top_n_window_elimination'")  # 2.5 times slower on `bounded`
 
@@ -174,7 +173,8 @@ class _Loader:
             raise FileError(str(source.path), what, key=f"column {self._dataset.privacy_unit}")
 
     def _check_column(self, source: Source, column: str, found: SourceColumn, spec: Column) -> None:
-        counts = f"count(*), count({found.alias}), count({cast(found.alias, found.type, spec.type)})"
+        cell, cell_type = found.alias, found.type
+        counts = f"count(*), count({given(cell, cell_type)}), count({cast(cell, cell_type, spec.type)})"
         rows, filled, fitting = self._one_row(f"SELECT {counts} FROM {source.sql}", {"dp_file": source.pattern})
         if not rows:
             raise FileError(str(source.path), "has no rows")

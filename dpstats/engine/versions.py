@@ -12,9 +12,6 @@ from pathlib import Path
 from dpstats.engine.duck import DuckEngine, open_engine
 from dpstats.errors import Unavailable
 
-DATASETS_OPEN = 8
-"""Datasets whose engines stay open between runs."""
-
 
 @dataclass
 class _Open:
@@ -26,12 +23,13 @@ class Engines:
     """Opens data version files when they are asked for, and shares them between threads.
 
     Of each dataset the version asked for last stays open. Any other closes as soon as nobody runs on it, so that the
-    file of an old version can be erased; likewise the datasets not asked for longest, beyond `DATASETS_OPEN`.
+    file of an old version can be erased; likewise the datasets not asked for longest, beyond `datasets_open`.
 
     Args:
       data_dir: The folder that version files are relative to.
       key: The workspace's secret key.
       memory_limit_mb, threads, deadline_s: The limits of each engine, as in `open_engine`.
+      datasets_open: Datasets whose engines stay open between runs, >= 1.
     """
 
     def __init__(
@@ -42,8 +40,9 @@ class Engines:
         memory_limit_mb: int = 2048,
         threads: int = 2,
         deadline_s: float = 60,
+        datasets_open: int = 8,
     ) -> None:
-        self._data_dir = data_dir
+        self._data_dir, self._datasets_open = data_dir, datasets_open
         self._open_file = partial(
             open_engine, key=key, memory_limit_mb=memory_limit_mb, threads=threads, deadline_s=deadline_s
         )
@@ -97,4 +96,4 @@ class Engines:
             return set()
         last = {dataset: (dataset, version_file) for dataset, version_file in self._open}
         newest_first = [name for name in reversed(self._open) if last[name[0]] == name]
-        return set(newest_first[:DATASETS_OPEN])
+        return set(newest_first[: self._datasets_open])

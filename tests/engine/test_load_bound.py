@@ -1,0 +1,127 @@
+"""The rows kept of a unit are a function of that unit's rows and the key."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dpstats.engine.bound import bounded, hash_key, units_over
+from dpstats.engine.load import load
+
+CAP = 3
+ROWS = st.lists(
+    st.tuples(st.integers(0, 4), st.sampled_from(["a", "b", None, "|", "é"]), st.sampled_from([0.0, 1.5, None])),
+    max_size=40,
+)
+
+
+def kept(rows, cap=CAP, key=b"k"):
+    """What `bounded` keeps of rows (unit, x, y), as a multiset for each unit."""
+    with duckdb.connect(":memory:") as connection:
+        connection.execute('CREATE TABLE dp_rows ("unit" BIGINT, "x" VARCHAR, "select" DOUBLE)')
+        if rows:
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            connection.execute("INSERT INTO dp_rows SELECT unnest(?), unnest(?), unnest(?)", columns)
+        connection.execute(f"CREATE TABLE dp_over AS {units_over('dp_rows', 'unit', cap)}")
+        sql = bounded("dp_rows", "dp_over", ["unit", "x", "select"], "unit", cap)
+        found = connection.execute(sql, {"dp_hash_key": hash_key(key)}).fetchall()
+    units = defaultdict(Counter)
+    for row in found:
+        units[row[0]][row] += 1
+    return units
+
+
+@settings(max_examples=25, deadline=None)
+@given(ROWS, st.randoms(use_true_random=False))
+def test_order_does_not_matter(rows, chance):
+    shuffled = rows.copy()
+    chance.shuffle(shuffled)
+    assert kept(shuffled) == kept(rows)
+
+
+@settings(max_examples=25, deadline=None)
+@given(ROWS, st.integers(0, 4))
+def test_removing_a_unit_leaves_every_other_units_rows(rows, gone):
+    with_it, without = kept(rows), kept([row for row in rows if row[0] != gone])
+    with_it.pop(gone, None)
+    assert without == with_it
+
+
+@settings(max_examples=25, deadline=None)
+@given(ROWS)
+def test_a_unit_keeps_its_own_rows_up_to_the_cap(rows):
+    own = Counter(row[0] for row in rows)
+    units = kept(rows)
+    assert {unit: sum(found.values()) for unit, found in units.items()} == {u: min(n, CAP) for u, n in own.items()}
+    every = Counter(rows)
+    assert all(found[row] <= every[row] for found in units.values() for row in found)
+
+
+def test_another_key_keeps_other_rows():
+    rows = [(1, str(i), None) for i in range(50)]
+    assert len({frozenset(kept(rows, key=bytes([secret]))[1]) for secret in range(5)}) == 5
+
+
+def test_every_row_of_a_unit_is_kept_equally_often():
+    found = kept([(unit, str(i), None) for unit in range(4000) for i in range(4)], cap=1)
+    times = Counter(row[1] for rows in found.values() for row in rows)
+    # Chi-squared with 3 degrees of freedom: 21.1 is exceeded with probability 1e-4. The key is fixed, so it is not.
+    assert sum((times[str(i)] - 1000) ** 2 / 1000 for i in range(4)) < 21.1
+
+
+def test_identical_rows_are_drawn_one_by_one():
+    """A row that is there three times of four is kept three times of four, not all or nothing."""
+    found = kept([(unit, x, None) for unit in range(4000) for x in ("often", "often", "often", "once")], cap=1)
+    times = Counter(row[1] for rows in found.values() for row in rows)
+    assert abs(times["often"] - 3000) < 4 * (4000 * 0.75 * 0.25) ** 0.5
+
+
+@pytest.fixture
+def purchases(dataset, parquet, target, rows_of, key):
+    def run(rows, **options):
+        source = parquet({"person": [p for p, _ in rows], "x": [x for _, x in rows]})
+        spec = dataset(**{"rows": "person: bigint; x: varchar"}, **options)
+        load(spec, {"rows": source}, target=target, key=key)
+        return rows_of(target, "rows")
+
+    return run
+
+
+def test_a_load_keeps_the_same_rows_whatever_their_order_and_company(purchases):
+    rows = [(person, f"{person}-{i}") for person in range(40) for i in range(person)]
+    first = purchases(rows, max_rows=10)
+    company = [(person, "other") for person in range(100, 150) for _ in range(30)]
+    mixed = rows + company
+    random.Random(7).shuffle(mixed)
+    second = [row for row in purchases(mixed, max_rows=10) if row[0] < 100]
+    assert Counter(first) == Counter(second)
+    assert max(Counter(person for person, _ in first).values()) == 10
+
+
+def test_rows_are_stored_by_unit(purchases):
+    rows = [(person, str(i)) for i in range(300) for person in range(400)]
+    random.Random(7).shuffle(rows)
+    persons = [person for person, _ in purchases(rows, max_rows=200)]
+    assert persons == sorted(persons)
+    assert len(persons) == 400 * 200
+
+
+def test_a_table_of_one_row_per_unit_has_one(purchases):
+    rows = [(person, str(i)) for person in range(20) for i in range(3)]
+    found = purchases(rows, once=["rows"])
+    assert sorted(person for person, _ in found) == list(range(20))
+    random.Random(7).shuffle(rows)
+    assert sorted(purchases(rows, once=["rows"])) == sorted(found)
+    assert len({x for _, x in found}) > 1
+
+
+def test_a_public_table_is_not_bounded(dataset, parquet, target, rows_of, key):
+    spec = dataset(max_rows=2, rows="person: bigint", public_shops="shop: varchar")
+    sources = {"rows": parquet({"person": [1]}, "r.parquet"), "public_shops": parquet({"shop": ["a"] * 9}, "s.parquet")}
+    load(spec, sources, target=target, key=key)
+    assert len(rows_of(target, "public_shops")) == 9
