@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import stat
 import subprocess
@@ -225,6 +226,38 @@ def test_a_load_that_runs_out_of_room_says_so(dataset, parquet, target, key):
     with pytest.raises(FileError, match=r"does not fit in the memory|cannot be written"):
         load(dataset(rows=PERSONAL), {"rows": source}, target=target, key=key, memory_limit_mb=1)
     assert not list(target.parent.iterdir())
+
+
+@pytest.fixture
+def nearly_full_disk():
+    """No file of this process can grow beyond 100 kB."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_disk_that_is_full_leaves_the_earlier_file(dataset, parquet, target, base, key, nearly_full_disk):
+    target.parent.mkdir()
+    target.write_bytes(b"earlier")
+    with pytest.raises(FileError, match=r"version.duckdb: cannot be written: too little memory or disk") as caught:
+        load(dataset(rows=PERSONAL), {}, target=target, key=key, base=base)
+    assert caught.value.__context__ is None
+    assert list(target.parent.iterdir()) == [target]
+    assert target.read_bytes() == b"earlier"
+
+
+def test_a_base_damaged_inside_is_not_carried_over(dataset, parquet, target, key):
+    rows = parquet({"person": range(50_000), "x": [str(uuid.uuid4()) for _ in range(50_000)]})
+    base = target.parent / "base.duckdb"
+    load(dataset(rows=PERSONAL), {"rows": rows}, target=base, key=key)
+    content = bytearray(base.read_bytes())
+    content[300_000:-600_000] = bytes(len(content) - 900_000)
+    base.write_bytes(content)
+    with pytest.raises(FileError, match=r"base.duckdb: cannot be (read|opened)") as caught:
+        load(dataset(rows=PERSONAL), {}, target=target, key=key, base=base)
+    assert caught.value.__context__ is None
+    assert list(target.parent.iterdir()) == [base]
 
 
 GROCERIES = """
