@@ -7,7 +7,7 @@ the charge, the charge is durable before a row is read, and only what was read b
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NoReturn
@@ -97,16 +97,18 @@ class Road:
           NotLoaded: nothing is loaded, or the definition changed since.
         """
         with ExitStack() as stack:
-            version = self._current(dataset)
-            try:
-                engine = stack.enter_context(self._engines.using(dataset.dataset, version.file))
-            except FileError:
-                # A load may have replaced the version in between; its successor is there.
-                version = self._current(dataset)
-                engine = stack.enter_context(self._engines.using(dataset.dataset, version.file))
+            version, engine = self._opened(stack, dataset)
             if engine.fingerprint != load_fingerprint(dataset):
                 raise NotLoaded(dataset.dataset)
             yield version, engine
+
+    def _opened(self, stack: ExitStack, dataset: DatasetFile) -> tuple[DataVersionRecord, DuckEngine]:
+        """The current data version; a load may replace it between the two lines, so its successor is tried too."""
+        for _ in range(2):
+            version = self._current(dataset)
+            with suppress(FileError):
+                return version, stack.enter_context(self._engines.using(dataset.dataset, version.file))
+        raise NotLoaded(dataset.dataset)
 
     def _current(self, dataset: DatasetFile) -> DataVersionRecord:
         versions = self._registry.data_versions(dataset.dataset)
