@@ -189,12 +189,25 @@ def _positive(number: Decimal) -> Decimal:
 Positive = Annotated[Number, AfterValidator(_positive)]
 
 
+def _kind_of_norm(raw: object) -> str:
+    return "by measure" if isinstance(raw, Mapping) else "for all"
+
+
+Norms = Annotated[
+    Annotated[Positive, Tag("for all")] | Annotated[FrozenMap[Name, Positive], Tag("by measure")],
+    Discriminator(_kind_of_norm),
+]
+
+
 class Contribution(FileModel):
-    """What one unit may bring: groups that it touches, rows in one group, or the norm of its vector. None: unsaid."""
+    """What one unit may bring: groups that it touches, rows in one group, or the norm of its vector. None: unsaid.
+
+    `max_norm` is by measure, in the measure's own units (rows for counts and averages, groups for counts of units).
+    """
 
     max_groups: UpToAMillion | None = None
     max_rows: UpToAMillion | None = None
-    max_norm: Positive | None = None
+    max_norm: Norms | None = None
 
 
 def _window_edge(raw: object) -> date | str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import NoReturn
 
 import sqlglot
@@ -30,7 +31,20 @@ from dpstats.plan.typed import Kind, Typed
 
 SQL_MAX = 100_000
 GENERATED_MAX = 1_000_000
+GROUPS_MAX = 1_000_000
+"""Groups that one query may answer."""
+BINS_MAX = 10_000
+"""The most whole numbers that a key's own range declares as its values."""
 KEY_KINDS = {Kind.INT, Kind.TEXT, Kind.BOOL, Kind.DATE, Kind.TIMESTAMP}
+
+
+@dataclass(frozen=True)
+class TruncatedSpan:
+    """The dates that DATE_TRUNC gives in the window's half-open span: a `$parameter` or a date at either end."""
+
+    unit: str
+    since: date | str
+    until: date | str
 
 
 @dataclass(frozen=True)
@@ -41,7 +55,7 @@ class KeySpec:
     kind: Kind
     sql: str
     fact: bool
-    source: tuple[object, ...] | KeysFrom
+    source: tuple[object, ...] | KeysFrom | TruncatedSpan
 
 
 @dataclass(frozen=True)
@@ -196,7 +210,9 @@ class _Analyser:
         source = self._key_source(name, value, item)
         return None if source is None else KeySpec(name, value.kind, value.guarded, value.fact, source)
 
-    def _key_source(self, name: str, value: Typed, item: exp.Expr) -> tuple[object, ...] | KeysFrom | None:
+    def _key_source(
+        self, name: str, value: Typed, item: exp.Expr
+    ) -> tuple[object, ...] | KeysFrom | TruncatedSpan | None:
         declared = self.query.keys.get(name)
         if isinstance(declared, PrivateKeys):
             self.refusals.add(item, f"private keys ({name})", f"Declare them: keys: {{{name}: {{values: [..]}}}}")
@@ -205,13 +221,27 @@ class _Analyser:
             return self._public_source(declared, name, item)
         if declared is not None:
             return declared.values
-        if value.values:
-            return value.values
+        binned = self._binned(value, item)
+        if binned:
+            return binned
         self.refusals.add(
             item,
             f"the values of the key {name} are not declared",
             f"Write keys: {{{name}: {{values: [..]}}}} or {{from: public_table.column}}",
         )
+        return None
+
+    def _binned(self, value: Typed, item: exp.Expr) -> tuple[object, ...] | TruncatedSpan | None:
+        """The values that the expression itself declares: literals, whole numbers in a range, dates of the window."""
+        if value.values:
+            return value.values
+        if value.kind is Kind.BOOL:
+            return (False, True)
+        if value.kind is Kind.INT and value.bounded and value.high - value.low < BINS_MAX:
+            return tuple(range(int(value.low), int(value.high) + 1))
+        node, window = item.unalias(), self.query.window
+        if value.kind is Kind.DATE and isinstance(node, exp.TimestampTrunc | exp.DateTrunc) and window is not None:
+            return TruncatedSpan(node.args["unit"].name.lower(), window.since, window.until)
         return None
 
     def _public_source(self, source: KeysFrom, name: str, item: exp.Expr) -> KeysFrom | None:
@@ -231,7 +261,7 @@ class _Analyser:
 
     def _statistics(self, clause: FromClause) -> Statistics:
         max_rows = self.query.contribution.max_rows or MAX_ROWS
-        return Statistics(clause, self.query.bounds, max_rows, clause.one_row)
+        return Statistics(clause, self.query.bounds, max_rows, clause.one_row, self.query.contribution.max_norm)
 
     def _outputs(self, select: exp.Select, statistics: Statistics, taken: set[str]) -> list[OutputSpec]:
         items = [item for item in select.expressions if _has_aggregate(item)]
@@ -250,9 +280,9 @@ class _Analyser:
     def _max_groups(self, *, facts: bool) -> int:
         contribution = self.query.contribution
         if contribution.max_norm is not None:
-            self.refusals.add(
-                None, "bounding by max_norm is not in this version", "Write contribution: {max_groups: ..}"
-            )
+            if contribution.max_groups is not None or contribution.max_rows is not None:
+                self.refusals.add(None, "max_norm beside max_groups or max_rows", "Give one way of bounding")
+            return GROUPS_MAX
         if facts:
             return 1
         if contribution.max_groups is None:
@@ -272,6 +302,9 @@ class _Analyser:
         for name in self.query.bounds.keys() - statistics.used_bounds:
             what = "bounds are not needed" if name in measures else "there is no such measure"
             self.refusals.add(None, f"bounds: {name}: {what}", f"The measures are: {', '.join(sorted(measures))}")
+        norms = self.query.contribution.max_norm
+        for name in (norms.keys() if isinstance(norms, Mapping) else set()) - statistics.used_norms:
+            self.refusals.add(None, f"contribution: max_norm: {name} is not an aggregate of the query", "Remove it")
         targets = getattr(self.query.cost, "accuracy", {})
         for name in set(targets) - measures:
             self.refusals.add(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Protocol
 
@@ -28,6 +29,7 @@ from dpstats.plan.typed import (
     hull,
     product,
     text_literal,
+    union,
 )
 
 Parameter = DateParameter | EnumParameter | IntegerParameter
@@ -171,7 +173,7 @@ class Compiler:
     def _literal(self, node: exp.Expr, scope: Scope) -> Typed:
         assert isinstance(node, exp.Literal)
         if node.is_string:
-            return constant(text_literal(node.this), Kind.TEXT)
+            return constant(text_literal(node.this), Kind.TEXT, values=(node.this,))
         try:
             number = float(node.this)
         except ValueError:
@@ -367,7 +369,7 @@ class Compiler:
             branches.append(f"WHEN {when_typed.guarded} THEN {functions.as_kind(then, kind)}")
         parts = [_settled(c) for c in conditions] + values
         sql = f"CASE {' '.join(branches)} ELSE {functions.as_kind(values[-1], kind)} END"
-        return derive(f"({sql})", kind, parts, hull(*values))
+        return replace(derive(f"({sql})", kind, parts, hull(*values)), values=union(*values))
 
     def _cast(self, node: exp.Expr, scope: Scope) -> Typed:
         target = node.args["to"]

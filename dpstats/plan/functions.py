@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from dpstats.plan.typed import INT_RANGE, Kind, Typed, hull, text_literal
+from dpstats.plan.typed import INT_RANGE, Kind, Typed, hull, text_literal, union
 
 Arguments = Sequence[Typed]
 Function = Callable[[Arguments], Typed | str]
@@ -162,7 +163,8 @@ def _coalesce(arguments: Arguments) -> Typed | str:
     kind = same_kind(arguments)
     if kind is None:
         return "COALESCE takes arguments of one kind"
-    return derive(f"COALESCE({', '.join(as_kind(a, kind) for a in arguments)})", kind, arguments, hull(*arguments))
+    made = derive(f"COALESCE({', '.join(as_kind(a, kind) for a in arguments)})", kind, arguments, hull(*arguments))
+    return replace(made, values=union(*arguments))
 
 
 def _nullif(arguments: Arguments) -> Typed | str:

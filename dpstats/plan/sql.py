@@ -9,6 +9,12 @@ Stability, for one privacy unit u added or removed with all its rows:
 - `dp_units` has a row for each (unit, group), made of that unit's rows alone, each part clipped to `per_cell`.
 - `dp_kept` keeps at most `max_groups` of u's groups, by a keyed hash of unit and group: again of u's rows alone.
 - the last SELECT adds whole numbers (HUGEINT): u changes at most `max_groups` cells, each by at most `per_cell`.
+
+With `max_norm`, `dp_kept` keeps every group and scales u's vector down instead (`dp_norms`, `dp_scaled`): where its
+norm is above the bound R, each entry is multiplied by R / norm * (1 - 1e-12) and truncated toward zero. The factor's own
+rounding is below 1e-14, so the scaled norm is at most R; the norm of what came out is checked again in whole numbers,
+and a vector that failed would count as zero. All of it looks at u's own entries alone, so u changes a draw's vector by
+at most R in that norm.
 """
 
 from __future__ import annotations
@@ -16,7 +22,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dpstats.plan.analysis import Analysis, KeySpec
-from dpstats.plan.statistics import Statistic
+from dpstats.plan.statistics import DrawSpec, Statistic
+from dpstats.privacy.loss import Measure
 
 HASH_KEY = "$dp_key::UBIGINT"
 
@@ -35,7 +42,7 @@ def write(analysis: Analysis, sizes: Sequence[int], max_groups: int) -> str:
         ("dp_coded", _coded(analysis, sizes)),
         *_ranked(analysis),
         ("dp_units", _units(analysis)),
-        ("dp_kept", _kept(max_groups)),
+        *(_dropped(max_groups) if analysis.query.contribution.max_norm is None else _scaled(analysis)),
     ]
     totals = ", ".join(f"sum(d{i})::HUGEINT AS d{i}" for i in range(len(analysis.draws)))
     clauses = ",\n".join(f"{name} AS (\n  {sql}\n)" for name, sql in ctes)
@@ -93,6 +100,46 @@ def _units(analysis: Analysis) -> str:
     return f"SELECT u, g, {parts} FROM {source} GROUP BY u, g"
 
 
-def _kept(max_groups: int) -> str:
+def _dropped(max_groups: int) -> list[tuple[str, str]]:
     order = f"row_number() OVER (PARTITION BY u ORDER BY hash({HASH_KEY}, u, g), g)"
-    return f"SELECT * FROM dp_units QUALIFY {order} <= {max_groups}"
+    return [("dp_kept", f"SELECT * FROM dp_units QUALIFY {order} <= {max_groups}")]
+
+
+def _scaled(analysis: Analysis) -> list[tuple[str, str]]:
+    """Scales each unit's vectors to their norms; L2 for Gaussian noise, L1 for Laplace."""
+    l2 = analysis.dataset.measure is Measure.ZCDP
+    weighers = sorted({draw.weigher for draw in analysis.draws})
+    norms = ", ".join(f"{_norm(f'd{i}', l2=l2)} AS q{i}" for i in weighers)
+    scaled = ", ".join(_entry(analysis, i, draw, l2=l2) for i, draw in enumerate(analysis.draws))
+    checked = ", ".join(
+        f"CASE WHEN {_norm(f'd{i}', l2=l2)} <= {_limit(draw, l2=l2)} THEN d{i} ELSE 0 END AS d{i}"
+        for i, draw in enumerate(analysis.draws)
+    )
+    return [
+        ("dp_norms", f"SELECT *, {norms} FROM dp_units"),
+        ("dp_scaled", f"SELECT u, g, {scaled} FROM dp_norms"),
+        ("dp_kept", f"SELECT u, g, {checked} FROM dp_scaled"),
+    ]
+
+
+def _norm(column: str, *, l2: bool) -> str:
+    """The unit's L1 norm, or its L2 norm squared, as a whole number."""
+    part = f"{column}::HUGEINT * {column}::HUGEINT" if l2 else f"abs({column}::HUGEINT)"
+    return f"sum({part}) OVER (PARTITION BY u)"
+
+
+def _limit(draw: DrawSpec, *, l2: bool) -> str:
+    norm = draw.norm or 0
+    return f"{norm**2 if l2 else norm}::HUGEINT"
+
+
+def _entry(analysis: Analysis, index: int, draw: DrawSpec, *, l2: bool) -> str:
+    weigher = analysis.draws[draw.weigher]
+    square, norm = f"q{draw.weigher}", weigher.norm or 0
+    length = f"sqrt({square}::DOUBLE)" if l2 else f"{square}::DOUBLE"
+    factor = f"({norm}::DOUBLE / {length} * (1 - 1e-12))"
+    shrunk = f"trunc(d{index}::DOUBLE * {factor})::HUGEINT"
+    entry = f"CASE WHEN {square} <= {_limit(weigher, l2=l2)} THEN d{index}::HUGEINT ELSE {shrunk} END"
+    # The clip keeps squares inside 128 bits; an entry inside the norm is never touched by it.
+    most = draw.norm or 0
+    return f"greatest({-most}::HUGEINT, least({most}::HUGEINT, {entry})) AS d{index}"

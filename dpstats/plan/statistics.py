@@ -11,12 +11,17 @@ database, before it is added to anybody else's:
 
 So a unit that touches at most `max_groups` groups changes at most that many cells of a draw's vector, each by at most
 `per_cell`: `Sensitivity(per_cell, max_groups)`.
+
+With `max_norm` no group and no row is dropped: the unit's vector over all groups is scaled down, in `sql.py`, until its
+norm is at most `norm` (L2 for Gaussian noise, L1 for Laplace), which is then its sensitivity. The two draws behind an
+average share one weight, taken from the unit's numbers of rows n: each centred row is at most `reach` in size, so the
+norm of the sums is at most reach times the norm of n.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -24,7 +29,7 @@ from sqlglot import exp
 
 from dpstats.plan.arithmetic import Average, Binary, Constant, Drawn, Expression, NullIfZero
 from dpstats.plan.expressions import NAMED_REFUSALS, Compiler
-from dpstats.plan.grid import Grid, grid_for
+from dpstats.plan.grid import grid_for
 from dpstats.plan.relations import FromClause
 from dpstats.plan.typed import UNKNOWN, Kind, Typed
 
@@ -42,15 +47,20 @@ LATER = (
 OPERATORS: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/"}
 MAX_ROWS = 20
 """Rows that a unit may bring to one group of an average, unless the query says otherwise."""
+FRACTION = 1000
+"""Grid steps in one row or unit where counts are scaled by a weight."""
+SATURATED = 2**50
+"""The most that one cell may hold before norms are taken: squares of it add up inside 128 bits."""
 Bounds = tuple[Decimal, Decimal]
+Norms = Decimal | Mapping[str, Decimal] | None
 
 
 @dataclass(frozen=True)
 class DrawSpec:
     """One vector to draw: its name, kind, grid and the most that one unit moves one cell, in grid steps.
 
-    `row` is the SQL of a row's part over the query's rows, "" where rows are only counted; `coded` the SQL of its code
-    over the column `x{statistic}`; `per_unit` the SQL that clips one unit's part in one group.
+    `per_unit` is the SQL that clips one unit's part in one group. Where a unit's vector over all groups is clipped to
+    a norm, `norm` is that norm in grid steps, and `weigher` the draw whose norm decides the weight.
     """
 
     name: str
@@ -60,6 +70,8 @@ class DrawSpec:
     words: str
     statistic: int
     per_unit: str
+    norm: int | None = None
+    weigher: int = -1
 
 
 @dataclass(frozen=True)
@@ -80,9 +92,11 @@ class Statistics:
     bounds: Mapping[str, Bounds]
     max_rows: int
     one_row: bool
+    norms: Norms = None
     found: list[Statistic] = field(default_factory=list)
     draws: list[DrawSpec] = field(default_factory=list)
     used_bounds: set[str] = field(default_factory=set)
+    used_norms: set[str] = field(default_factory=set)
     _known: dict[tuple[object, ...], Expression] = field(default_factory=dict)
     _owners: dict[str, str] = field(default_factory=dict)
     """An aggregate's SQL -> the measure that is just this aggregate and has bounds."""
@@ -94,7 +108,8 @@ class Statistics:
 
     def expect(self, name: str, node: exp.Expr) -> None:
         """Notes that the measure `name` is this aggregate, so that its bounds hold wherever it is asked again."""
-        if name in self.bounds and _is_aggregate(node):
+        norms = self.norms if isinstance(self.norms, Mapping) else {}
+        if (name in self.bounds or name in norms) and _is_aggregate(node):
             self._owners[node.sql()] = name
 
     def measure(self, name: str, node: exp.Expr) -> tuple[Expression, str, str | None]:
@@ -184,9 +199,10 @@ class Statistics:
         parts = [f"({row}) IS NOT NULL"] if row else []
         parts += [f"({condition})"] if condition else []
         sql = f"CASE WHEN {' AND '.join(parts)} THEN 1::BIGINT END" if parts else ""
-        bounds = self._bounds(name, node.parent if isinstance(node.parent, exp.Filter) else node)
+        owner = node.parent if isinstance(node.parent, exp.Filter) else node
+        norm, bounds = self._norm(name, owner), self._bounds(name, owner)
         if bounds is None:
-            bounds = (Decimal(0), Decimal(1)) if self.one_row else None
+            bounds = (Decimal(0), Decimal(1)) if self.one_row else self._unclipped(norm)
         if bounds is None or bounds[0] < 0 or bounds[1] < 1:
             self.clause.refusals.add(
                 node,
@@ -195,10 +211,10 @@ class Statistics:
             )
             return Constant(0.0)
         most, least = int(bounds[1]), -int(-bounds[0] // 1)
-        words = f"clipped to [{least}, {most}]"
         counted = "count(x{i})" if sql else "count(*)"
         clip = f"CASE WHEN {counted} > 0 THEN greatest({least}, least({most}, {counted})) ELSE 0 END"
-        return self._single(("count", sql, most, least), name, "count", Grid(Fraction(1)), most, words, sql, "", clip)
+        spec = DrawSpec(name, "count", Fraction(1), most, f"clipped to [{least}, {most}]", len(self.found), clip)
+        return self._single(("count", sql, most, least, norm), _fractional(spec, norm), sql, "")
 
     def _units(self, name: str, node: exp.Count, condition: str | None) -> Expression:
         listed = node.this.expressions
@@ -214,12 +230,16 @@ class Statistics:
         present = f"{unit.sql} IS NOT NULL" + (f" AND ({condition})" if condition else "")
         row = "" if always else f"CASE WHEN {present} THEN 1::BIGINT END"
         per_unit = "1::BIGINT" if always else "CASE WHEN count(x{i}) > 0 THEN 1::BIGINT ELSE 0 END"
-        return self._single(("units", row), name, "units", Grid(Fraction(1)), 1, "", row, "", per_unit)
+        norm = self._norm(name, node.parent if isinstance(node.parent, exp.Filter) else node)
+        spec = DrawSpec(name, "units", Fraction(1), 1, "", len(self.found), per_unit)
+        return self._single(("units", row, norm), _fractional(spec, norm), row, "")
 
     def _sum(self, name: str, node: exp.Expr, value: Typed, condition: str | None) -> Expression:
-        bounds = self._bounds(name, node)
+        norm, bounds = self._norm(name, node), self._bounds(name, node)
         if bounds is None and self.one_row and value.bounded:
             bounds = (Decimal(value.low), Decimal(value.high))
+        if bounds is None and norm is not None:
+            bounds = (-norm, norm)
         if bounds is None or not any(bounds):
             self.clause.refusals.add(
                 node,
@@ -243,8 +263,15 @@ class Statistics:
             f"CASE WHEN count(v{{i}}) > 0 THEN greatest({low}::HUGEINT, least({high}::HUGEINT, sum(v{{i}}))) ELSE 0 END"
         )
         words = f"clipped to [{_plain(bounds[0])}, {_plain(bounds[1])}]"
-        most = max(abs(low), abs(high), 1)
-        return self._single(("sum", row, low, high, grid), name, "sum", grid, most, words, row, code, clip)
+        spec = DrawSpec(name, "sum", grid.step, max(abs(low), abs(high), 1), words, len(self.found), clip)
+        if norm is not None:
+            steps = max(1, grid.down(norm))
+            if steps > SATURATED:
+                self.clause.refusals.add(
+                    node, f"max_norm of {name} is far above its bounds", "Lower it, or widen bounds"
+                )
+            spec = replace(spec, norm=steps, words=f"max_norm {_plain(norm)}")
+        return self._single(("sum", row, low, high, grid, norm), spec, row, code)
 
     def _average(self, name: str, node: exp.Expr, value: Typed, condition: str | None) -> Expression:
         bounds = self._bounds(name, node) or ((Decimal(value.low), Decimal(value.high)) if value.bounded else None)
@@ -255,9 +282,10 @@ class Statistics:
                 f"Give its columns `bounds` in dataset.yaml, or write bounds: {{{name}: [low, high]}}",
             )
             return Constant(0.0)
+        norm = self._norm(name, node)
         rows = 1 if self.one_row else self.max_rows
         row = _filtered(value.guarded, condition)
-        key = ("average", row, bounds, rows)
+        key = ("average", row, bounds, rows, norm)
         if key in self._known:
             return self._known[key]
         grid = grid_for(bounds[1] - bounds[0], max(abs(float(end)) for end in bounds), whole=False)
@@ -266,41 +294,47 @@ class Statistics:
         reach = max(high - centre, centre - low, 1)
         index, first = len(self.found), len(self.draws)
         code = grid.code(_named(value, index), low, high)
-        words = f"max_rows {rows}, values clipped to [{_plain(bounds[0])}, {_plain(bounds[1])}]"
-        kept = f"FILTER (WHERE r{index} <= {rows} AND v{index} IS NOT NULL)"
-        total = f"coalesce(sum(v{index} - {centre}::BIGINT) {kept}, 0)"
-        clipped = f"greatest({-rows * reach}::HUGEINT, least({rows * reach}::HUGEINT, {total}))"
-        counted = f"least({rows}, count(*) {kept})"
-        self.draws += [
-            DrawSpec(f"{name}.sum", "rows_sum", grid.step, rows * reach, words, index, clipped),
-            DrawSpec(f"{name}.rows", "count", Fraction(1), rows, words, index, counted),
-        ]
-        self.found.append(Statistic(row, code, rows, (first, first + 1)))
+        clipped = f"values clipped to [{_plain(bounds[0])}, {_plain(bounds[1])}]"
+        moments = (
+            _dropped(name, index, rows, reach, centre) if norm is None else _weighed(name, index, norm, reach, centre)
+        )
+        total, count = moments
+        words = f"max_rows {rows}, {clipped}" if norm is None else f"max_norm {_plain(norm)}, {clipped}"
+        self.draws += [replace(total, grid=grid.step, words=words), replace(count, words=words, weigher=first + 1)]
+        self.draws[first] = replace(self.draws[first], weigher=first + 1)
+        self.found.append(Statistic(row, code, rows if norm is None else 0, (first, first + 1)))
         low_value, high_value = float(low * grid.step), float(high * grid.step)
         expression = Average(first, first + 1, float(centre * grid.step), low_value, high_value)
         self._known[key] = expression
         return expression
 
-    def _single(
-        self,
-        key: tuple[object, ...],
-        name: str,
-        kind: str,
-        grid: Grid,
-        per_cell: int,
-        words: str,
-        row: str,
-        code: str,
-        per_unit: str,
-    ) -> Expression:
+    def _single(self, key: tuple[object, ...], spec: DrawSpec, row: str, code: str) -> Expression:
         if key in self._known:
             return self._known[key]
         index, place = len(self.found), len(self.draws)
-        sql = per_unit.replace("{i}", str(index))
-        self.draws.append(DrawSpec(name, kind, grid.step, per_cell, words, index, sql))
+        sql = spec.per_unit.replace("{i}", str(index))
+        self.draws.append(replace(spec, per_unit=sql, weigher=place))
         self.found.append(Statistic(row, code.replace("x{i}", f"x{index}"), 0, (place,)))
         self._known[key] = Drawn(place)
         return self._known[key]
+
+    def _norm(self, name: str, node: exp.Expr) -> Decimal | None:
+        """The norm of a unit's vector over all groups, in the measure's own units; None where groups are dropped."""
+        if self.norms is None:
+            return None
+        if isinstance(self.norms, Decimal):
+            return self.norms
+        name = self._owners.get(node.sql(), name)
+        if name not in self.norms:
+            self.clause.refusals.add(
+                node, f"no max_norm for {name}", f"Write contribution: {{max_norm: {{{name}: ..}}}}"
+            )
+            return Decimal(1)
+        self.used_norms.add(name)
+        return self.norms[name]
+
+    def _unclipped(self, norm: Decimal | None) -> Bounds | None:
+        return None if norm is None else (Decimal(0), Decimal(SATURATED // FRACTION))
 
     def _bounds(self, name: str, node: exp.Expr) -> Bounds | None:
         """The bounds of the measure that is this aggregate; else those of the measure that it is part of."""
@@ -309,6 +343,50 @@ class Statistics:
             self.used_bounds.add(name)
             return self.bounds[name]
         return None
+
+
+def _fractional(spec: DrawSpec, norm: Decimal | None) -> DrawSpec:
+    """A count on a grid of thousandths where a weight scales it; as it is where groups are dropped."""
+    if norm is None:
+        return spec
+    sql = f"({spec.per_unit})::HUGEINT * {FRACTION}"
+    steps = max(1, int(norm * FRACTION))
+    return replace(
+        spec, grid=Fraction(1, FRACTION), per_cell=steps, norm=steps, per_unit=sql, words=f"max_norm {_plain(norm)}"
+    )
+
+
+def _dropped(name: str, index: int, rows: int, reach: int, centre: int) -> tuple[DrawSpec, DrawSpec]:
+    """The centred sum and the count of at most `rows` rows of a unit in a group."""
+    kept = f"FILTER (WHERE r{index} <= {rows} AND v{index} IS NOT NULL)"
+    total = f"coalesce(sum(v{index} - {centre}::BIGINT) {kept}, 0)"
+    clipped = f"greatest({-rows * reach}::HUGEINT, least({rows * reach}::HUGEINT, {total}))"
+    counted = f"least({rows}, count(*) {kept})"
+    return (
+        DrawSpec(f"{name}.sum", "rows_sum", Fraction(1), rows * reach, "", index, clipped),
+        DrawSpec(f"{name}.rows", "count", Fraction(1), rows, "", index, counted),
+    )
+
+
+def _weighed(name: str, index: int, norm: Decimal, reach: int, centre: int) -> tuple[DrawSpec, DrawSpec]:
+    """The centred sum and the count of all of a unit's rows in a group; the norm of its counts decides its weight."""
+    steps = max(1, int(norm * FRACTION))
+    most = SATURATED // FRACTION
+    total_norm = max(1, int(norm * reach))
+    total = f"coalesce(sum(v{index} - {centre}::BIGINT), 0)"
+    return (
+        DrawSpec(f"{name}.sum", "rows_sum", Fraction(1), total_norm, "", index, total, norm=total_norm),
+        DrawSpec(
+            f"{name}.rows",
+            "count",
+            Fraction(1, FRACTION),
+            steps,
+            "",
+            index,
+            f"least({most}, count(v{index}))::HUGEINT * {FRACTION}",
+            norm=steps,
+        ),
+    )
 
 
 def _is_aggregate(node: exp.Expr) -> bool:

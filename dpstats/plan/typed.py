@@ -42,7 +42,8 @@ class Typed:
 
     `low`, `high`: the range of its numbers. `safe`: no row can make it raise. `unit`: it is the privacy unit's id.
     `fact`: it is the same in all rows of one unit. `constant`: it depends on no row.
-    `measured_in`, `values`: the unit of measurement and the declared values of the column that it is.
+    `measured_in`: the unit of measurement of the column that it is. `values`: every value that it can have besides
+    NULL, where the query or the dataset's file says so; empty where they do not.
     """
 
     sql: str
@@ -67,9 +68,11 @@ class Typed:
         return self.sql if self.safe else f"TRY({self.sql})"
 
 
-def constant(sql: str, kind: Kind, low: float = -math.inf, high: float = math.inf) -> Typed:
+def constant(
+    sql: str, kind: Kind, low: float = -math.inf, high: float = math.inf, values: tuple[object, ...] = ()
+) -> Typed:
     """A literal or a parameter: the same for everyone, so also a fact about each unit."""
-    return Typed(sql, kind, low, high, fact=True, constant=True)
+    return Typed(sql, kind, low, high, fact=True, constant=True, values=values)
 
 
 UNKNOWN = Typed("NULL", Kind.UNKNOWN, fact=True, constant=True)
@@ -99,6 +102,14 @@ def hull(*values: Typed) -> tuple[float, float]:
     if not known:
         return -math.inf, math.inf
     return min(value.low for value in known), max(value.high for value in known)
+
+
+def union(*values: Typed) -> tuple[object, ...]:
+    """Every value that one of them can have; empty if that is not known of all. NULLs add nothing."""
+    known = [value for value in values if value.kind is not Kind.NULL]
+    if not all(value.values for value in known):
+        return ()
+    return tuple(dict.fromkeys(each for value in known for each in value.values))
 
 
 def quoted(name: str) -> str:
