@@ -22,10 +22,11 @@ from dpstats.catalog.query import KeysFrom, PrivateKeys, QueryFile
 from dpstats.errors import QueryRefused, Refusal
 from dpstats.plan.arithmetic import Expression
 from dpstats.plan.expressions import Compiler
+from dpstats.plan.moments import DrawSpec
 from dpstats.plan.refusals import Refusals
 from dpstats.plan.relations import FromClause, Relations
 from dpstats.plan.sources import Sources
-from dpstats.plan.statistics import MAX_ROWS, DrawSpec, Statistic, Statistics
+from dpstats.plan.statistics import MAX_ROWS, Statistic, Statistics
 from dpstats.plan.subqueries import Subqueries, check_parts, group_expressions
 from dpstats.plan.typed import Kind, Typed
 
@@ -47,6 +48,10 @@ class TruncatedSpan:
     until: date | str
 
 
+KeySource = tuple[object, ...] | KeysFrom | TruncatedSpan
+"""Declared values, a public column, or the window's dates."""
+
+
 @dataclass(frozen=True)
 class KeySpec:
     """One grouping key: its name, kind, the SQL of its value over rows, and where its declared values come from."""
@@ -55,7 +60,7 @@ class KeySpec:
     kind: Kind
     sql: str
     fact: bool
-    source: tuple[object, ...] | KeysFrom | TruncatedSpan
+    source: KeySource
 
 
 @dataclass(frozen=True)
@@ -231,7 +236,7 @@ class _Analyser:
         )
         return None
 
-    def _binned(self, value: Typed, item: exp.Expr) -> tuple[object, ...] | TruncatedSpan | None:
+    def _binned(self, value: Typed, item: exp.Expr) -> KeySource | None:
         """The values that the expression itself declares: literals, whole numbers in a range, dates of the window."""
         if value.values:
             return value.values

@@ -46,6 +46,21 @@ class Average:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """The variance, or its root, of rows: mean of squares minus square of the mean, both about a centre.
+
+    `total`, `count`, `squares`: the draws of the centred sum, of the number of rows and of the centred squares. The
+    variance of values in a range of width w is at most w^2 / 4 (Popoviciu 1935): `most`.
+    """
+
+    total: int
+    count: int
+    squares: int
+    most: float
+    root: bool
+
+
+@dataclass(frozen=True)
 class Binary:
     """`left` op `right`, op one of + - * /."""
 
@@ -61,7 +76,7 @@ class NullIfZero:
     operand: Expression
 
 
-Expression = Constant | Drawn | Average | Binary | NullIfZero
+Expression = Constant | Drawn | Average | Spread | Binary | NullIfZero
 
 
 @dataclass(frozen=True)
@@ -140,6 +155,8 @@ def shape_of(expression: Expression) -> Shape:
             return Ratio(centre, Linear(0.0, ((total, 1.0),)), Linear(0.0, ((count, 1.0),)), low, high)
         case NullIfZero(operand):
             return shape_of(operand)
+        case Spread():
+            return Other(expression)
         case Binary(op, left, right):
             return _combine(op, shape_of(left), shape_of(right)) or Other(expression)
 
@@ -268,8 +285,11 @@ def _other_estimate(expression: Expression, draws: Mapping[int, float], terms: M
     box = {i: half_width([_with_coefficient(terms[i], 1.0)], alpha) for i in used}
     value = _evaluate(expression, {i: (draws[i], draws[i]) for i in used})
     around = _evaluate(expression, {i: (draws[i] - box[i], draws[i] + box[i]) for i in used})
+    middle = value[0] if math.isfinite(value[0]) else None
     low, high = (None if not math.isfinite(end) else end for end in around)
-    return Estimate(value[0] if math.isfinite(value[0]) else None, low, high)
+    if middle is not None:  # a value is left as the noise made it, so the interval reaches to it
+        low, high = (None if low is None else min(low, middle)), (None if high is None else max(high, middle))
+    return Estimate(middle, low, high)
 
 
 def _indices(expression: Expression) -> set[int]:
@@ -280,6 +300,8 @@ def _indices(expression: Expression) -> set[int]:
             return {index}
         case Average(total, count):
             return {total, count}
+        case Spread(total, count, squares):
+            return {total, count, squares}
         case NullIfZero(operand):
             return _indices(operand)
         case Binary(_, left, right):
@@ -302,8 +324,21 @@ def _evaluate(expression: Expression, box: Mapping[int, Span]) -> Span:
         case Average(total, count, centre, low, high):
             quotient = _span("/", box[total], box[count])
             return max(low, centre + quotient[0]), min(high, centre + quotient[1])
+        case Spread():
+            return _spread(expression, box)
         case Binary(op, left, right):
             return _span(op, _evaluate(left, box), _evaluate(right, box))
+
+
+def _spread(spread: Spread, box: Mapping[int, Span]) -> Span:
+    mean_square = _span("/", box[spread.squares], box[spread.count])
+    mean = _span("/", box[spread.total], box[spread.count])
+    ends = [_product(end, end) for end in mean]
+    square = (0.0 if mean[0] <= 0 <= mean[1] else min(ends), max(ends))
+    low, high = _span("-", mean_square, square)
+    if low < high:  # an interval, not a value: what is known beforehand narrows it
+        low, high = max(0.0, min(low, spread.most)), min(spread.most, max(0.0, high))
+    return (math.sqrt(max(0.0, low)), math.sqrt(max(0.0, high))) if spread.root else (low, high)
 
 
 def _span(op: str, left: Span, right: Span) -> Span:

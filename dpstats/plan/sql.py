@@ -11,7 +11,7 @@ Stability, for one privacy unit u added or removed with all its rows:
 - the last SELECT adds whole numbers (HUGEINT): u changes at most `max_groups` cells, each by at most `per_cell`.
 
 With `max_norm`, `dp_kept` keeps every group and scales u's vector down instead (`dp_norms`, `dp_scaled`): where its
-norm is above the bound R, each entry is multiplied by R / norm * (1 - 1e-12) and truncated toward zero. The factor's own
+norm is above the bound R, each entry is multiplied by R / norm * (1 - 1e-12) and truncated toward zero. The factor's
 rounding is below 1e-14, so the scaled norm is at most R; the norm of what came out is checked again in whole numbers,
 and a vector that failed would count as zero. All of it looks at u's own entries alone, so u changes a draw's vector by
 at most R in that norm.
@@ -22,7 +22,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dpstats.plan.analysis import Analysis, KeySpec
-from dpstats.plan.statistics import DrawSpec, Statistic
+from dpstats.plan.moments import DrawSpec
+from dpstats.plan.statistics import Statistic
 from dpstats.privacy.loss import Measure
 
 HASH_KEY = "$dp_key::UBIGINT"

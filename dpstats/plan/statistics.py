@@ -27,51 +27,22 @@ from fractions import Fraction
 
 from sqlglot import exp
 
-from dpstats.plan.arithmetic import Average, Binary, Constant, Drawn, Expression, NullIfZero
+from dpstats.plan.arithmetic import Average, Binary, Constant, Drawn, Expression, NullIfZero, Spread
 from dpstats.plan.expressions import NAMED_REFUSALS, Compiler
 from dpstats.plan.grid import grid_for
+from dpstats.plan.moments import FRACTION, SATURATED, DrawSpec, Moments, moment_draws
 from dpstats.plan.relations import FromClause
 from dpstats.plan.typed import UNKNOWN, Kind, Typed
 
-ASKED = (exp.Count, exp.Sum, exp.Avg)
-LATER = (
-    exp.Median,
-    exp.Quantile,
-    exp.PercentileCont,
-    exp.VariancePop,
-    exp.Variance,
-    exp.Stddev,
-    exp.StddevPop,
-    exp.StddevSamp,
-)
+SPREADS = (exp.VariancePop, exp.StddevPop)
+MOMENTS = (exp.Avg, *SPREADS)
+ASKED = (exp.Count, exp.Sum, *MOMENTS)
+LATER = (exp.Median, exp.Quantile, exp.PercentileCont, exp.Variance, exp.Stddev, exp.StddevSamp)
 OPERATORS: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/"}
 MAX_ROWS = 20
 """Rows that a unit may bring to one group of an average, unless the query says otherwise."""
-FRACTION = 1000
-"""Grid steps in one row or unit where counts are scaled by a weight."""
-SATURATED = 2**50
-"""The most that one cell may hold before norms are taken: squares of it add up inside 128 bits."""
 Bounds = tuple[Decimal, Decimal]
 Norms = Decimal | Mapping[str, Decimal] | None
-
-
-@dataclass(frozen=True)
-class DrawSpec:
-    """One vector to draw: its name, kind, grid and the most that one unit moves one cell, in grid steps.
-
-    `per_unit` is the SQL that clips one unit's part in one group. Where a unit's vector over all groups is clipped to
-    a norm, `norm` is that norm in grid steps, and `weigher` the draw whose norm decides the weight.
-    """
-
-    name: str
-    kind: str
-    grid: Fraction
-    per_cell: int
-    words: str
-    statistic: int
-    per_unit: str
-    norm: int | None = None
-    weigher: int = -1
 
 
 @dataclass(frozen=True)
@@ -98,9 +69,12 @@ class Statistics:
     used_bounds: set[str] = field(default_factory=set)
     used_norms: set[str] = field(default_factory=set)
     _known: dict[tuple[object, ...], Expression] = field(default_factory=dict)
+    _drawn_moments: dict[tuple[object, ...], int] = field(default_factory=dict)
     _owners: dict[str, str] = field(default_factory=dict)
     """An aggregate's SQL -> the measure that is just this aggregate and has bounds."""
     _share_name: bool = True
+    _spread_rows: set[str] = field(default_factory=set)
+    """The rows whose variance is asked: an average of the same rows uses its moments."""
 
     @property
     def compiler(self) -> Compiler:
@@ -108,6 +82,8 @@ class Statistics:
 
     def expect(self, name: str, node: exp.Expr) -> None:
         """Notes that the measure `name` is this aggregate, so that its bounds hold wherever it is asked again."""
+        if _is_aggregate(node) and isinstance(_unfiltered(node), SPREADS):
+            self._spread_rows.add(_row_text(node))
         norms = self.norms if isinstance(self.norms, Mapping) else {}
         if (name in self.bounds or name in norms) and _is_aggregate(node):
             self._owners[node.sql()] = name
@@ -128,7 +104,7 @@ class Statistics:
 
     def _unit_of_measurement(self, node: exp.Expr) -> str | None:
         inner = node.this if isinstance(node, exp.Filter) else node
-        if isinstance(inner, exp.Sum | exp.Avg) and isinstance(inner.this, exp.Column):
+        if isinstance(inner, exp.Sum | exp.Avg | exp.StddevPop) and isinstance(inner.this, exp.Column):
             column = self.clause.column(inner.this)
             return column.measured_in if column else None
         return None
@@ -187,8 +163,8 @@ class Statistics:
         if not value.kind.is_number:
             self.clause.refusals.add(node, f"{aggregate.key.upper()} of {value.kind}", "CAST it to a number")
             return Constant(0.0)
-        if isinstance(aggregate, exp.Avg):
-            return self._average(name, node, value, condition)
+        if isinstance(aggregate, MOMENTS):
+            return self._moments(name, node, value, condition)
         return self._sum(name, node, value, condition)
 
     def _count(self, name: str, node: exp.Count, condition: str | None) -> Expression:
@@ -273,7 +249,8 @@ class Statistics:
             spec = replace(spec, norm=steps, words=f"max_norm {_plain(norm)}")
         return self._single(("sum", row, low, high, grid, norm), spec, row, code)
 
-    def _average(self, name: str, node: exp.Expr, value: Typed, condition: str | None) -> Expression:
+    def _moments(self, name: str, node: exp.Expr, value: Typed, condition: str | None) -> Expression:
+        """AVG, VAR_POP or STDDEV_POP: noisy moments of a unit's rows about the centre of their bounds."""
         bounds = self._bounds(name, node) or ((Decimal(value.low), Decimal(value.high)) if value.bounded else None)
         if bounds is None or bounds[0] >= bounds[1]:
             self.clause.refusals.add(
@@ -285,28 +262,28 @@ class Statistics:
         norm = self._norm(name, node)
         rows = 1 if self.one_row else self.max_rows
         row = _filtered(value.guarded, condition)
-        key = ("average", row, bounds, rows, norm)
-        if key in self._known:
-            return self._known[key]
+        squares = _row_text(node) in self._spread_rows
+        key = ("moments", row, bounds, rows, norm)
         grid = grid_for(bounds[1] - bounds[0], max(abs(float(end)) for end in bounds), whole=False)
         low, high = grid.up(bounds[0]), grid.down(bounds[1])
         centre = (low + high) // 2
         reach = max(high - centre, centre - low, 1)
-        index, first = len(self.found), len(self.draws)
-        code = grid.code(_named(value, index), low, high)
-        clipped = f"values clipped to [{_plain(bounds[0])}, {_plain(bounds[1])}]"
-        moments = (
-            _dropped(name, index, rows, reach, centre) if norm is None else _weighed(name, index, norm, reach, centre)
-        )
-        total, count = moments
-        words = f"max_rows {rows}, {clipped}" if norm is None else f"max_norm {_plain(norm)}, {clipped}"
-        self.draws += [replace(total, grid=grid.step, words=words), replace(count, words=words, weigher=first + 1)]
-        self.draws[first] = replace(self.draws[first], weigher=first + 1)
-        self.found.append(Statistic(row, code, rows if norm is None else 0, (first, first + 1)))
-        low_value, high_value = float(low * grid.step), float(high * grid.step)
-        expression = Average(first, first + 1, float(centre * grid.step), low_value, high_value)
-        self._known[key] = expression
-        return expression
+        first = self._drawn_moments.setdefault(key, len(self.draws))
+        if first == len(self.draws):
+            index = len(self.found)
+            clipped = f"values clipped to [{_plain(bounds[0])}, {_plain(bounds[1])}]"
+            kept = f"max_rows {rows}" if norm is None else f"max_norm {_plain(norm)}"
+            specs = moment_draws(name, index, Moments(grid.step, centre, reach, rows, norm), squares=squares)
+            self.draws += [replace(spec, words=f"{kept}, {clipped}", weigher=first + 1) for spec in specs]
+            code = grid.code(_named(value, index), low, high)
+            places = tuple(range(first, len(self.draws)))
+            self.found.append(Statistic(row, code, rows if norm is None else 0, places))
+        middle, ends = float(centre * grid.step), (float(low * grid.step), float(high * grid.step))
+        asked = _unfiltered(node)
+        if isinstance(asked, exp.Avg):
+            return Average(first, first + 1, middle, *ends)
+        most = (ends[1] - ends[0]) ** 2 / 4
+        return Spread(first, first + 1, first + 2, most, root=isinstance(asked, exp.StddevPop))
 
     def _single(self, key: tuple[object, ...], spec: DrawSpec, row: str, code: str) -> Expression:
         if key in self._known:
@@ -356,37 +333,14 @@ def _fractional(spec: DrawSpec, norm: Decimal | None) -> DrawSpec:
     )
 
 
-def _dropped(name: str, index: int, rows: int, reach: int, centre: int) -> tuple[DrawSpec, DrawSpec]:
-    """The centred sum and the count of at most `rows` rows of a unit in a group."""
-    kept = f"FILTER (WHERE r{index} <= {rows} AND v{index} IS NOT NULL)"
-    total = f"coalesce(sum(v{index} - {centre}::BIGINT) {kept}, 0)"
-    clipped = f"greatest({-rows * reach}::HUGEINT, least({rows * reach}::HUGEINT, {total}))"
-    counted = f"least({rows}, count(*) {kept})"
-    return (
-        DrawSpec(f"{name}.sum", "rows_sum", Fraction(1), rows * reach, "", index, clipped),
-        DrawSpec(f"{name}.rows", "count", Fraction(1), rows, "", index, counted),
-    )
+def _unfiltered(node: exp.Expr) -> exp.Expr:
+    return node.this if isinstance(node, exp.Filter) else node
 
 
-def _weighed(name: str, index: int, norm: Decimal, reach: int, centre: int) -> tuple[DrawSpec, DrawSpec]:
-    """The centred sum and the count of all of a unit's rows in a group; the norm of its counts decides its weight."""
-    steps = max(1, int(norm * FRACTION))
-    most = SATURATED // FRACTION
-    total_norm = max(1, int(norm * reach))
-    total = f"coalesce(sum(v{index} - {centre}::BIGINT), 0)"
-    return (
-        DrawSpec(f"{name}.sum", "rows_sum", Fraction(1), total_norm, "", index, total, norm=total_norm),
-        DrawSpec(
-            f"{name}.rows",
-            "count",
-            Fraction(1, FRACTION),
-            steps,
-            "",
-            index,
-            f"least({most}, count(v{index}))::HUGEINT * {FRACTION}",
-            norm=steps,
-        ),
-    )
+def _row_text(node: exp.Expr) -> str:
+    """The rows that an aggregate looks at: its argument and its filter, as written."""
+    condition = node.expression.sql() if isinstance(node, exp.Filter) else ""
+    return f"{_unfiltered(node).this.sql()} | {condition}"
 
 
 def _is_aggregate(node: exp.Expr) -> bool:
@@ -408,6 +362,8 @@ def _draws(expression: Expression) -> set[int]:
             return {index}
         case Average(total, count):
             return {total, count}
+        case Spread(total, count, squares):
+            return {total, count, squares}
         case Binary(_, left, right):
             return _draws(left) | _draws(right)
         case NullIfZero(operand):
