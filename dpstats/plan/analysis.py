@@ -307,6 +307,9 @@ class _Analyser:
         for name in self.query.bounds.keys() - statistics.used_bounds:
             what = "bounds are not needed" if name in measures else "there is no such measure"
             self.refusals.add(None, f"bounds: {name}: {what}", f"The measures are: {', '.join(sorted(measures))}")
+        for name in self.query.weights.keys() - measures:
+            known = ", ".join(sorted(measures))
+            self.refusals.add(None, f"weights: {name} is not a measure", f"The measures are: {known}")
         norms = self.query.contribution.max_norm
         for name in (norms.keys() if isinstance(norms, Mapping) else set()) - statistics.used_norms:
             self.refusals.add(None, f"contribution: max_norm: {name} is not an aggregate of the query", "Remove it")

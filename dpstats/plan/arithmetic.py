@@ -280,7 +280,7 @@ def _fieller_end(pivot: _Pivot, top: float, bottom: float, direction: int) -> fl
 
 
 def _other_estimate(expression: Expression, draws: Mapping[int, float], terms: Mapping[int, Term]) -> Estimate:
-    used = sorted(_indices(expression))
+    used = sorted(draws_of(expression))
     alpha = ALPHA / len(used)
     box = {i: half_width([_with_coefficient(terms[i], 1.0)], alpha) for i in used}
     value = _evaluate(expression, {i: (draws[i], draws[i]) for i in used})
@@ -292,7 +292,8 @@ def _other_estimate(expression: Expression, draws: Mapping[int, float], terms: M
     return Estimate(middle, low, high)
 
 
-def _indices(expression: Expression) -> set[int]:
+def draws_of(expression: Expression) -> set[int]:
+    """The draws that an expression uses."""
     match expression:
         case Constant():
             return set()
@@ -303,9 +304,9 @@ def _indices(expression: Expression) -> set[int]:
         case Spread(total, count, squares):
             return {total, count, squares}
         case NullIfZero(operand):
-            return _indices(operand)
+            return draws_of(operand)
         case Binary(_, left, right):
-            return _indices(left) | _indices(right)
+            return draws_of(left) | draws_of(right)
 
 
 Span = tuple[float, float]

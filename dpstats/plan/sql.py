@@ -45,9 +45,13 @@ def write(analysis: Analysis, sizes: Sequence[int], max_groups: int) -> str:
         ("dp_units", _units(analysis)),
         *(_dropped(max_groups) if analysis.query.contribution.max_norm is None else _scaled(analysis)),
     ]
-    totals = ", ".join(f"sum(d{i})::HUGEINT AS d{i}" for i in range(len(analysis.draws)))
+    distinct = [(i, statistic) for i, statistic in enumerate(analysis.statistics) if statistic.distinct]
+    ctes += [(f"dp_distinct{i}", _distinct(i, statistic)) for i, statistic in distinct]
+    counted = {statistic.draws[0]: f"coalesce(any_value(dp_distinct{i}.c), 0)" for i, statistic in distinct}
+    totals = ", ".join(f"{counted.get(i, f'sum(dp_kept.d{i})')}::HUGEINT AS d{i}" for i in range(len(analysis.draws)))
+    joins = "".join(f" LEFT JOIN dp_distinct{i} USING (g)" for i, _ in distinct)
     clauses = ",\n".join(f"{name} AS (\n  {sql}\n)" for name, sql in ctes)
-    return f"WITH {clauses}\nSELECT g, {totals} FROM dp_kept GROUP BY g ORDER BY g"
+    return f"WITH {clauses}\nSELECT g, {totals} FROM dp_kept{joins} GROUP BY g ORDER BY g"
 
 
 def _rows(analysis: Analysis) -> str:
@@ -104,6 +108,14 @@ def _units(analysis: Analysis) -> str:
 def _dropped(max_groups: int) -> list[tuple[str, str]]:
     order = f"row_number() OVER (PARTITION BY u ORDER BY hash({HASH_KEY}, u, g), g)"
     return [("dp_kept", f"SELECT * FROM dp_units QUALIFY {order} <= {max_groups}")]
+
+
+def _distinct(index: int, statistic: Statistic) -> str:
+    """For each group, the number of values that its kept units have, at most so many of each unit."""
+    pairs = f"SELECT DISTINCT u, g, x{index} AS x FROM dp_coded WHERE x{index} IS NOT NULL"
+    order = f"row_number() OVER (PARTITION BY u, g ORDER BY hash({HASH_KEY}, u, x), x)"
+    kept = f"SELECT * FROM ({pairs}) SEMI JOIN dp_kept USING (u, g) QUALIFY {order} <= {statistic.distinct}"
+    return f"SELECT g, count(DISTINCT x) AS c FROM ({kept}) GROUP BY g"
 
 
 def _scaled(analysis: Analysis) -> list[tuple[str, str]]:

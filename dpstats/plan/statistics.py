@@ -6,6 +6,8 @@ database, before it is added to anybody else's:
 - units: 1 if the unit has a row in the group, so at most 1;
 - count: its rows in the group, at most the upper bound of the measure;
 - sum: the total of its coded rows, clipped to the measure's bounds;
+- distinct values: at most the upper bound of the measure of them, chosen by a keyed hash of unit and value; a number of
+  distinct values over all units grows by at most as many as a unit adds;
 - average: at most `max_rows` rows of the unit in the group, chosen by a keyed hash of their content; each row's value
   is clipped to the bounds and centred, so the centred sum is at most max_rows * (half the range), the count max_rows.
 
@@ -27,12 +29,12 @@ from fractions import Fraction
 
 from sqlglot import exp
 
-from dpstats.plan.arithmetic import Average, Binary, Constant, Drawn, Expression, NullIfZero, Spread
+from dpstats.plan.arithmetic import Average, Binary, Constant, Drawn, Expression, NullIfZero, Spread, draws_of
 from dpstats.plan.expressions import NAMED_REFUSALS, Compiler
 from dpstats.plan.grid import grid_for
 from dpstats.plan.moments import FRACTION, SATURATED, DrawSpec, Moments, moment_draws
 from dpstats.plan.relations import FromClause
-from dpstats.plan.typed import UNKNOWN, Kind, Typed
+from dpstats.plan.typed import Kind, Typed
 
 SPREADS = (exp.VariancePop, exp.StddevPop)
 MOMENTS = (exp.Avg, *SPREADS)
@@ -53,6 +55,8 @@ class Statistic:
     code: str
     max_rows: int
     draws: tuple[int, ...]
+    distinct: int = 0
+    """Distinct values of one unit that are kept in a group; 0 for other statistics."""
 
 
 @dataclass
@@ -98,7 +102,7 @@ class Statistics:
             self._share_name = len({a.sql() for a in _bounded_aggregates(node)} - self._owners.keys()) == 1
             expression = self._arithmetic(name, node)
             self._share_name = True
-        used = sorted(_draws(expression)) or range(before, len(self.draws))
+        used = sorted(draws_of(expression)) or range(before, len(self.draws))
         words = "; ".join(dict.fromkeys(self.draws[i].words for i in used if self.draws[i].words))
         return expression, words, self._unit_of_measurement(node)
 
@@ -194,14 +198,9 @@ class Statistics:
 
     def _units(self, name: str, node: exp.Count, condition: str | None) -> Expression:
         listed = node.this.expressions
-        unit = self.compiler.compile(listed[0], self.clause, unit=True) if len(listed) == 1 else UNKNOWN
+        unit = self.compiler.compile(listed[0], self.clause, unit=True)
         if not unit.unit:
-            self.clause.refusals.add(
-                node,
-                "COUNT(DISTINCT ..) of something other than the privacy unit",
-                "Count the unit's id; other distinct counts are not among this version's statistics",
-            )
-            return Constant(0.0)
+            return self._distinct(name, node, unit, condition)
         always = unit.sql == self.clause.unit and condition is None
         present = f"{unit.sql} IS NOT NULL" + (f" AND ({condition})" if condition else "")
         row = "" if always else f"CASE WHEN {present} THEN 1::BIGINT END"
@@ -209,6 +208,32 @@ class Statistics:
         norm = self._norm(name, node.parent if isinstance(node.parent, exp.Filter) else node)
         spec = DrawSpec(name, "units", Fraction(1), 1, "", len(self.found), per_unit)
         return self._single(("units", row, norm), _fractional(spec, norm), row, "")
+
+    def _distinct(self, name: str, node: exp.Count, value: Typed, condition: str | None) -> Expression:
+        """COUNT(DISTINCT x): the number of values that any unit has in the group."""
+        owner = node.parent if isinstance(node.parent, exp.Filter) else node
+        bounds = self._bounds(name, owner)
+        if self.norms is not None:
+            self.clause.refusals.add(
+                node, "max_norm for a number of distinct values", "Write contribution: {max_groups}"
+            )
+        if value.kind in {Kind.UNKNOWN, Kind.INTERVAL} or len(node.this.expressions) != 1:
+            self.clause.refusals.add(node, "COUNT(DISTINCT ..) of several values", "Count one column or expression")
+            return Constant(0.0)
+        if bounds is None or bounds[0] != 0 or bounds[1] < 1:
+            self.clause.refusals.add(
+                node,
+                f"no bound on the distinct values that one unit adds to {name}",
+                f"Write bounds: {{{name}: [0, m]}} with m >= 1 values of one unit in one group",
+            )
+            return Constant(0.0)
+        most, row = int(bounds[1]), _filtered(value.guarded, condition)
+        key = ("distinct", row, most)
+        spec = DrawSpec(name, "distinct", Fraction(1), most, f"clipped to [0, {most}] values", len(self.found), "0")
+        expression = self._single(key, spec, row, "")
+        if self.found[-1].draws == (len(self.draws) - 1,) and self.draws[-1].kind == "distinct":
+            self.found[-1] = replace(self.found[-1], distinct=most)
+        return expression
 
     def _sum(self, name: str, node: exp.Expr, value: Typed, condition: str | None) -> Expression:
         norm, bounds = self._norm(name, node), self._bounds(name, node)
@@ -354,22 +379,6 @@ def _bounded_aggregates(node: exp.Expr) -> list[exp.Expr]:
         if not isinstance(aggregate.this, exp.Distinct):
             found.append(aggregate.parent if isinstance(aggregate.parent, exp.Filter) else aggregate)
     return found
-
-
-def _draws(expression: Expression) -> set[int]:
-    match expression:
-        case Drawn(index):
-            return {index}
-        case Average(total, count):
-            return {total, count}
-        case Spread(total, count, squares):
-            return {total, count, squares}
-        case Binary(_, left, right):
-            return _draws(left) | _draws(right)
-        case NullIfZero(operand):
-            return _draws(operand)
-        case Constant():
-            return set()
 
 
 def _filtered(sql: str, condition: str | None) -> str:
