@@ -1,9 +1,9 @@
 """A stated 95 % interval holds the exact bounded answer 95 times in 100, whatever the measure and the noise.
 
 The exact bounded answer is the engine's own, opened here, and checked by hand once. Of each measure 5,000 noisy
-answers are drawn (2,000 where noise is a few steps). Queries that are asked to hold in 93.5 to 96.5 % of them have scales
-at which an interval truly holds in 95.0 to 95.25 %: a share outside is 4 standard deviations (of 0.31 %) away, a false
-alarm once in 1e5 for a measure, once in 1e4 for the file. One that is asked for at least 95 % gets 5 deviations of slack.
+answers are drawn (2,000 where noise is a few steps). Queries that are asked to hold in 93.5 to 96.5 % of them have
+scales at which an interval truly holds in 95.0 to 95.25 %: a share outside is 4 standard deviations (of 0.31 %) away, a
+false alarm once in 1e5 for a measure, once in 1e4 for the file. Where at least 95 % is asked, 5 deviations are allowed.
 """
 
 from __future__ import annotations
