@@ -15,6 +15,7 @@ So a unit that touches at most `max_groups` groups changes at most that many cel
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -23,8 +24,9 @@ from fractions import Fraction
 from sqlglot import exp
 
 from dpstats.plan.arithmetic import Average, Binary, Constant, Drawn, Expression, NullIfZero
-from dpstats.plan.expressions import NAMED_REFUSALS, Compiler
+from dpstats.plan.expressions import Compiler, parts_of
 from dpstats.plan.grid import Grid, grid_for
+from dpstats.plan.refusals import NAMED_REFUSALS
 from dpstats.plan.relations import FromClause
 from dpstats.plan.typed import UNKNOWN, Kind, Typed
 
@@ -125,7 +127,7 @@ class Statistics:
             return self._statistic(name, node)
         if isinstance(node, exp.Paren):
             return self._arithmetic(name, node.this)
-        if isinstance(node, exp.Literal) and not node.is_string:
+        if isinstance(node, exp.Literal) and not node.is_string and math.isfinite(float(node.this)):
             return Constant(float(node.this))
         if isinstance(node, exp.Neg):
             return Binary("-", Constant(0.0), self._arithmetic(name, node.this))
@@ -159,7 +161,7 @@ class Statistics:
         if isinstance(node, exp.Filter):
             aggregate, condition = node.this, self.compiler.condition(node.expression.this, self.clause)
         argument = aggregate.this
-        if isinstance(argument, exp.Order | exp.Limit) or (argument is None):
+        if argument is None or isinstance(argument, exp.Order | exp.Limit) or parts_of(aggregate) - {"this"}:
             return self._refused(aggregate)
         if isinstance(aggregate, exp.Count):
             return self._count(name, aggregate, condition)
@@ -180,21 +182,21 @@ class Statistics:
         argument = node.this
         if isinstance(argument, exp.Distinct):
             return self._units(name, node, condition)
-        row = "" if isinstance(argument, exp.Star) else self.compiler.compile(argument, self.clause).guarded
+        row = "" if isinstance(argument, exp.Star) else self.compiler.compile(argument, self.clause).sql
         parts = [f"({row}) IS NOT NULL"] if row else []
         parts += [f"({condition})"] if condition else []
         sql = f"CASE WHEN {' AND '.join(parts)} THEN 1::BIGINT END" if parts else ""
         bounds = self._bounds(name, node.parent if isinstance(node.parent, exp.Filter) else node)
         if bounds is None:
             bounds = (Decimal(0), Decimal(1)) if self.one_row else None
-        if bounds is None or bounds[0] < 0 or bounds[1] < 1:
+        least, most = (math.ceil(bounds[0]), math.floor(bounds[1])) if bounds else (0, 0)
+        if not 0 <= least <= most or most < 1:
             self.clause.refusals.add(
                 node,
                 f"no bound on the rows that one unit adds to {name}",
                 f"Write bounds: {{{name}: [0, m]}} with m >= 1 rows of one unit in one group",
             )
             return Constant(0.0)
-        most, least = int(bounds[1]), -int(-bounds[0] // 1)
         words = f"clipped to [{least}, {most}]"
         counted = "count(x{i})" if sql else "count(*)"
         clip = f"CASE WHEN {counted} > 0 THEN greatest({least}, least({most}, {counted})) ELSE 0 END"
@@ -237,7 +239,9 @@ class Statistics:
         row_largest = max(abs(value.low), abs(value.high))
         grid = grid_for(max(abs(end) for end in bounds), row_largest, whole=value.kind is Kind.INT)
         low, high = grid.up(bounds[0]), grid.down(bounds[1])
-        row = _filtered(value.guarded, condition)
+        if low > high:
+            return self._too_close(name, node)
+        row = _filtered(value.sql, condition)
         code = grid.code(_named(value), grid.down(value.low), grid.up(value.high))
         clip = (
             f"CASE WHEN count(v{{i}}) > 0 THEN greatest({low}::HUGEINT, least({high}::HUGEINT, sum(v{{i}}))) ELSE 0 END"
@@ -256,12 +260,14 @@ class Statistics:
             )
             return Constant(0.0)
         rows = 1 if self.one_row else self.max_rows
-        row = _filtered(value.guarded, condition)
+        row = _filtered(value.sql, condition)
         key = ("average", row, bounds, rows)
         if key in self._known:
             return self._known[key]
         grid = grid_for(bounds[1] - bounds[0], max(abs(float(end)) for end in bounds), whole=False)
         low, high = grid.up(bounds[0]), grid.down(bounds[1])
+        if low >= high:
+            return self._too_close(name, node)
         centre = (low + high) // 2
         reach = max(high - centre, centre - low, 1)
         index, first = len(self.found), len(self.draws)
@@ -280,6 +286,10 @@ class Statistics:
         expression = Average(first, first + 1, float(centre * grid.step), low_value, high_value)
         self._known[key] = expression
         return expression
+
+    def _too_close(self, name: str, node: exp.Expr) -> Expression:
+        self.clause.refusals.add(node, f"bounds of {name} that no step of its grid lies between", "Widen them")
+        return Constant(0.0)
 
     def _single(
         self,
