@@ -6,15 +6,35 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from fastapi import Body, Header, Query
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictStr,
+    model_validator,
+)
 
-MOST = Decimal(1_000_000)
+from dpstats.catalog.text import forbidden_position
+
+MOST = 1_000_000
 
 
 def _exact(value: object) -> object:
     """Numbers only, exactly as they were written: neither text nor true."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, int | Decimal)):
         raise ValueError("must be a number")
+    return value
+
+
+def _text(value: str) -> str:
+    """Text that people will read: not blank, and nothing that a terminal or a page would not show as it is."""
+    if not value.strip():
+        raise ValueError("must not be blank")
+    if forbidden_position(value) is not None:
+        raise ValueError("must not hold control characters")
     return value
 
 
@@ -30,29 +50,29 @@ class _Asking(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Grant(_Asking):
+class GrantRequest(_Asking):
     """What is added to a budget's cap: rho or epsilon, and why."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"epsilon": 1.0, "reason": "second quarter"}})
 
     rho: Amount | None = None
     epsilon: Amount | None = None
-    reason: Annotated[StrictStr, Field(min_length=1, max_length=1000)]
+    reason: Annotated[StrictStr, Field(max_length=1000), AfterValidator(_text)]
 
     @model_validator(mode="after")
-    def _one(self) -> Grant:
+    def _one(self) -> GrantRequest:
         if (self.rho is None) == (self.epsilon is None):
             raise ValueError("give either rho or epsilon")
         return self
 
 
-class Freeze(_Asking):
+class FreezeRequest(_Asking):
     """Whether nobody may ask the dataset anything."""
 
     frozen: StrictBool
 
 
-class Preview(_Asking):
+class PreviewRequest(_Asking):
     """A query's parameters by name: dates as YYYY-MM-DD, whole numbers, or a choice's text."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"parameters": {"since": "2017-03-01"}}})
@@ -60,13 +80,13 @@ class Preview(_Asking):
     parameters: dict[str, Any] = {}
 
 
-class Run(Preview):
+class RunRequest(PreviewRequest):
     """A query's parameters, and whether an earlier answer will do: "always" (free), or "never" (drawn anew, paid)."""
 
     reuse: Literal["always", "never"] = "always"
 
 
-class Approve(_Asking):
+class ApproveRequest(_Asking):
     """The version that a steward reviewed."""
 
     version: Annotated[StrictStr, Field(pattern="^sha256:[0-9a-f]{64}$")]
@@ -88,8 +108,8 @@ class ReleasePage(_Asking):
     limit: int = Field(100, ge=1, le=1000)
 
 
-PreviewBody = Annotated[Preview | None, Body()]
-RunBody = Annotated[Run | None, Body()]
+PreviewBody = Annotated[PreviewRequest | None, Body()]
+RunBody = Annotated[RunRequest | None, Body()]
 LedgerQuery = Annotated[LedgerPage, Query()]
 ReleaseQuery = Annotated[ReleasePage, Query()]
 IdempotencyKey = Annotated[

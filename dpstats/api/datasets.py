@@ -8,12 +8,14 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from dpstats.api import answers, asking
-from dpstats.api.described import problems
+from dpstats.api.described import operation_id, problems
 from dpstats.api.strict_json import StrictRoute
 from dpstats.api.visit import Visit
 from dpstats.errors import InvalidParameters
 
-router = APIRouter(prefix="/v1/datasets", tags=["datasets"], route_class=StrictRoute)
+router = APIRouter(
+    prefix="/v1/datasets", tags=["datasets"], route_class=StrictRoute, generate_unique_id_function=operation_id
+)
 
 
 @router.get("", response_model=answers.Datasets, responses=problems())
@@ -46,7 +48,7 @@ def get_ledger(dataset: str, page: asking.LedgerQuery, visit: Visit) -> Response
     response_model=answers.Entry,
     responses=problems("not-found"),
 )
-def grant_budget(dataset: str, grant: asking.Grant, visit: Visit) -> Response:
+def grant_budget(dataset: str, grant: asking.GrantRequest, visit: Visit) -> Response:
     """Raises a dataset's budget for good; gives the ledger's entry (steward)."""
     try:
         entry = visit.workspace.budgets.grant(
@@ -58,6 +60,6 @@ def grant_budget(dataset: str, grant: asking.Grant, visit: Visit) -> Response:
 
 
 @router.put("/{dataset}/frozen", response_model=answers.FreezeState, responses=problems("not-found"))
-def freeze_dataset(dataset: str, freeze: asking.Freeze, visit: Visit) -> Response:
+def freeze_dataset(dataset: str, freeze: asking.FreezeRequest, visit: Visit) -> Response:
     """Freezes a dataset, so that nobody can ask it anything, or thaws it (steward)."""
     return JSONResponse(visit.workspace.budgets.freeze(visit.identity, dataset, frozen=freeze.frozen))

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from dpstats.api.answers import Problem
 from dpstats.api.problems import KINDS, MEDIA_TYPE
@@ -17,6 +18,11 @@ _PROBLEM = "#/components/schemas/Problem"
 _RELEASE = "#/components/schemas/Release"
 
 Responses = dict[int | str, dict[str, Any]]
+
+
+def operation_id(route: APIRoute) -> str:
+    """An operation's name for generated clients: its function's."""
+    return route.name
 
 
 def problems(*slugs: str) -> Responses:

@@ -190,8 +190,8 @@ def _invalid(error: RequestValidationError) -> Problem:
     found = error.errors()
     for item in found:
         if item["type"] == "json_invalid":
-            what = str(item["ctx"]["error"])
-            return Problem("bad-request", f"the body is not JSON: {what}, at character {item['loc'][-1]}")
+            where = f" at character {item['loc'][-1]}" if item["loc"][-1] else ""
+            return Problem("bad-request", f"the body is not the JSON that is read here: {item['ctx']['error']}{where}")
     return _ours(InvalidParameters({_place(item["loc"]): _what(item) for item in found}))
 
 
@@ -201,9 +201,16 @@ def _place(loc: tuple[int | str, ...]) -> str:
 
 
 def _what(item: Mapping[str, Any]) -> str:
-    if item["type"] == "extra_forbidden":
-        return "there is no such field"
-    return str(item["msg"]).removeprefix("Value error, ").lower()
+    match item["type"]:
+        case "extra_forbidden":
+            return "there is no such field"
+        case "missing":
+            return "must be given"
+        case "model_attributes_type" | "model_type" | "dict_type":
+            return "must be a JSON object"
+        case _:
+            text = str(item["msg"]).removeprefix("Value error, ")
+            return text[:1].lower() + text[1:]
 
 
 def _http(error: HTTPException) -> Problem:

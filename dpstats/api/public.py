@@ -6,18 +6,18 @@ from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from dpstats.api import answers
-from dpstats.api.described import unavailable
+from dpstats.api.described import operation_id, unavailable
 from dpstats.api.problems import KINDS
 from dpstats.api.visit import OpenWorkspace
 from dpstats.errors import NotFound
 from dpstats.web import pages
 
-router = APIRouter()
+router = APIRouter(generate_unique_id_function=operation_id)
 
 
 @router.get("/health/live", tags=["health"], response_model=answers.Health)
-def live() -> Response:
-    """The process answers."""
+async def live() -> Response:
+    """The process answers, even when every thread is busy."""
     return JSONResponse({"status": "live"})
 
 

@@ -8,12 +8,14 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from dpstats.api import answers, asking
-from dpstats.api.described import problems
+from dpstats.api.described import operation_id, problems
 from dpstats.api.strict_json import StrictRoute
 from dpstats.api.visit import Visit
 from dpstats.errors import NotFound
 
-router = APIRouter(prefix="/v1/queries", tags=["queries"], route_class=StrictRoute)
+router = APIRouter(
+    prefix="/v1/queries", tags=["queries"], route_class=StrictRoute, generate_unique_id_function=operation_id
+)
 
 
 @router.get("", response_model=answers.Queries, responses=problems())
@@ -45,7 +47,7 @@ def preview_query(query: str, visit: Visit, body: asking.PreviewBody = None) -> 
     response_model=answers.Query,
     responses=problems("not-found", "conflict"),
 )
-def approve_query(query: str, approve: asking.Approve, visit: Visit) -> Response:
+def approve_query(query: str, approve: asking.ApproveRequest, visit: Visit) -> Response:
     """Approves the version that a steward reviewed, if it is the one that stands; gives the query (steward)."""
     visit.workspace.review.approve(visit.identity, query, approve.version)
     return JSONResponse(visit.workspace.review.one(visit.identity, query), HTTPStatus.CREATED)

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from dpstats.api import answers, asking, described
-from dpstats.api.described import problems
+from dpstats.api.described import operation_id, problems
 from dpstats.api.negotiation import Wanted
 from dpstats.api.strict_json import StrictRoute
 from dpstats.api.visit import Visit
@@ -26,7 +26,7 @@ RELEASE_HEADER = "Dpstats-Release"
 
 _CURSOR = re.compile(r"[-+:.T0-9]{32}~[0-9a-f]{32}")
 
-router = APIRouter(prefix="/v1", tags=["releases"], route_class=StrictRoute)
+router = APIRouter(prefix="/v1", tags=["releases"], route_class=StrictRoute, generate_unique_id_function=operation_id)
 
 
 @router.post(
@@ -54,7 +54,7 @@ def make_release(
     idempotency_key: asking.IdempotencyKey = None,
 ) -> Response:
     """A noisy answer: new and charged (201), or made before and free (200)."""
-    run = body or asking.Run()
+    run = body or asking.RunRequest()
     ask = Ask(visit.identity, query, run.parameters, fresh=run.reuse == "never", idempotency_key=idempotency_key)
     release, made_now = visit.workspace.releases.make(ask)
     return _sent(release, form, HTTPStatus.CREATED if made_now else HTTPStatus.OK)

@@ -29,11 +29,13 @@ def parse(body: bytes) -> Any:
     except json.JSONDecodeError:
         raise
     except UnicodeError:
-        raise json.JSONDecodeError("Not UTF-8", "", 0) from None
+        raise json.JSONDecodeError("text that is not Unicode", "", 0) from None
     except RecursionError:
-        raise json.JSONDecodeError("Nested too deep", "", 0) from None
+        raise json.JSONDecodeError("nested too deep", "", 0) from None
     except ValueError as error:
-        raise json.JSONDecodeError(str(error) if isinstance(error, _Refused) else "Number too long", "", 0) from None
+        raise json.JSONDecodeError(
+            str(error) if isinstance(error, _Refused) else "a number is too long", "", 0
+        ) from None
     return value
 
 
@@ -70,7 +72,7 @@ def _is_json(content_type: str) -> bool:
 
 def _number(text: str) -> Decimal:
     if len(text) > 100:
-        raise _Refused("Number too long")
+        raise _Refused("a number is too long")
     return Decimal(text)
 
 
@@ -81,5 +83,5 @@ def _no_number(name: str) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise _Refused("A key comes twice")
+        raise _Refused("a key comes twice")
     return found
