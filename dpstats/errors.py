@@ -102,9 +102,9 @@ class NotFound(DpstatsError):
     slug = "not-found"
 
     def __init__(self, kind: str, name: str) -> None:
-        super().__init__(
-            f"no {kind} named {name!r}: `dpstats query list` shows the queries, `dpstats budget show` the datasets"
-        )
+        noun = kind.split()[-1]
+        hint = f": `dpstats {noun} list` shows what there is" if noun in {"dataset", "query", "token"} else ""
+        super().__init__(f"no {kind} named {name!r}{hint}")
         self.kind, self.name = kind, name
 
 

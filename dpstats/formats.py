@@ -71,7 +71,7 @@ def table(release: Mapping[str, Any]) -> pa.Table:
     """The release's table in Arrow: whole measures are int64, other ones float64; an end without a number is null."""
     import pyarrow as pa
 
-    types = [_key_type(str(key["type"])) for key in release["keys"]]
+    types = [_key_type(key["type"]) for key in release["keys"]]
     for measure in release["measures"].values():
         types += [pa.int64() if measure["type"] == "integer" else pa.float64()] * len(ENDS)
     metadata = {METADATA_KEY: _compact(rest(release))}
@@ -90,19 +90,10 @@ def _cells(release: Mapping[str, Any], row: Mapping[str, Any]) -> list[Any]:
 
 
 def _key_type(name: str) -> pa.DataType:
-    """The Arrow type of a key. Decimals come as JSON numbers, so they are float64."""
     import pyarrow as pa
 
-    types = {
-        "bigint": pa.int64(),
-        "integer": pa.int64(),
-        "boolean": pa.bool_(),
-        "date": pa.date32(),
-        "timestamp": pa.timestamp("us"),
-        "double": pa.float64(),
-    }
-    name = name.lower()
-    return pa.float64() if name.startswith("decimal") else types.get(name, pa.string())
+    types = {"bigint": pa.int64(), "boolean": pa.bool_(), "date": pa.date32(), "timestamp": pa.timestamp("us")}
+    return types.get(name, pa.string())
 
 
 def _parsed(value: Any, kind: pa.DataType) -> Any:

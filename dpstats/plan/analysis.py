@@ -7,6 +7,7 @@ that are read off public tables, and the price, which `build` adds.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -100,7 +101,11 @@ def analyse(query: QueryFile, dataset: DatasetFile) -> Analysis:
     Raises:
       QueryRefused: with every reason why it cannot be answered.
     """
-    return _Analyser(query, dataset).run()
+    try:
+        return _Analyser(query, dataset).run()
+    except RecursionError:
+        deep = Refusal("the SQL is nested too deeply", "Write it flatter, or compute parts of it in CTEs")
+    raise QueryRefused(query.query, [deep])
 
 
 class _Analyser:
@@ -126,6 +131,7 @@ class _Analyser:
         outputs = self._outputs(select, statistics, {key.name for key in keys})
         facts = all(key.fact for key in keys)
         max_groups = self._max_groups(facts=facts)
+        self._check_names([key.name for key in keys], [output.name for output in outputs])
         self._check_file(statistics, {output.name for output in outputs}, {key.name for key in keys})
         self._check_purpose()
         self.refusals.raise_if_any()
@@ -146,7 +152,7 @@ class _Analyser:
             used_parameters=frozenset(self.compiler.used_parameters),
             warnings=tuple(self._warnings()),
         )
-        if len(made.body) + sum(len(sql) for _, sql in made.ctes) > GENERATED_MAX:
+        if _length(made) > GENERATED_MAX:
             self._stop("it is too complex", "Split it into several queries")
         return made
 
@@ -156,9 +162,10 @@ class _Analyser:
         if len(self.query.sql) > SQL_MAX:
             self._stop("the SQL is too long", f"Keep it under {SQL_MAX} characters")
         try:
-            statements = [s for s in sqlglot.parse(self.query.sql, read="duckdb") if s is not None]
-        except (SqlglotError, RecursionError, ValueError) as error:
+            parsed = sqlglot.parse(self.query.sql, read="duckdb")
+        except (SqlglotError, ValueError) as error:
             self._stop(f"the SQL cannot be parsed ({_first_line(error)})", "Check its syntax")
+        statements = [s for s in parsed if s is not None and not isinstance(s, exp.Semicolon)]
         if len(statements) == 1 and isinstance(statements[0], exp.Select):
             return statements[0]
         return self._stop(_not_one_select(statements), "Write one SELECT; UNION, INTERSECT and EXCEPT are not answered")
@@ -213,7 +220,7 @@ class _Analyser:
                 )
             return None
         source = self._key_source(name, value, item)
-        return None if source is None else KeySpec(name, value.kind, value.guarded, value.fact, source)
+        return None if source is None else KeySpec(name, value.kind, value.sql, value.fact, source)
 
     def _key_source(
         self, name: str, value: Typed, item: exp.Expr
@@ -266,7 +273,7 @@ class _Analyser:
 
     def _statistics(self, clause: FromClause) -> Statistics:
         max_rows = self.query.contribution.max_rows or MAX_ROWS
-        return Statistics(clause, self.query.bounds, max_rows, clause.one_row, self.query.contribution.max_norm)
+        return Statistics(clause, self.query.bounds, max_rows, clause.rows == 1, self.query.contribution.max_norm)
 
     def _outputs(self, select: exp.Select, statistics: Statistics, taken: set[str]) -> list[OutputSpec]:
         items = [item for item in select.expressions if _has_aggregate(item)]
@@ -296,6 +303,13 @@ class _Analyser:
             )
             return 1
         return contribution.max_groups
+
+    def _check_names(self, keys: list[str], measures: list[str]) -> None:
+        """The columns of an answer are its keys, then m, m_low and m_high of each measure; none may come twice."""
+        columns = Counter(keys) + Counter(m + end for m in measures for end in ("", "_low", "_high"))
+        for name, folded in Counter(name.lower() for name in columns.elements()).items():
+            if folded > 1:
+                self.refusals.add(None, f"several columns of the answer are named {name}", "Write .. AS another name")
 
     # -- the file ----------------------------------------------------------------------------------------------
 
@@ -353,6 +367,13 @@ class _Analyser:
             "dataset": dataset_content(self.dataset, self.sources.reads),
         }
         return "sha256:" + hashlib.sha256(canonical_json(content)).hexdigest()
+
+
+def _length(analysis: Analysis) -> int:
+    """Characters of the SQL that was generated."""
+    parts = [analysis.body, *(sql for _, sql in analysis.ctes), *(key.sql for key in analysis.keys)]
+    parts += [part for statistic in analysis.statistics for part in (statistic.row, statistic.code)]
+    return sum(len(part) for part in parts)
 
 
 def canonical_sql(sql: str) -> str:

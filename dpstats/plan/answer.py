@@ -18,6 +18,8 @@ from dpstats.plan.arithmetic import Drawn, Estimate, Estimator, half_width_of
 from dpstats.plan.plan import Draw, KeyValue, Output, Plan
 from dpstats.privacy.accuracy import Term, half_width_steps
 
+LOG10_2 = math.log10(2)
+
 
 def terms_of(plan: Plan) -> dict[int, Term]:
     """The noise of each draw in its measure's units."""
@@ -90,7 +92,8 @@ def _cell(
         least = 0.0 if draw.kind in {"count", "units"} else -math.inf
         return body | {"display": display(Estimate(body["value"], body["low"], body["high"]), least=least)}
     found = estimator.estimate(draws)
-    return {"value": found.value, "low": _finite(found.low), "high": _finite(found.high), "display": display(found)}
+    found = Estimate(_finite(found.value), _finite(found.low), _finite(found.high))
+    return {"value": found.value, "low": found.low, "high": found.high, "display": display(found)}
 
 
 def _finite(number: float | None) -> float | None:
@@ -116,7 +119,7 @@ def display(estimate: Estimate, *, least: float = -math.inf) -> str:
     """
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return "too noisy to tell"
-    width = (estimate.high - estimate.low) / 2
+    width = estimate.high / 2 - estimate.low / 2
     low, high = (_rounded(max(least, end), width) for end in (estimate.low, estimate.high))
     if estimate.low <= 0 <= estimate.high:
         return f"too noisy to tell: between {low} and {high}"
@@ -125,8 +128,6 @@ def display(estimate: Estimate, *, least: float = -math.inf) -> str:
 
 def _rounded(value: float, width: float) -> str:
     """`value` with no digit finer than a tenth of the interval's half-width."""
-    if not math.isfinite(value):
-        return "0"
-    digits = 0 if width <= 0 else -math.floor(math.log10(width / 2))
+    digits = 0 if width <= 0 else -math.floor(math.log10(width) - LOG10_2)
     number = round(value, digits)
     return f"{number:,.{max(0, digits)}f}" if number else "0"

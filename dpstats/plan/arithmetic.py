@@ -90,7 +90,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Linear:
-    """constant + sum of coefficient * draw."""
+    """constant + sum of coefficient * draw, no coefficient 0."""
 
     constant: float
     coefficients: tuple[tuple[int, float], ...]
@@ -99,10 +99,15 @@ class Linear:
         merged = dict(self.coefficients)
         for index, coefficient in other.coefficients:
             merged[index] = merged.get(index, 0.0) + factor * coefficient
-        return Linear(self.constant + factor * other.constant, tuple(sorted(merged.items())))
+        moving = tuple((index, coefficient) for index, coefficient in sorted(merged.items()) if coefficient)
+        return Linear(self.constant + factor * other.constant, moving)
 
     def times(self, factor: float) -> Linear:
-        return Linear(self.constant * factor, tuple((i, c * factor) for i, c in self.coefficients))
+        return Linear(0.0, ()).plus(self, factor)
+
+    @property
+    def finite(self) -> bool:
+        return all(math.isfinite(number) for number in (self.constant, *(c for _, c in self.coefficients)))
 
     def value(self, draws: Mapping[int, float]) -> float:
         return self.constant + math.fsum(c * draws[i] for i, c in self.coefficients)
@@ -117,6 +122,10 @@ class Ratio:
     denominator: Linear
     low: float = -math.inf
     high: float = math.inf
+
+    @property
+    def finite(self) -> bool:
+        return math.isfinite(self.offset) and self.numerator.finite and self.denominator.finite
 
     def plus(self, constant: float) -> Ratio:
         return Ratio(
@@ -137,6 +146,7 @@ class Other:
     """No closed form: kept as it was written."""
 
     expression: Expression
+    finite: bool = True
 
 
 Shape = Linear | Ratio | Other
@@ -158,7 +168,8 @@ def shape_of(expression: Expression) -> Shape:
         case Spread():
             return Other(expression)
         case Binary(op, left, right):
-            return _combine(op, shape_of(left), shape_of(right)) or Other(expression)
+            made = _combine(op, shape_of(left), shape_of(right))
+            return made if made and made.finite else Other(expression)
 
 
 def _combine(op: str, left: Shape, right: Shape) -> Shape | None:
@@ -314,7 +325,7 @@ _ANYTHING: Span = (-math.inf, math.inf)
 
 
 def _evaluate(expression: Expression, box: Mapping[int, Span]) -> Span:
-    """Interval arithmetic; a division by a span that holds zero is anything."""
+    """Interval arithmetic; what divides by a span that holds zero, or leaves the doubles, is anything."""
     match expression:
         case Constant(value):
             return value, value
@@ -343,6 +354,11 @@ def _spread(spread: Spread, box: Mapping[int, Span]) -> Span:
 
 
 def _span(op: str, left: Span, right: Span) -> Span:
+    span = _combined(op, left, right)
+    return _ANYTHING if any(math.isnan(end) for end in span) else span
+
+
+def _combined(op: str, left: Span, right: Span) -> Span:
     if op == "+":
         return left[0] + right[0], left[1] + right[1]
     if op == "-":
@@ -355,7 +371,7 @@ def _span(op: str, left: Span, right: Span) -> Span:
 
 
 def _hull(ends: Sequence[float]) -> Span:
-    return min(ends), max(ends)
+    return (math.nan, math.nan) if any(math.isnan(end) for end in ends) else (min(ends), max(ends))
 
 
 def _product(a: float, b: float) -> float:

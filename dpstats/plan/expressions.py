@@ -1,33 +1,38 @@
 """Row-level expressions: understood node by node, or refused.
 
-`Compiler.compile` turns a parsed expression into a `Typed`: DuckDB SQL written anew, with its kind, its range and
-whether a row could make it raise. A node type that is not in the dispatch table is refused.
+`Compiler.compile` turns a parsed expression into a `Typed`: DuckDB SQL written anew, which no row can make raise, with
+its kind and its range. A node type that is not in the dispatch table is refused, and so is a part of a node that its
+handler does not read.
 """
 
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
 from typing import Protocol
 
 from sqlglot import exp
 
 from dpstats.catalog.query import DateParameter, EnumParameter, IntegerParameter
-from dpstats.plan import functions
-from dpstats.plan.functions import ANY, derive, same_kind
-from dpstats.plan.refusals import Refusals
+from dpstats.plan import casts, functions
+from dpstats.plan.functions import as_kind, same_kind
+from dpstats.plan.refusals import NAMED_REFUSALS, VOLATILE, Refusals
 from dpstats.plan.typed import (
+    DOUBLE_RANGE,
     INT_RANGE,
     UNKNOWN,
     Kind,
+    Span,
     Typed,
     constant,
+    derive,
     finite,
-    finite_always,
     hull,
+    outward,
     product,
+    quotient,
     text_literal,
     union,
 )
@@ -36,26 +41,14 @@ Parameter = DateParameter | EnumParameter | IntegerParameter
 
 EXPRESSION_MAX = 100_000
 """Characters that one expression may become; a nested one can double at each level."""
+DEPTH_MAX = 60
+"""Levels that one expression may have; DuckDB and Python both give up on deep ones."""
 INT64 = 2**63
-DOUBLE_EXACT = 2**53
+CONDITIONS = {Kind.BOOL, Kind.NULL, Kind.UNKNOWN}
+TEXTS = {Kind.TEXT, Kind.NULL, Kind.UNKNOWN}
 UNIT_USE = "the privacy unit's id is used as a value"
 UNIT_INSTEAD = "It may only join tables, group a subquery, or stand in COUNT(DISTINCT ..)"
 
-CAST_KINDS = {
-    "BIGINT": Kind.INT,
-    "INT": Kind.INT,
-    "SMALLINT": Kind.INT,
-    "TINYINT": Kind.INT,
-    "DOUBLE": Kind.DOUBLE,
-    "FLOAT": Kind.DOUBLE,
-    "DECIMAL": Kind.DOUBLE,
-    "VARCHAR": Kind.TEXT,
-    "TEXT": Kind.TEXT,
-    "BOOLEAN": Kind.BOOL,
-    "DATE": Kind.DATE,
-    "TIMESTAMP": Kind.TIMESTAMP,
-    "TIMESTAMPNTZ": Kind.TIMESTAMP,
-}
 INTERVAL_UNITS = {"DAY", "WEEK", "MONTH", "YEAR", "HOUR", "MINUTE", "SECOND", "QUARTER"}
 COMPARISONS: dict[type[exp.Expr], str] = {
     exp.EQ: "=",
@@ -64,35 +57,6 @@ COMPARISONS: dict[type[exp.Expr], str] = {
     exp.LTE: "<=",
     exp.GT: ">",
     exp.GTE: ">=",
-}
-NAMED_REFUSALS: dict[type[exp.Expr], tuple[str, str]] = {
-    exp.Subquery: ("a subquery inside an expression", "Join a subquery that is grouped by the privacy unit instead"),
-    exp.Select: ("a subquery inside an expression", "Join a subquery that is grouped by the privacy unit instead"),
-    exp.Exists: ("EXISTS", "Join the other table on the privacy unit instead"),
-    exp.Window: ("a window function", "Aggregate in a subquery grouped by the privacy unit instead"),
-    exp.Star: ("*", "Name the columns"),
-    exp.First: ("FIRST depends on the order of rows", "Use MIN or MAX in a subquery grouped by the privacy unit"),
-    exp.Last: ("LAST depends on the order of rows", "Use MIN or MAX in a subquery grouped by the privacy unit"),
-    exp.AnyValue: ("ANY_VALUE depends on the order of rows", "Use MIN or MAX in a subquery grouped by the unit"),
-    exp.ArrayAgg: ("LIST depends on the order of rows", "Use COUNT, SUM or AVG"),
-    exp.GroupConcat: ("STRING_AGG depends on the order of rows", "Use COUNT, SUM or AVG"),
-    exp.ArgMax: ("ARG_MAX depends on the order of rows", "Use MAX in a subquery grouped by the privacy unit"),
-    exp.ArgMin: ("ARG_MIN depends on the order of rows", "Use MIN in a subquery grouped by the privacy unit"),
-    exp.Rand: ("a volatile function", "Remove it: an answer may depend on the data and the parameters only"),
-    exp.CurrentDate: ("a volatile function", "Give the date as a parameter"),
-    exp.CurrentTimestamp: ("a volatile function", "Give the time as a parameter"),
-    exp.Median: ("MEDIAN is not among the statistics of this version", "Use AVG, or counts by declared bins"),
-}
-VOLATILE = {
-    "now",
-    "random",
-    "uuid",
-    "gen_random_uuid",
-    "today",
-    "current_timestamp",
-    "nextval",
-    "setseed",
-    "txid_current",
 }
 
 
@@ -109,38 +73,44 @@ class Scope(Protocol):
 
 
 class Compiler:
-    """Turns parsed row-level expressions into bounded, guarded DuckDB SQL."""
+    """Turns parsed row-level expressions into DuckDB SQL that no row can make raise."""
 
     def __init__(self, refusals: Refusals, parameters: Mapping[str, Parameter]) -> None:
-        self.refusals, self._parameters = refusals, parameters
+        self.refusals, self._parameters, self._depth = refusals, parameters, 0
         self.used_parameters: set[str] = set()
 
     def compile(self, node: exp.Expr, scope: Scope, *, unit: bool = False) -> Typed:
         """The expression with what is known of it; `unit` says that the privacy unit's id may stand here as it is."""
+        return finite(self._operand(node, scope, unit=unit))
+
+    def condition(self, node: exp.Expr, scope: Scope) -> str:
+        """A condition as SQL; NULL counts as false."""
+        found = self.compile(node, scope)
+        if found.kind not in CONDITIONS:
+            self._refuse(node, "a condition that is not true or false", "Compare it with something")
+        return found.sql
+
+    def _operand(self, node: exp.Expr, scope: Scope, *, unit: bool = False) -> Typed:
+        """As `compile`, but it may be NaN or infinite: arithmetic carries those along, and the end makes them NULL."""
+        if self._depth >= DEPTH_MAX:
+            return self._refuse(node, "an expression that is nested too deeply", "Compute parts of it in a subquery")
+        self._depth += 1
         found = scope.replace(node) or self._dispatch(node, scope)
+        self._depth -= 1
         if len(found.sql) > EXPRESSION_MAX:
             return self._refuse(node, "an expression that is too complex", "Compute parts of it in a subquery")
         if found.unit and not unit:
             return self._refuse(node, UNIT_USE, UNIT_INSTEAD)
-        return finite(found)
-
-    def condition(self, node: exp.Expr, scope: Scope) -> str:
-        """A condition as SQL that no row can make raise; NULL counts as false."""
-        found = self.compile(node, scope)
-        if found.kind not in {Kind.BOOL, Kind.NULL, Kind.UNKNOWN}:
-            self._refuse(node, "a condition that is not true or false", "Compare it with something")
-        return found.guarded
+        return found
 
     def _refuse(self, node: exp.Expr, what: str, instead: str) -> Typed:
         self.refusals.add(node, what, instead)
         return UNKNOWN
 
     def _dispatch(self, node: exp.Expr, scope: Scope) -> Typed:
-        if type(node) in COMPARISONS:
-            return self._comparison(node, scope)
-        handler = _HANDLERS.get(type(node))
+        handler, read = _HANDLERS.get(type(node), (None, ""))
         if handler is not None:
-            return handler(self, node, scope)
+            return handler(self, node, scope) if parts_of(node) <= set(read.split()) else self._unknown(node)
         if type(node) in NAMED_REFUSALS:
             return self._refuse(node, *NAMED_REFUSALS[type(node)])
         if isinstance(node, exp.AggFunc | exp.IgnoreNulls):
@@ -157,7 +127,7 @@ class Compiler:
         known = ", ".join(sorted(functions.FUNCTIONS)).upper()
         return self._refuse(
             node,
-            f"{name.upper()} is not on the list of functions and operators",
+            f"{name.upper()} is not on the list of functions and operators, or not in this form",
             f"Known: {known}, CASE, CAST, EXTRACT, DATE_TRUNC, DATE_DIFF, LIKE, IN, BETWEEN and arithmetic",
         )
 
@@ -172,16 +142,17 @@ class Compiler:
 
     def _literal(self, node: exp.Expr, scope: Scope) -> Typed:
         assert isinstance(node, exp.Literal)
-        if node.is_string:
-            return constant(text_literal(node.this), Kind.TEXT, values=(node.this,))
+        if node.is_string:  # loaded text is in normal form C
+            text = unicodedata.normalize("NFC", node.this)
+            return constant(text_literal(text), Kind.TEXT, values=(text,))
         try:
             number = float(node.this)
         except ValueError:
             return self._refuse(node, "a number that is not understood", "Write it in decimal digits")
         if not math.isfinite(number):
             return self._refuse(node, "a number out of range", "Write a smaller one")
-        if node.this.isdigit() and int(node.this) < INT64:
-            return constant(f"{int(node.this)}::BIGINT", Kind.INT, number, number)
+        if node.this.isdecimal() and int(node.this) < INT64:
+            return constant(f"{int(node.this)}::BIGINT", Kind.INT, *outward((number, number)))
         return constant(f"{number!r}::DOUBLE", Kind.DOUBLE, number, number)
 
     def _boolean(self, node: exp.Expr, scope: Scope) -> Typed:
@@ -201,53 +172,45 @@ class Compiler:
         self.used_parameters.add(name)
         if isinstance(spec, DateParameter):
             return constant(f"$p_{name}::DATE", Kind.DATE)
-        if isinstance(spec, IntegerParameter):
-            return constant(f"$p_{name}::BIGINT", Kind.INT, float(spec.min), float(spec.max))
-        if all(isinstance(value, int) and not isinstance(value, bool) for value in spec.values):
-            numbers = [float(value) for value in spec.values]
-            return constant(f"$p_{name}::BIGINT", Kind.INT, min(numbers), max(numbers))
-        return constant(f"$p_{name}::VARCHAR", Kind.TEXT)
+        if isinstance(spec, EnumParameter) and isinstance(spec.values[0], str):
+            return constant(f"$p_{name}::VARCHAR", Kind.TEXT)
+        numbers = [spec.min, spec.max] if isinstance(spec, IntegerParameter) else [int(v) for v in spec.values]
+        return constant(f"$p_{name}::BIGINT", Kind.INT, *outward((float(min(numbers)), float(max(numbers)))))
 
     def _interval(self, node: exp.Expr, scope: Scope) -> Typed:
-        unit = str(node.args.get("unit") or "").upper().rstrip("S")
-        amount = node.this
-        if not (
-            isinstance(amount, exp.Literal)
-            and amount.this.isdigit()
-            and len(amount.this) <= 6
-            and unit in INTERVAL_UNITS
-        ):
+        unit = str(node.args.get("unit") or "").upper().removesuffix("S")
+        text = node.this.this if isinstance(node.this, exp.Literal) else ""
+        if not (text.isdecimal() and len(text) <= 6 and unit in INTERVAL_UNITS):
             return self._refuse(
                 node, "an interval that is not understood", "Write INTERVAL 3 DAY (or WEEK, MONTH, YEAR, HOUR)"
             )
-        return constant(f"INTERVAL {int(amount.this)} {unit}", Kind.INTERVAL)
+        return constant(f"INTERVAL {int(text)} {unit}", Kind.INTERVAL)
 
     # -- operators ---------------------------------------------------------------------------------------------
 
     def _paren(self, node: exp.Expr, scope: Scope) -> Typed:
-        return self.compile(node.this, scope)
+        return self._operand(node.this, scope)
 
     def _logical(self, node: exp.Expr, scope: Scope) -> Typed:
-        sides = self._compiled([node.this, node.expression], scope)
+        sides = self._compiled(list(node.flatten()), scope)
         word = "AND" if isinstance(node, exp.And) else "OR"
-        if any(side.kind not in {Kind.BOOL, Kind.NULL, Kind.UNKNOWN} for side in sides):
+        if any(side.kind not in CONDITIONS for side in sides):
             return self._refuse(node, f"{word} of values that are not true or false", "Compare them with something")
-        # Each side is guarded alone, so that one side's error does not hide the other's answer.
-        return _settled(derive(f"({sides[0].guarded} {word} {sides[1].guarded})", Kind.BOOL, sides, ANY))
+        return derive("(" + f" {word} ".join(side.sql for side in sides) + ")", Kind.BOOL, sides)
 
     def _not(self, node: exp.Expr, scope: Scope) -> Typed:
         side = self.compile(node.this, scope)
-        if side.kind not in {Kind.BOOL, Kind.NULL, Kind.UNKNOWN}:
+        if side.kind not in CONDITIONS:
             return self._refuse(node, "NOT of a value that is not true or false", "Compare it with something")
-        return derive(f"(NOT {side.sql})", Kind.BOOL, [side], ANY)
+        return derive(f"(NOT {side.sql})", Kind.BOOL, [side])
 
     def _comparison(self, node: exp.Expr, scope: Scope) -> Typed:
-        return self._compare(node, [node.this, node.expression], scope, "{} " + COMPARISONS[type(node)] + " {}")
+        sides = self._compiled([node.this, node.expression], scope)
+        return self._compare(node, sides, "{} " + COMPARISONS[type(node)] + " {}")
 
     def _between(self, node: exp.Expr, scope: Scope) -> Typed:
-        if node.args.get("symmetric"):
-            return self._unknown(node)
-        return self._compare(node, [node.this, node.args["low"], node.args["high"]], scope, "{} BETWEEN {} AND {}")
+        sides = self._compiled([node.this, node.args["low"], node.args["high"]], scope)
+        return self._compare(node, sides, "{} BETWEEN {} AND {}")
 
     def _in(self, node: exp.Expr, scope: Scope) -> Typed:
         choices = node.args.get("expressions") or []
@@ -255,154 +218,130 @@ class Compiler:
             return self._refuse(
                 node, "IN with a subquery", "List the values, or join the other table on the privacy unit"
             )
-        if not all(
-            isinstance(_bare(choice), exp.Literal | exp.Placeholder | exp.Cast | exp.Null) for choice in choices
-        ):
+        value, *listed = self._compiled([node.this, *choices], scope)
+        if not all(choice.constant for choice in listed):
             return self._refuse(node, "IN takes a list of literals", "Write the values, or use OR")
-        places = ", ".join("{}" for _ in choices)
-        return self._compare(node, [node.this, *choices], scope, "{} IN (" + places + ")")
+        return self._compare(node, [value, *listed], "{} IN (" + ", ".join("{}" for _ in listed) + ")")
 
-    def _compare(self, node: exp.Expr, sides: Sequence[exp.Expr], scope: Scope, form: str) -> Typed:
-        values = _match_text_to_dates(self._compiled(sides, scope))
+    def _compare(self, node: exp.Expr, sides: Sequence[Typed], form: str) -> Typed:
+        values = casts.match_text_to_dates(sides)
         kind = same_kind(values)
         if kind is None or kind is Kind.INTERVAL:
             kinds = " with ".join(sorted({str(value.kind) for value in values}))
             return self._refuse(node, f"a comparison of {kinds}", "CAST one side to the other's type")
-        return derive("(" + form.format(*(functions.as_kind(v, kind) for v in values)) + ")", Kind.BOOL, values, ANY)
+        return derive("(" + form.format(*(as_kind(v, kind) for v in values)) + ")", Kind.BOOL, values)
 
     def _like(self, node: exp.Expr, scope: Scope) -> Typed:
         text, pattern = self._compiled([node.this, node.expression], scope)
-        if (
-            text.kind not in {Kind.TEXT, Kind.UNKNOWN}
-            or pattern.kind not in {Kind.TEXT, Kind.UNKNOWN}
-            or not pattern.constant
-        ):
+        if text.kind not in TEXTS or pattern.kind not in TEXTS or not pattern.constant:
             return self._refuse(
                 node, "LIKE takes text and a pattern written in the query", "CAST the left side to VARCHAR"
             )
-        return derive(f"({text.sql} LIKE {pattern.sql})", Kind.BOOL, [text, pattern], ANY)
+        word = "NOT LIKE" if node.args.get("negate") else "LIKE"
+        return derive(f"({text.sql} {word} {pattern.sql})", Kind.BOOL, [text, pattern])
 
     def _is(self, node: exp.Expr, scope: Scope) -> Typed:
-        other = node.expression
-        if isinstance(other, exp.Null):
-            value = self.compile(node.this, scope)
-            return derive(f"({value.guarded} IS NULL)", Kind.BOOL, [_settled(value)], ANY)
-        if isinstance(other, exp.Boolean):
-            value = self.compile(node.this, scope)
-            word = "TRUE" if other.this else "FALSE"
-            return derive(f"({value.guarded} IS {word})", Kind.BOOL, [_settled(value)], ANY)
-        return self._unknown(node)
+        words: dict[type[exp.Expr], str] = {exp.Null: "NULL", exp.Boolean: "TRUE" if node.expression.this else "FALSE"}
+        value, word = self.compile(node.this, scope), words.get(type(node.expression))
+        if word is None or (word != "NULL" and value.kind not in CONDITIONS):
+            return self._refuse(node, "IS with something else than NULL, TRUE or FALSE", "Compare with = or <>")
+        return derive(f"({value.sql} IS {word})", Kind.BOOL, [value])
 
     def _negative(self, node: exp.Expr, scope: Scope) -> Typed:
-        x = self.compile(node.this, scope)
+        x = self._operand(node.this, scope)
         if not x.kind.is_number:
             return self._refuse(node, "minus of something that is not a number", "CAST it first")
-        return derive(f"(-{x.sql})", x.kind, [x], (-x.high, -x.low), safe=-x.low <= INT_RANGE)
+        return _arithmetic(f"(-{x.sql})", [x], (-x.high, -x.low))
 
     def _plus_minus(self, node: exp.Expr, scope: Scope) -> Typed:
-        a, b = self._compiled([node.this, node.expression], scope)
+        a, b = (self._operand(side, scope) for side in (node.this, node.expression))
         sign = "+" if isinstance(node, exp.Add) else "-"
         if a.kind.is_number and b.kind.is_number:
             span = (a.low + b.low, a.high + b.high) if sign == "+" else (a.low - b.high, a.high - b.low)
-            return _arithmetic(f"({a.sql} {sign} {b.sql})", a, b, span)
-        moved = _moved_date(sign, a, b)
+            return _arithmetic(f"({a.sql} {sign} {b.sql})", [a, b], span)
+        moved = casts.moved_date(sign, a, b)
         return moved or self._refuse(node, f"{a.kind} {sign} {b.kind}", "Add an interval or a number of days to a date")
 
     def _times(self, node: exp.Expr, scope: Scope) -> Typed:
-        a, b = self._compiled([node.this, node.expression], scope)
+        a, b = (self._operand(side, scope) for side in (node.this, node.expression))
         if not (a.kind.is_number and b.kind.is_number):
             return self._refuse(node, "a product of something that is not a number", "CAST it first")
         ends = [product(x, y) for x in (a.low, a.high) for y in (b.low, b.high)]
-        return _arithmetic(f"({a.sql} * {b.sql})", a, b, (min(ends), max(ends)))
+        return _arithmetic(f"({a.sql} * {b.sql})", [a, b], (min(ends), max(ends)))
 
     def _divide(self, node: exp.Expr, scope: Scope) -> Typed:
-        a, b = self._compiled([node.this, node.expression], scope)
+        """A division by zero is infinite or NaN, which is NULL in the end."""
+        a, b = self._operand(node.this, scope), self.compile(node.expression, scope)
         if not (a.kind.is_number and b.kind.is_number):
             return self._refuse(node, "a quotient of something that is not a number", "CAST it first")
-        span = ANY
-        if b.low > 0 or b.high < 0:
-            ends = [product(x, 1 / y) for x in (a.low, a.high) for y in (b.low, b.high)]
-            span = (min(ends), max(ends))
-        sql = f"(CAST({a.sql} AS DOUBLE) / NULLIF(CAST({b.sql} AS DOUBLE), 0))"
-        return finite(derive(sql, Kind.DOUBLE, [a, b], span))
+        sql = f"({as_kind(a, Kind.DOUBLE)} / {as_kind(b, Kind.DOUBLE)})"
+        if b.low <= 0 <= b.high:
+            return replace(derive(sql, Kind.DOUBLE, [a, b]), wild=True)
+        ends = [quotient(x, y) for x in (a.low, a.high) for y in (b.low, b.high)]
+        return _arithmetic(sql, [a, b], (min(ends), max(ends)), Kind.DOUBLE)
 
     def _whole_division(self, node: exp.Expr, scope: Scope) -> Typed:
         a, b = self._compiled([node.this, node.expression], scope)
         if not ({a.kind, b.kind} <= {Kind.INT, Kind.UNKNOWN}):
             return self._refuse(node, "// and % take whole numbers", "CAST both sides to BIGINT")
-        if isinstance(node, exp.Mod):
-            most = max(abs(b.low), abs(b.high))
-            return derive(
-                f"({a.sql} % NULLIF({b.sql}, 0))", Kind.INT, [a, b], (-most if a.low < 0 else 0.0, most), safe=False
-            )
-        most = max(abs(a.low), abs(a.high))
-        low = 0.0 if a.low >= 0 and b.low >= 0 else -most
-        return derive(f"({a.sql} // NULLIF({b.sql}, 0))", Kind.INT, [a, b], (low, most), safe=False)
+        word = "%" if isinstance(node, exp.Mod) else "//"
+        most = max(abs(b.low), abs(b.high)) if word == "%" else max(abs(a.low), abs(a.high))
+        low = 0.0 if a.low >= 0 and (word == "%" or b.low >= 0) else -most
+        return derive(f"({a.sql} {word} NULLIF({b.sql}, 0))", Kind.INT, [a, b], (low, most), safe=False)
 
     def _concatenation(self, node: exp.Expr, scope: Scope) -> Typed:
-        sides = self._compiled([node.this, node.expression], scope)
-        if any(side.kind not in {Kind.TEXT, Kind.NULL, Kind.UNKNOWN} for side in sides):
+        sides = self._compiled(list(node.flatten()), scope)
+        if any(side.kind not in TEXTS for side in sides):
             return self._refuse(node, "|| of something that is not text", "CAST it to VARCHAR")
-        return derive(f"({sides[0].sql} || {sides[1].sql})", Kind.TEXT, sides, ANY)
+        return derive("(" + " || ".join(side.sql for side in sides) + ")", Kind.TEXT, sides)
 
     # -- conditionals, casts, functions ------------------------------------------------------------------------
 
     def _case(self, node: exp.Expr, scope: Scope) -> Typed:
-        branches: list[str] = []
-        parts: list[Typed] = []
-        values: list[Typed] = []
-        conditions: list[Typed] = []
-        for branch in node.args["ifs"]:
-            when = exp.EQ(this=node.this.copy(), expression=branch.this.copy()) if node.this else branch.this
-            conditions.append(self.compile(when, scope))
-            values.append(self.compile(branch.args["true"], scope))
         default = node.args.get("default")
-        values.append(self.compile(default, scope) if default else constant("NULL", Kind.NULL))
-        kind = same_kind(values)
-        if kind is None or any(c.kind not in {Kind.BOOL, Kind.NULL, Kind.UNKNOWN} for c in conditions):
+        conditions = self._conditions(node, scope)
+        values = self._compiled([branch.args["true"] for branch in node.args["ifs"]], scope)
+        last = self.compile(default, scope) if default else constant("NULL", Kind.NULL)
+        kind = same_kind([*values, last])
+        if kind is None or any(c.kind not in CONDITIONS for c in conditions):
             return self._refuse(
                 node,
                 "CASE whose branches are of several kinds, or whose condition is not one",
                 "Give all branches one type",
             )
-        for when_typed, then in zip(conditions, values, strict=False):
-            branches.append(f"WHEN {when_typed.guarded} THEN {functions.as_kind(then, kind)}")
-        parts = [_settled(c) for c in conditions] + values
-        sql = f"CASE {' '.join(branches)} ELSE {functions.as_kind(values[-1], kind)} END"
-        return replace(derive(f"({sql})", kind, parts, hull(*values)), values=union(*values))
+        pairs = zip(conditions, values, strict=True)
+        branches = " ".join(f"WHEN {when.sql} THEN {as_kind(then, kind)}" for when, then in pairs)
+        parts = [*conditions, *values, last]
+        sure = all(value.sure for value in (*values, last))
+        sql = f"(CASE {branches} ELSE {as_kind(last, kind)} END)"
+        made = derive(sql, kind, parts, hull(*values, last), sure=sure)
+        return replace(made, values=union(*values, last))
+
+    def _conditions(self, node: exp.Expr, scope: Scope) -> list[Typed]:
+        """The conditions of CASE; those of CASE x WHEN y are x = y."""
+        given = self._compiled([branch.this for branch in node.args["ifs"]], scope)
+        if not node.this:
+            return given
+        value = self.compile(node.this, scope)
+        return [self._compare(node, [value, choice], "{} = {}") for choice in given]
 
     def _cast(self, node: exp.Expr, scope: Scope) -> Typed:
-        target = node.args["to"]
-        kind = CAST_KINDS.get(target.this.value if isinstance(target, exp.DataType) else "")
-        if kind is None:
-            return self._refuse(
-                node, "CAST to a type that is not understood", f"Use one of {', '.join(sorted(set(CAST_KINDS)))}"
-            )
+        target = casts.target_of(node.args["to"])
+        if target is None:
+            known = ", ".join(sorted(casts.KINDS))
+            return self._refuse(node, "CAST to a type that is not understood", f"Use one of {known}")
+        kind = casts.KINDS[target.partition("(")[0]]
         if isinstance(node.this, exp.Literal) and node.this.is_string and kind.is_temporal:
-            return _moment(node.this.this, kind) or self._refuse(
+            return casts.moment(node.this.this, kind) or self._refuse(
                 node, f"not a valid {kind.lower()}", "Write 2017-03-01"
             )
-        x = self.compile(node.this, scope)
-        if x.kind in {Kind.INTERVAL, Kind.UUID} and kind is not Kind.TEXT:
-            return self._refuse(node, f"CAST of {x.kind}", "Leave it as it is")
-        span = (x.low, x.high) if x.kind.is_number or x.kind is Kind.BOOL else ANY
-        if x.kind is Kind.BOOL and kind.is_number:
-            span = (0.0, 1.0)
-        if kind is Kind.INT:
-            span = (functions.math_floor(span[0]), functions.math_ceil(span[1]))
-        inner = f"TRY_CAST({x.sql} AS {target.sql(dialect='duckdb')})" if target.expressions else x.sql
-        if target.expressions:  # a decimal rounds, so its range may reach one further
-            span = (functions.math_floor(span[0]), functions.math_ceil(span[1]))
-        made = derive(f"TRY_CAST({inner} AS {kind.value})", kind, [x], span if kind.is_number else ANY)
-        return finite_always(made) if kind is Kind.DOUBLE and x.kind is Kind.TEXT else made
+        return self._checked(node, casts.cast(self.compile(node.this, scope), target))
 
     def _extract(self, node: exp.Expr, scope: Scope) -> Typed:
         part = node.this.name if isinstance(node.this, exp.Var | exp.Literal) else str(node.this)
         return self._checked(node, functions.extract(part.lower(), self.compile(node.expression, scope)))
 
     def _date_trunc(self, node: exp.Expr, scope: Scope) -> Typed:
-        if node.args.get("zone"):
-            return self._unknown(node)
         return self._checked(node, functions.date_trunc(node.args["unit"].name.lower(), self.compile(node.this, scope)))
 
     def _date_diff(self, node: exp.Expr, scope: Scope) -> Typed:
@@ -421,13 +360,12 @@ class Compiler:
         return self._unknown(node)
 
     def _function(self, node: exp.Expr, scope: Scope) -> Typed:
-        name, arguments = _call(node)
-        if name is None:
-            return self._unknown(node)
+        name, order = _FUNCTION_NODES[type(node)]
+        listed = [argument for part in order.split() for argument in _listed(node.args.get(part))]
         fewest, most, check = functions.FUNCTIONS[name]
-        if not fewest <= len(arguments) <= most:
-            return self._refuse(node, f"{name.upper()} with {len(arguments)} arguments", f"It takes {fewest} to {most}")
-        return self._checked(node, check(self._compiled(arguments, scope)))
+        if not fewest <= len(listed) <= most:
+            return self._refuse(node, f"{name.upper()} with {len(listed)} arguments", f"It takes {fewest} to {most}")
+        return self._checked(node, check(self._compiled(listed, scope)))
 
     def _checked(self, node: exp.Expr, result: Typed | str) -> Typed:
         if isinstance(result, Typed):
@@ -435,134 +373,90 @@ class Compiler:
         return self._refuse(node, result, "CAST the argument, or write it another way")
 
 
-def _settled(value: Typed) -> Typed:
-    """The same value once its SQL has been guarded: it cannot raise any more."""
-    return (
-        value
-        if value.safe
-        else Typed(value.sql, value.kind, value.low, value.high, True, value.unit, value.fact, value.constant)
-    )
+def parts_of(node: exp.Expr) -> set[str]:
+    """The parts of a node that are there, but for flags of the parser that change nothing here."""
+    return {part for part, value in node.args.items() if value not in (None, False, [])} - _FLAGS
 
 
-def _bare(node: exp.Expr) -> exp.Expr:
-    while isinstance(node, exp.Neg | exp.Paren):
-        node = node.this
-    return node
+def _listed(part: exp.Expr | Sequence[exp.Expr] | None) -> Sequence[exp.Expr]:
+    return [] if part is None else [part] if isinstance(part, exp.Expr) else part
 
 
-def _arithmetic(sql: str, a: Typed, b: Typed, span: tuple[float, float]) -> Typed:
-    kind = Kind.INT if {a.kind, b.kind} <= {Kind.INT, Kind.UNKNOWN} else Kind.DOUBLE
-    low, high = (0.0 if math.isnan(end) else end for end in span)
+def _arithmetic(sql: str, arguments: Sequence[Typed], span: Span, kind: Kind | None = None) -> Typed:
+    """Whole numbers stay whole and must not overflow; a double that may overflow is wild."""
+    if kind is None:
+        kind = Kind.INT if {a.kind for a in arguments} <= {Kind.INT, Kind.UNKNOWN} else Kind.DOUBLE
     if any(math.isnan(end) for end in span):
-        low, high = ANY
-    inside = max(abs(low), abs(high)) <= INT_RANGE
-    return finite(derive(sql, kind, [a, b], (low, high), safe=kind is Kind.DOUBLE or inside))
+        span = (-math.inf, math.inf)
+    most = max(abs(end) for end in span)
+    safe = kind is Kind.DOUBLE or most <= INT_RANGE
+    wild = kind is Kind.DOUBLE and (most > DOUBLE_RANGE or any(a.wild for a in arguments))
+    made = derive(sql, kind, arguments, span, safe=safe, sure=all(a.sure for a in arguments))
+    return replace(made, wild=wild)
 
 
-def _moved_date(sign: str, a: Typed, b: Typed) -> Typed | None:
-    """Dates plus or minus intervals and days, and the days between two dates."""
-    if a.kind.is_temporal and b.kind is Kind.INTERVAL:
-        return derive(f"({a.sql} {sign} {b.sql})", Kind.TIMESTAMP, [a, b], ANY, safe=False)
-    if a.kind is Kind.INTERVAL and b.kind.is_temporal and sign == "+":
-        return derive(f"({b.sql} + {a.sql})", Kind.TIMESTAMP, [a, b], ANY, safe=False)
-    if a.kind is Kind.DATE and b.kind is Kind.INT:
-        return derive(f"({a.sql} {sign} CAST({b.sql} AS INTEGER))", Kind.DATE, [a, b], ANY, safe=False)
-    if a.kind is Kind.DATE and b.kind is Kind.DATE and sign == "-":
-        return derive(f"CAST(({a.sql} - {b.sql}) AS BIGINT)", Kind.INT, [a, b], ANY, safe=False)
-    return None
-
-
-def _moment(text: str, kind: Kind) -> Typed | None:
-    try:
-        moment = date.fromisoformat(text) if kind is Kind.DATE else datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if isinstance(moment, datetime) and moment.tzinfo is not None:
-        return None
-    return constant(
-        f"{kind.value} {text_literal(moment.isoformat(*((' ',) if isinstance(moment, datetime) else ())))}", kind
-    )
-
-
-def _match_text_to_dates(values: list[Typed]) -> list[Typed]:
-    """String literals compared with dates are read as dates, once, here: a cast inside DuckDB could raise."""
-    kinds = {value.kind for value in values}
-    if Kind.TEXT not in kinds or not kinds & {Kind.DATE, Kind.TIMESTAMP}:
-        return values
-    kind = Kind.TIMESTAMP if Kind.TIMESTAMP in kinds else Kind.DATE
-    return [_literal_as_moment(value, kind) for value in values]
-
-
-def _literal_as_moment(value: Typed, kind: Kind) -> Typed:
-    if value.kind is not Kind.TEXT or not value.constant or not value.sql.startswith("'"):
-        return value
-    return _moment(value.sql[1:-1], kind) or value
-
-
-def _call(node: exp.Expr) -> tuple[str | None, list[exp.Expr]]:
-    """The name in the allow-list and the arguments, in order; None when an argument that is not known is there."""
-    names: dict[type[exp.Expr], str] = {
-        exp.Substring: "substring",
-        exp.Ceil: "ceil",
-        exp.DayOfWeek: "dayofweek",
-        exp.WidthBucket: "width_bucket",
-    }
-    name = names.get(type(node), node.key)
-    shapes: dict[str, list[str]] = {
-        "substring": ["this", "start", "length"],
-        "round": ["this", "decimals"],
-        "width_bucket": ["this", "min_value", "max_value", "num_buckets"],
-        "nullif": ["this", "expression"],
-    }
-    listed = {"least", "greatest", "coalesce", "concat"}
-    order = shapes.get(name, ["this"])
-    arguments = [node.args[key] for key in order if node.args.get(key) is not None and key in node.args]
-    if name in listed:
-        arguments += node.expressions
-    flags = {"safe", "coalesce", "ignore_nulls", "big_int", "expressions", *order}
-    unexpected = [key for key, value in node.args.items() if value not in (None, False, []) and key not in flags]
-    if unexpected or name not in functions.FUNCTIONS:
-        return None, []
-    return name, arguments
-
+_FLAGS = {
+    "big_int", "casts_non_integer_decimals", "coalesce", "date_part_boundary", "ignore_nulls", "input_type_preserved",
+    "is_nvl", "requires_string", "safe", "typed",
+}  # fmt: skip
+_FUNCTION_NODES: dict[type[exp.Expr], tuple[str, str]] = {
+    exp.Abs: ("abs", "this"),
+    exp.Round: ("round", "this decimals"),
+    exp.Floor: ("floor", "this"),
+    exp.Ceil: ("ceil", "this"),
+    exp.Least: ("least", "this expressions"),
+    exp.Greatest: ("greatest", "this expressions"),
+    exp.Lower: ("lower", "this"),
+    exp.Upper: ("upper", "this"),
+    exp.Trim: ("trim", "this"),
+    exp.Length: ("length", "this"),
+    exp.Substring: ("substring", "this start length"),
+    exp.Concat: ("concat", "expressions"),
+    exp.Coalesce: ("coalesce", "this expressions"),
+    exp.Nullif: ("nullif", "this expression"),
+    exp.Year: ("year", "this"),
+    exp.Month: ("month", "this"),
+    exp.Day: ("day", "this"),
+    exp.Hour: ("hour", "this"),
+    exp.DayOfWeek: ("dayofweek", "this"),
+    exp.WidthBucket: ("width_bucket", "this min_value max_value num_buckets"),
+}
+"""node -> its name in the allow-list, and the parts that are its arguments, in order."""
 
 Handler = Callable[[Compiler, exp.Expr, Scope], Typed]
-_FUNCTION_NODES = (
-    exp.Abs, exp.Round, exp.Floor, exp.Ceil, exp.Least, exp.Greatest, exp.Lower, exp.Upper, exp.Trim, exp.Length,
-    exp.Substring, exp.Concat, exp.Coalesce, exp.Nullif, exp.Year, exp.Month, exp.Day, exp.Hour, exp.DayOfWeek,
-    exp.WidthBucket,
-)  # fmt: skip
-_HANDLERS: dict[type[exp.Expr], Handler] = {
-    exp.Column: Compiler._column,
-    exp.Literal: Compiler._literal,
-    exp.Boolean: Compiler._boolean,
-    exp.Null: Compiler._null,
-    exp.Placeholder: Compiler._placeholder,
-    exp.Parameter: Compiler._placeholder,
-    exp.Interval: Compiler._interval,
-    exp.Paren: Compiler._paren,
-    exp.And: Compiler._logical,
-    exp.Or: Compiler._logical,
-    exp.Not: Compiler._not,
-    exp.Between: Compiler._between,
-    exp.In: Compiler._in,
-    exp.Like: Compiler._like,
-    exp.Is: Compiler._is,
-    exp.Neg: Compiler._negative,
-    exp.Add: Compiler._plus_minus,
-    exp.Sub: Compiler._plus_minus,
-    exp.Mul: Compiler._times,
-    exp.Div: Compiler._divide,
-    exp.IntDiv: Compiler._whole_division,
-    exp.Mod: Compiler._whole_division,
-    exp.DPipe: Compiler._concatenation,
-    exp.Case: Compiler._case,
-    exp.Cast: Compiler._cast,
-    exp.TryCast: Compiler._cast,
-    exp.Extract: Compiler._extract,
-    exp.TimestampTrunc: Compiler._date_trunc,
-    exp.DateTrunc: Compiler._date_trunc,
-    exp.DateDiff: Compiler._date_diff,
-    exp.Anonymous: Compiler._anonymous,
-    **dict.fromkeys(_FUNCTION_NODES, Compiler._function),
+_HANDLERS: dict[type[exp.Expr], tuple[Handler, str]] = {
+    exp.Column: (Compiler._column, "this table db catalog"),
+    exp.Literal: (Compiler._literal, "this is_string"),
+    exp.Boolean: (Compiler._boolean, "this"),
+    exp.Null: (Compiler._null, ""),
+    exp.Placeholder: (Compiler._placeholder, "this"),
+    exp.Parameter: (Compiler._placeholder, "this"),
+    exp.Interval: (Compiler._interval, "this unit"),
+    exp.Paren: (Compiler._paren, "this"),
+    exp.And: (Compiler._logical, "this expression"),
+    exp.Or: (Compiler._logical, "this expression"),
+    exp.Not: (Compiler._not, "this"),
+    exp.Between: (Compiler._between, "this low high"),
+    exp.In: (Compiler._in, "this expressions query unnest field"),
+    exp.Like: (Compiler._like, "this expression negate"),
+    exp.Is: (Compiler._is, "this expression"),
+    exp.Neg: (Compiler._negative, "this"),
+    exp.Add: (Compiler._plus_minus, "this expression"),
+    exp.Sub: (Compiler._plus_minus, "this expression"),
+    exp.Mul: (Compiler._times, "this expression"),
+    exp.Div: (Compiler._divide, "this expression"),
+    exp.IntDiv: (Compiler._whole_division, "this expression"),
+    exp.Mod: (Compiler._whole_division, "this expression"),
+    exp.DPipe: (Compiler._concatenation, "this expression"),
+    exp.Case: (Compiler._case, "this ifs default"),
+    exp.Cast: (Compiler._cast, "this to"),
+    exp.TryCast: (Compiler._cast, "this to"),
+    exp.Extract: (Compiler._extract, "this expression"),
+    exp.TimestampTrunc: (Compiler._date_trunc, "this unit"),
+    exp.DateTrunc: (Compiler._date_trunc, "this unit"),
+    exp.DateDiff: (Compiler._date_diff, "this expression unit"),
+    exp.Anonymous: (Compiler._anonymous, "this expressions"),
+    **dict.fromkeys(COMPARISONS, (Compiler._comparison, "this expression")),
+    **{node: (Compiler._function, order) for node, (_, order) in _FUNCTION_NODES.items()},
 }
+"""node -> its handler, and the parts that the handler reads."""

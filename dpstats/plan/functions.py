@@ -1,7 +1,8 @@
 """The allow-list of row-level functions: for each, how it is checked, its range, and the DuckDB SQL it becomes.
 
 A function that is not here is refused. Each entry takes checked arguments and gives a `Typed`, or a reason.
-All are deterministic functions of one row, so a row's value never depends on another row.
+All are deterministic functions of one row, so a row's value never depends on another row. None may raise, whatever
+the row: what DuckDB cannot compute is NULL.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from dpstats.plan.typed import INT_RANGE, Kind, Typed, hull, text_literal, union
+from dpstats.plan.typed import DOUBLE_RANGE, INT_RANGE, Kind, Span, Typed, derive, hull, text_literal, union
 
 Arguments = Sequence[Typed]
 Function = Callable[[Arguments], Typed | str]
@@ -34,28 +35,10 @@ PARTS: dict[str, tuple[float, float]] = {
 }
 PART_ALIASES = {"weekday": "dayofweek", "dayofmonth": "day"}
 DIFF_UNITS = {"year", "quarter", "month", "week", "day", "hour", "minute", "second"}
-
-
-def _derive(sql: str, kind: Kind, arguments: Arguments, low: float = -math.inf, high: float = math.inf) -> Typed:
-    """A result that depends on its arguments alone."""
-    return Typed(
-        sql,
-        kind,
-        low,
-        high,
-        safe=all(argument.safe for argument in arguments),
-        fact=all(argument.fact for argument in arguments),
-        constant=all(argument.constant for argument in arguments),
-    )
-
-
-def derive(sql: str, kind: Kind, arguments: Arguments, span: tuple[float, float], *, safe: bool = True) -> Typed:
-    """A result with a range; `safe` says whether the operation itself can raise."""
-    made = _derive(sql, kind, arguments, *span)
-    return made if safe else Typed(made.sql, made.kind, made.low, made.high, False, False, made.fact, made.constant)
-
-
-ANY = (-math.inf, math.inf)
+DIGITS_MAX = 30
+BUCKETS_MAX = 1_000_000
+SUBSTRING_REACH = 2.0**31
+"""DuckDB raises for starts and lengths past 2^32."""
 
 
 def same_kind(arguments: Arguments) -> Kind | None:
@@ -83,50 +66,66 @@ def _absolute(arguments: Arguments) -> Typed | str:
         return "ABS takes a number"
     ends = (abs(x.low), abs(x.high))
     low = 0.0 if x.low <= 0 <= x.high else min(ends)
-    return derive(f"abs({x.sql})", x.kind, arguments, (low, max(ends)), safe=max(ends) <= INT_RANGE)
+    safe = x.kind is not Kind.INT or max(ends) <= INT_RANGE
+    return derive(f"abs({x.sql})", x.kind, arguments, (low, max(ends)), safe=safe, sure=x.sure)
 
 
-def _rounded(name: str) -> Function:
+def _floor_or_ceil(name: str) -> Function:
     def check(arguments: Arguments) -> Typed | str:
-        x = arguments[0]
+        (x,) = arguments
         if not x.kind.is_number:
             return f"{name.upper()} takes a number"
-        if len(arguments) == 2 and not (arguments[1].constant and arguments[1].kind is Kind.INT):
-            return "the digits of ROUND must be a whole number written in the query"
-        if x.kind is Kind.INT and len(arguments) == 1:
-            return x
-        spread = 0.0 if len(arguments) == 1 else 10.0 ** max(0.0, -arguments[1].low)
-        sql = f"{name}({', '.join(a.sql for a in arguments)})"
-        return derive(sql, x.kind, arguments, (math_floor(x.low) - spread, math_ceil(x.high) + spread), safe=False)
+        return (
+            x
+            if x.kind is Kind.INT
+            else derive(f"{name}({x.sql})", x.kind, arguments, whole(x.low, x.high), sure=x.sure)
+        )
 
     return check
 
 
-def math_floor(x: float) -> float:
-    return float(math.floor(x)) if math.isfinite(x) else x
+def _round(arguments: Arguments) -> Typed | str:
+    x = arguments[0]
+    if not x.kind.is_number:
+        return "ROUND takes a number"
+    digits = _written(arguments[1]) if len(arguments) == 2 else 0
+    if digits is None or abs(digits) > DIGITS_MAX:
+        return f"the digits of ROUND must be a whole number of at most {DIGITS_MAX}, written in the query"
+    if x.kind is Kind.INT and digits >= 0:
+        return x
+    low, high = whole(x.low, x.high)
+    spread = 10.0**-digits if digits < 0 else 0.0
+    sql = f"round({x.sql}, {digits})"
+    return derive(sql, x.kind, arguments, (low - spread, high + spread), safe=x.kind is not Kind.INT, sure=x.sure)
 
 
-def math_ceil(x: float) -> float:
-    return float(math.ceil(x)) if math.isfinite(x) else x
+def _written(value: Typed) -> int | None:
+    """The whole number that is written here, or None."""
+    return int(value.low) if value.sure and value.kind is Kind.INT and value.low == value.high else None
+
+
+def whole(low: float, high: float) -> Span:
+    """A range, its ends moved out to whole numbers."""
+    return float(math.floor(low)) if math.isfinite(low) else low, float(math.ceil(high)) if math.isfinite(
+        high
+    ) else high
 
 
 def _extreme(name: str) -> Function:
-    """LEAST and GREATEST skip NULLs, so only a constant, which is never NULL here, can be relied on as a bound."""
+    """LEAST and GREATEST skip NULLs, so only an argument that is never NULL can be relied on as a bound."""
 
     def check(arguments: Arguments) -> Typed | str:
         kind = same_kind(arguments)
         if kind is None or kind is Kind.BOOL:
             return f"{name.upper()} takes arguments of one kind"
         sql = f"{name}({', '.join(as_kind(a, kind) for a in arguments)})"
-        if not kind.is_number:
-            return derive(sql, kind, arguments, ANY)
-        sure = [a for a in arguments if a.constant and a.kind is not Kind.NULL]
+        sure = [a for a in arguments if a.sure]
         low, high = hull(*arguments)
         if name == "least":
             high = min([high, *(a.high for a in sure)])
         else:
             low = max([low, *(a.low for a in sure)])
-        return derive(sql, kind, arguments, (low, high))
+        return derive(sql, kind, arguments, (low, high), sure=bool(sure))
 
     return check
 
@@ -136,7 +135,7 @@ def _text_to_text(name: str) -> Function:
         (x,) = arguments
         if x.kind not in {Kind.TEXT, Kind.UNKNOWN}:
             return f"{name.upper()} takes text"
-        return derive(f"{name}({x.sql})", Kind.TEXT, arguments, ANY)
+        return derive(f"{name}({x.sql})", Kind.TEXT, arguments)
 
     return check
 
@@ -151,19 +150,21 @@ def _length(arguments: Arguments) -> Typed | str:
 def _substring(arguments: Arguments) -> Typed | str:
     if arguments[0].kind not in {Kind.TEXT, Kind.UNKNOWN} or not all(a.kind is Kind.INT for a in arguments[1:]):
         return "SUBSTR takes text, a start and a length"
-    return derive(f"substring({', '.join(a.sql for a in arguments)})", Kind.TEXT, arguments, ANY, safe=False)
+    inside = all(max(abs(a.low), abs(a.high)) < SUBSTRING_REACH for a in arguments[1:])
+    return derive(f"substring({', '.join(a.sql for a in arguments)})", Kind.TEXT, arguments, safe=inside)
 
 
 def _concat(arguments: Arguments) -> Typed | str:
     parts = ", ".join(f"CAST({a.sql} AS VARCHAR)" for a in arguments)
-    return derive(f"concat({parts})", Kind.TEXT, arguments, ANY)
+    return derive(f"concat({parts})", Kind.TEXT, arguments)
 
 
 def _coalesce(arguments: Arguments) -> Typed | str:
     kind = same_kind(arguments)
     if kind is None:
         return "COALESCE takes arguments of one kind"
-    made = derive(f"COALESCE({', '.join(as_kind(a, kind) for a in arguments)})", kind, arguments, hull(*arguments))
+    sql = f"COALESCE({', '.join(as_kind(a, kind) for a in arguments)})"
+    made = derive(sql, kind, arguments, hull(*arguments), sure=any(a.sure for a in arguments))
     return replace(made, values=union(*arguments))
 
 
@@ -171,8 +172,9 @@ def _nullif(arguments: Arguments) -> Typed | str:
     kind = same_kind(arguments)
     if kind is None:
         return "NULLIF takes two arguments of one kind"
-    a, b = arguments
-    return derive(f"NULLIF({as_kind(a, kind)}, {as_kind(b, kind)})", kind, arguments, (a.low, a.high))
+    a, b = (as_kind(argument, kind) for argument in arguments)
+    # As DuckDB would write NULLIF out; written out here, it counts towards the length that an expression may have.
+    return derive(f"CASE WHEN {a} = {b} THEN NULL ELSE {a} END", kind, arguments, (arguments[0].low, arguments[0].high))
 
 
 def _year_like(part: str) -> Function:
@@ -186,7 +188,8 @@ def extract(part: str, moment: Typed) -> Typed | str:
         return f"the part {part.upper()} is not among {', '.join(sorted(PARTS))}"
     if not moment.kind.is_temporal:
         return f"{part.upper()} is taken of a date or a timestamp"
-    return derive(f"date_part({text_literal(part)}, {moment.sql})", Kind.INT, [moment], PARTS[part], safe=False)
+    taken = derive(f"date_part({text_literal(part)}, {moment.sql})", Kind.INT, [moment], safe=False)
+    return derive(f"CAST({taken.sql} AS BIGINT)", Kind.INT, [moment], PARTS[part])  # a DOUBLE where all are NULL
 
 
 def date_trunc(unit: str, moment: Typed) -> Typed | str:
@@ -195,10 +198,9 @@ def date_trunc(unit: str, moment: Typed) -> Typed | str:
         return f"the unit {unit.upper()} is not among {', '.join(sorted(TRUNC_TO_DAY | TRUNC_TO_TIME))}"
     if not moment.kind.is_temporal:
         return "DATE_TRUNC is taken of a date or a timestamp"
-    sql = f"date_trunc({text_literal(unit)}, {moment.sql})"
-    if unit in TRUNC_TO_DAY:
-        return derive(f"TRY_CAST({sql} AS DATE)", Kind.DATE, [moment], ANY, safe=False)
-    return derive(f"TRY_CAST({sql} AS TIMESTAMP)", Kind.TIMESTAMP, [moment], ANY, safe=False)
+    kind = Kind.DATE if unit in TRUNC_TO_DAY else Kind.TIMESTAMP
+    truncated = derive(f"date_trunc({text_literal(unit)}, {moment.sql})", Kind.TIMESTAMP, [moment], safe=False)
+    return derive(f"TRY_CAST({truncated.sql} AS {kind.value})", kind, [moment])
 
 
 def date_diff(unit: str, start: Typed, end: Typed) -> Typed | str:
@@ -207,29 +209,32 @@ def date_diff(unit: str, start: Typed, end: Typed) -> Typed | str:
         return f"the unit {unit.upper()} is not among {', '.join(sorted(DIFF_UNITS))}"
     if not (start.kind.is_temporal and end.kind.is_temporal):
         return "DATE_DIFF takes two dates or timestamps"
-    sides = ", ".join(f"CAST({side.sql} AS TIMESTAMP)" for side in (start, end))
-    return derive(f"date_diff({text_literal(unit)}, {sides})", Kind.INT, [start, end], ANY, safe=False)
+    kind = same_kind((start, end)) or Kind.TIMESTAMP
+    sides = ", ".join(as_kind(side, kind) for side in (start, end))
+    return derive(f"date_diff({text_literal(unit)}, {sides})", Kind.INT, [start, end], safe=False)
 
 
 def width_bucket(arguments: Arguments) -> Typed | str:
     """WIDTH_BUCKET(x, low, high, n): 0 below, 1 to n inside, n + 1 from `high` up (SQL:2003; DuckDB has none)."""
     x, low, high, buckets = arguments
-    fixed = all(a.constant and a.low == a.high for a in (low, high, buckets))
-    if not (x.kind.is_number and fixed and buckets.kind is Kind.INT and low.low < high.low and buckets.low >= 1):
-        return "WIDTH_BUCKET takes a number, two bounds written as numbers (low < high) and a whole number of buckets"
-    n = int(buckets.low)
-    place = f"CAST(floor((({x.sql}) - {low.sql}) * {n} / ({high.sql} - {low.sql})) AS BIGINT)"
-    inside = f"least({n}, 1 + {place})"
-    sql = f"CASE WHEN ({x.sql}) < {low.sql} THEN 0 WHEN ({x.sql}) >= {high.sql} THEN {n + 1} ELSE {inside} END"
-    null_safe = f"CASE WHEN ({x.sql}) IS NOT NULL THEN CAST({sql} AS BIGINT) END"
-    return derive(null_safe, Kind.INT, arguments, (0, n + 1), safe=False)
+    n = _written(buckets)
+    fixed = low.sure and high.sure and low.low == low.high < high.low == high.high
+    if not (x.kind.is_number and fixed and high.low - low.low <= DOUBLE_RANGE / BUCKETS_MAX):
+        return "WIDTH_BUCKET takes a number and two bounds written as numbers, low < high"
+    if n is None or not 1 <= n <= BUCKETS_MAX:
+        return f"the buckets of WIDTH_BUCKET are a whole number from 1 to {BUCKETS_MAX}, written in the query"
+    number, start, end = as_kind(x, Kind.DOUBLE), f"{low.low!r}::DOUBLE", f"{high.low!r}::DOUBLE"
+    place = f"TRY_CAST(floor(({number} - {start}) * {n}::DOUBLE / ({end} - {start})) AS BIGINT)"
+    inside = f"WHEN {number} < {end} THEN least({n}::BIGINT, 1 + {place})"
+    outside = f"WHEN {number} < {start} THEN 0::BIGINT {inside} WHEN {number} >= {end} THEN {n + 1}::BIGINT"
+    return derive(f"CASE {outside} END", Kind.INT, arguments, (0.0, n + 1.0))
 
 
 FUNCTIONS: dict[str, tuple[int, int, Function]] = {
     "abs": (1, 1, _absolute),
-    "round": (1, 2, _rounded("round")),
-    "floor": (1, 1, _rounded("floor")),
-    "ceil": (1, 1, _rounded("ceil")),
+    "round": (1, 2, _round),
+    "floor": (1, 1, _floor_or_ceil("floor")),
+    "ceil": (1, 1, _floor_or_ceil("ceil")),
     "least": (1, 50, _extreme("least")),
     "greatest": (1, 50, _extreme("greatest")),
     "lower": (1, 1, _text_to_text("lower")),

@@ -85,7 +85,8 @@ def _for_accuracy(
             raise ValueError(f"{output.name} has no half-width before it is drawn: give targets for counts and sums")
         index = output.expression.index
         steps = int(Fraction(targets[output.name]) / analysis.draws[index].grid)
-        wanted[index] = _least_amount(noise, sensitivities[index], steps)
+        amount = _least_amount(noise, sensitivities[index], steps)
+        wanted[index] = max(amount, wanted.get(index, 0))  # two measures may share a draw
     dearest = max(wanted.values())
     return [wanted.get(index, dearest) for index in range(len(analysis.draws))]
 

@@ -8,6 +8,36 @@ from dpstats.errors import QueryRefused, Refusal
 
 _SNIPPET_MAX = 60
 
+NAMED_REFUSALS: dict[type[exp.Expr], tuple[str, str]] = {
+    exp.Subquery: ("a subquery inside an expression", "Join a subquery that is grouped by the privacy unit instead"),
+    exp.Select: ("a subquery inside an expression", "Join a subquery that is grouped by the privacy unit instead"),
+    exp.Exists: ("EXISTS", "Join the other table on the privacy unit instead"),
+    exp.Window: ("a window function", "Aggregate in a subquery grouped by the privacy unit instead"),
+    exp.Star: ("*", "Name the columns"),
+    exp.First: ("FIRST depends on the order of rows", "Use MIN or MAX in a subquery grouped by the privacy unit"),
+    exp.Last: ("LAST depends on the order of rows", "Use MIN or MAX in a subquery grouped by the privacy unit"),
+    exp.AnyValue: ("ANY_VALUE depends on the order of rows", "Use MIN or MAX in a subquery grouped by the unit"),
+    exp.ArrayAgg: ("LIST depends on the order of rows", "Use COUNT, SUM or AVG"),
+    exp.GroupConcat: ("STRING_AGG depends on the order of rows", "Use COUNT, SUM or AVG"),
+    exp.ArgMax: ("ARG_MAX depends on the order of rows", "Use MAX in a subquery grouped by the privacy unit"),
+    exp.ArgMin: ("ARG_MIN depends on the order of rows", "Use MIN in a subquery grouped by the privacy unit"),
+    exp.Rand: ("a volatile function", "Remove it: an answer may depend on the data and the parameters only"),
+    exp.CurrentDate: ("a volatile function", "Give the date as a parameter"),
+    exp.CurrentTimestamp: ("a volatile function", "Give the time as a parameter"),
+    exp.Median: ("MEDIAN is not among the statistics of this version", "Use AVG, or counts by declared bins"),
+}
+VOLATILE = {
+    "now",
+    "random",
+    "uuid",
+    "gen_random_uuid",
+    "today",
+    "current_timestamp",
+    "nextval",
+    "setseed",
+    "txid_current",
+}
+
 
 class Refusals:
     """The reasons found so far in one query's text; `raise_if_any` ends the analysis."""

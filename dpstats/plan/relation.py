@@ -12,12 +12,12 @@ from dpstats.plan.typed import Typed
 class Relation:
     """Rows with known columns. `columns` maps a lower-case name to what is known of it (`sql` is the bare name).
 
-    `personal`: its rows belong to privacy units. `one_row`: it has at most one row a unit. `table`: the dataset's
-    table that it is, if it is one.
+    `personal`: its rows belong to privacy units. `rows`: the most rows that one unit can have in it; infinite where
+    nothing bounds them, as in a public table. `table`: the dataset's table that it is, if it is one.
     """
 
     sql: str
     columns: Mapping[str, Typed]
     personal: bool
-    one_row: bool
+    rows: float
     table: str | None = None

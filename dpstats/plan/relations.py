@@ -17,6 +17,7 @@ other: stability 1 per unit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -24,7 +25,8 @@ from typing import Protocol
 from sqlglot import exp
 
 from dpstats.catalog.dataset import DatasetFile
-from dpstats.plan.expressions import Compiler
+from dpstats.catalog.fields import RESERVED_PREFIX
+from dpstats.plan.expressions import Compiler, parts_of
 from dpstats.plan.refusals import Refusals
 from dpstats.plan.relation import Relation
 from dpstats.plan.sources import Sources
@@ -35,7 +37,8 @@ from dpstats.plan.typed import Typed, quoted
 class Joined:
     """One item of a FROM clause.
 
-    `optional`: it may be absent (right of a LEFT JOIN). `plain`: it is joined on the unit alone.
+    `optional`: it may be absent (right of a LEFT JOIN). `plain`: it is joined on the unit alone, and on the id of an
+    item that is never absent, so that all rows of a unit meet the same of its rows.
     """
 
     alias: str
@@ -64,9 +67,9 @@ class FromClause:
         return any(item.relation.personal for item in self.items)
 
     @property
-    def one_row(self) -> bool:
-        """At most one row a unit: every personal item has at most one, and nothing public multiplies them."""
-        return all(item.relation.personal and item.relation.one_row for item in self.items)
+    def rows(self) -> float:
+        """The most rows that one unit can have: joins multiply them; infinite where a public table may."""
+        return math.prod(item.relation.rows for item in self.items)
 
     @property
     def unit(self) -> str | None:
@@ -103,8 +106,13 @@ class FromClause:
             return None
         item, column = found[0]
         self.sources.read(item.relation.table, node.name.lower())
-        fact = item.relation.personal and item.relation.one_row and item.plain
-        return replace(column, sql=f"{quoted(item.alias)}.{column.sql}", fact=fact)
+        fact = item.relation.personal and item.relation.rows == 1 and item.plain
+        # Not sure: right of a LEFT JOIN anything may be NULL.
+        return replace(column, sql=f"{quoted(item.alias)}.{column.sql}", fact=fact, sure=False)
+
+    def owner(self, node: exp.Column) -> Joined:
+        """The item of a column that is there."""
+        return next(self._candidates(node))
 
     def _candidates(self, node: exp.Column) -> Iterator[Joined]:
         name, table = node.name.lower(), node.table.lower()
@@ -156,11 +164,14 @@ class Relations:
         return clause
 
     def _item(self, node: exp.Expr, subquery: SubqueryCompiler) -> Joined | None:
+        alias = node.args.get("alias")
+        if isinstance(alias, exp.TableAlias) and (alias.args.get("columns") or reserved(alias.name)):
+            self.refusals.add(node, "a name that renames columns or starts with dp_", "Write .. AS name")
+            return None
         if isinstance(node, exp.Table):
             return self._table(node)
         if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Select):
-            unexpected = [k for k, v in node.args.items() if v and k not in {"this", "alias"}]
-            if not node.alias or unexpected:
+            if not node.alias or parts_of(node) - {"this", "alias"}:
                 self.refusals.add(node, "a subquery without a name", "Write (SELECT ..) AS name")
                 return None
             return Joined(node.alias, subquery.compile(node.this, node.alias))
@@ -168,9 +179,7 @@ class Relations:
         return None
 
     def _table(self, node: exp.Table) -> Joined | None:
-        unexpected = [k for k, v in node.args.items() if v and k not in {"this", "alias"}]
-        alias = node.args.get("alias")
-        if unexpected or not isinstance(node.this, exp.Identifier) or (alias and alias.args.get("columns")):
+        if parts_of(node) - {"this", "alias"} or not isinstance(node.this, exp.Identifier):
             self.refusals.add(node, "a table that is not named plainly", "Write FROM table or FROM table AS name")
             return None
         name = node.name.lower()
@@ -197,54 +206,48 @@ class Relations:
         self._check_unit(clause, join, item, on_unit)
         if left and not clause.personal:
             self.refusals.add(join, "a LEFT JOIN that keeps public rows", "Put the personal table first")
-        joined = replace(item, optional=left, plain=plain)
-        clause.items.append(joined)
+        clause.items.append(replace(item, optional=left, plain=plain))
         word = "LEFT JOIN" if left else "JOIN"
         clause.sql += f" {word} {item.relation.sql} AS {quoted(item.alias)} ON {' AND '.join(conditions) or 'TRUE'}"
 
     def _is_left(self, join: exp.Join) -> bool | None:
         """Whether a join keeps all left rows; None for a join that is not understood."""
-        unexpected = [k for k, v in join.args.items() if v and k not in {"this", "on", "using", "side", "kind"}]
+        unexpected = parts_of(join) - {"this", "on", "using", "side", "kind"}
         side, kind = join.side.upper(), join.kind.upper()
         if unexpected or side not in {"", "LEFT"} or kind not in {"", "INNER", "OUTER", "CROSS"}:
             return None
         return side == "LEFT"
 
     def _conditions(self, clause: FromClause, join: exp.Join, item: Joined) -> tuple[list[str], bool, bool]:
-        """The join's conditions as SQL; whether one equates the units; whether that is all there is."""
-        conditions: list[str] = []
-        on_unit, plain = False, True
-        for column in join.args.get("using") or []:
-            name = column.name
-            pair = exp.EQ(
-                this=self._named_column(clause, name),
-                expression=exp.column(column.copy(), table=item.alias),
-            )
-            clause.using.add(name.lower())
-            sql, is_unit = self._equality(clause, item, pair)
-            conditions.append(sql)
-            on_unit, plain = on_unit or is_unit, plain and is_unit
-        on = join.args.get("on")
-        for part in on.flatten() if isinstance(on, exp.And) else [on] if on is not None else []:
-            sql, is_unit = self._equality(clause, item, part)
-            conditions.append(sql)
-            on_unit, plain = on_unit or is_unit, plain and is_unit
-        return conditions, on_unit, plain
+        """The join's conditions as SQL; whether one equates the units; whether it is plain (`Joined`)."""
+        equal = [self._equal_columns(clause, item, column) for column in join.args.get("using") or []]
+        found = [self._equality(clause, item, part) for part in (*equal, *_conjuncts(join.args.get("on")))]
+        owners = [owner for _, owner in found]
+        on_unit = any(owner is not None for owner in owners)
+        plain = on_unit and all(owner is not None and not owner.optional for owner in owners)
+        return [sql for sql, _ in found], on_unit, plain
+
+    def _equal_columns(self, clause: FromClause, item: Joined, column: exp.Identifier) -> exp.EQ:
+        clause.using.add(column.name.lower())
+        mine = exp.column(column.copy(), table=exp.to_identifier(item.alias, quoted=True))
+        return exp.EQ(this=self._named_column(clause, column.name), expression=mine)
 
     def _named_column(self, clause: FromClause, name: str) -> exp.Column:
         owner = next((i.alias for i in clause.items if name.lower() in i.relation.columns), None)
-        return exp.column(name, table=owner)
+        table = exp.to_identifier(owner, quoted=True) if owner is not None else None
+        return exp.column(exp.to_identifier(name, quoted=True), table=table)
 
-    def _equality(self, clause: FromClause, item: Joined, part: exp.Expr) -> tuple[str, bool]:
-        """One conjunct of ON, and whether it equates the new item's unit with the unit of what is there already."""
+    def _equality(self, clause: FromClause, item: Joined, part: exp.Expr) -> tuple[str, Joined | None]:
+        """One conjunct of ON; where it equates the new item's unit with that of an item there already, that item."""
         scope = replace(clause, items=[*clause.items, item])
-        part = part.unnest()
         if isinstance(part, exp.EQ) and isinstance(part.this, exp.Column) and isinstance(part.expression, exp.Column):
             sides = [self.compiler.compile(side, scope, unit=True) for side in (part.this, part.expression)]
             if all(side.unit for side in sides):
-                owners = {side.sql.split(".")[0] == quoted(item.alias) for side in sides}
-                return f"({sides[0].sql} = {sides[1].sql})", owners == {True, False}
-        return self.compiler.condition(part, scope), False
+                sql = f"({sides[0].sql} = {sides[1].sql})"
+                owners = [scope.owner(side) for side in (part.this, part.expression)]
+                others = [owner for owner in owners if owner is not item]
+                return sql, others[0] if len(others) == 1 else None
+        return self.compiler.condition(part, scope), None
 
     def _check_unit(self, clause: FromClause, join: exp.Join, item: Joined, on_unit: bool) -> None:
         if item.relation.personal and clause.personal and not on_unit:
@@ -254,3 +257,16 @@ class Relations:
                 "a join of personal tables that is not on the privacy unit",
                 f"Write JOIN .. USING ({unit}), or ON a.{unit} = b.{unit}",
             )
+
+
+def _conjuncts(condition: exp.Expr | None) -> list[exp.Expr]:
+    """The conditions that AND connects, in whatever parentheses."""
+    if condition is None:
+        return []
+    bare = condition.unnest()
+    return [part for side in bare.flatten() for part in _conjuncts(side)] if isinstance(bare, exp.And) else [bare]
+
+
+def reserved(name: str) -> bool:
+    """Whether a name is kept for the SQL that is generated."""
+    return name.lower().startswith(RESERVED_PREFIX)

@@ -44,8 +44,8 @@ class Sources:
         if not table.public:
             self.reads[table_name].add(self._dataset.privacy_unit)
         columns = {c.lower(): self._typed(table, c, table.columns[c]) for c in table.columns}
-        sql = quoted(f"dp_t_{table_name}")
-        return Relation(sql, columns, not table.public, not table.public and table.one_row_per_unit, table_name)
+        rows = math.inf if table.public else 1 if table.one_row_per_unit else self._dataset.max_rows_per_unit
+        return Relation(quoted(f"dp_t_{table_name}"), columns, not table.public, rows, table_name)
 
     def read(self, table: str | None, column: str) -> None:
         """Notes that a column (lower-case) of one of the dataset's tables is read."""

@@ -22,6 +22,7 @@ norm of the sums is at most reach times the norm of n.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -30,9 +31,10 @@ from fractions import Fraction
 from sqlglot import exp
 
 from dpstats.plan.arithmetic import Average, Binary, Constant, Drawn, Expression, NullIfZero, Spread, draws_of
-from dpstats.plan.expressions import NAMED_REFUSALS, Compiler
+from dpstats.plan.expressions import Compiler, parts_of
 from dpstats.plan.grid import grid_for
 from dpstats.plan.moments import FRACTION, SATURATED, DrawSpec, Moments, moment_draws
+from dpstats.plan.refusals import NAMED_REFUSALS
 from dpstats.plan.relations import FromClause
 from dpstats.plan.typed import Kind, Typed
 
@@ -120,7 +122,7 @@ class Statistics:
             return self._statistic(name, node)
         if isinstance(node, exp.Paren):
             return self._arithmetic(name, node.this)
-        if isinstance(node, exp.Literal) and not node.is_string:
+        if isinstance(node, exp.Literal) and not node.is_string and math.isfinite(float(node.this)):
             return Constant(float(node.this))
         if isinstance(node, exp.Neg):
             return Binary("-", Constant(0.0), self._arithmetic(name, node.this))
@@ -154,7 +156,7 @@ class Statistics:
         if isinstance(node, exp.Filter):
             aggregate, condition = node.this, self.compiler.condition(node.expression.this, self.clause)
         argument = aggregate.this
-        if isinstance(argument, exp.Order | exp.Limit) or (argument is None):
+        if argument is None or isinstance(argument, exp.Order | exp.Limit) or parts_of(aggregate) - {"this"}:
             return self._refused(aggregate)
         if isinstance(aggregate, exp.Count):
             return self._count(name, aggregate, condition)
@@ -175,7 +177,7 @@ class Statistics:
         argument = node.this
         if isinstance(argument, exp.Distinct):
             return self._units(name, node, condition)
-        row = "" if isinstance(argument, exp.Star) else self.compiler.compile(argument, self.clause).guarded
+        row = "" if isinstance(argument, exp.Star) else self.compiler.compile(argument, self.clause).sql
         parts = [f"({row}) IS NOT NULL"] if row else []
         parts += [f"({condition})"] if condition else []
         sql = f"CASE WHEN {' AND '.join(parts)} THEN 1::BIGINT END" if parts else ""
@@ -183,14 +185,14 @@ class Statistics:
         norm, bounds = self._norm(name, owner), self._bounds(name, owner)
         if bounds is None:
             bounds = (Decimal(0), Decimal(1)) if self.one_row else self._unclipped(norm)
-        if bounds is None or bounds[0] < 0 or bounds[1] < 1:
+        least, most = (math.ceil(bounds[0]), math.floor(bounds[1])) if bounds else (0, 0)
+        if not 0 <= least <= most or most < 1:
             self.clause.refusals.add(
                 node,
                 f"no bound on the rows that one unit adds to {name}",
                 f"Write bounds: {{{name}: [0, m]}} with m >= 1 rows of one unit in one group",
             )
             return Constant(0.0)
-        most, least = int(bounds[1]), -int(-bounds[0] // 1)
         counted = "count(x{i})" if sql else "count(*)"
         clip = f"CASE WHEN {counted} > 0 THEN greatest({least}, least({most}, {counted})) ELSE 0 END"
         spec = DrawSpec(name, "count", Fraction(1), most, f"clipped to [{least}, {most}]", len(self.found), clip)
@@ -227,7 +229,7 @@ class Statistics:
                 f"Write bounds: {{{name}: [0, m]}} with m >= 1 values of one unit in one group",
             )
             return Constant(0.0)
-        most, row = int(bounds[1]), _filtered(value.guarded, condition)
+        most, row = int(bounds[1]), _filtered(value.sql, condition)
         key = ("distinct", row, most)
         spec = DrawSpec(name, "distinct", Fraction(1), most, f"clipped to [0, {most}] values", len(self.found), "0")
         expression = self._single(key, spec, row, "")
@@ -258,7 +260,9 @@ class Statistics:
         row_largest = max(abs(value.low), abs(value.high))
         grid = grid_for(max(abs(end) for end in bounds), row_largest, whole=value.kind is Kind.INT)
         low, high = grid.up(bounds[0]), grid.down(bounds[1])
-        row = _filtered(value.guarded, condition)
+        if low > high:
+            return self._too_close(name, node)
+        row = _filtered(value.sql, condition)
         code = grid.code(_named(value), grid.down(value.low), grid.up(value.high))
         clip = (
             f"CASE WHEN count(v{{i}}) > 0 THEN greatest({low}::HUGEINT, least({high}::HUGEINT, sum(v{{i}}))) ELSE 0 END"
@@ -286,11 +290,13 @@ class Statistics:
             return Constant(0.0)
         norm = self._norm(name, node)
         rows = 1 if self.one_row else self.max_rows
-        row = _filtered(value.guarded, condition)
+        row = _filtered(value.sql, condition)
         squares = _row_text(node) in self._spread_rows
         key = ("moments", row, bounds, rows, norm)
         grid = grid_for(bounds[1] - bounds[0], max(abs(float(end)) for end in bounds), whole=False)
         low, high = grid.up(bounds[0]), grid.down(bounds[1])
+        if low >= high:
+            return self._too_close(name, node)
         centre = (low + high) // 2
         reach = max(high - centre, centre - low, 1)
         first = self._drawn_moments.setdefault(key, len(self.draws))
@@ -309,6 +315,10 @@ class Statistics:
             return Average(first, first + 1, middle, *ends)
         most = (ends[1] - ends[0]) ** 2 / 4
         return Spread(first, first + 1, first + 2, most, root=isinstance(asked, exp.StddevPop))
+
+    def _too_close(self, name: str, node: exp.Expr) -> Expression:
+        self.clause.refusals.add(node, f"bounds of {name} that no step of its grid lies between", "Widen them")
+        return Constant(0.0)
 
     def _single(self, key: tuple[object, ...], spec: DrawSpec, row: str, code: str) -> Expression:
         if key in self._known:

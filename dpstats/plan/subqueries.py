@@ -1,7 +1,7 @@
 """CTEs and subqueries in FROM: row by row, or grouped by the privacy unit.
 
 A grouped one is compiled in two steps: the aggregates of one unit's rows as integers on a grid, then the expressions
-over them. Aggregates are saturated to what `max_rows_per_unit` rows within their columns' bounds can give; the clip
+over them. Aggregates are saturated to what the most rows of a unit, within their columns' bounds, can give; the clip
 looks at one unit's total alone.
 """
 
@@ -11,11 +11,14 @@ from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
+from dpstats.plan.expressions import parts_of
 from dpstats.plan.grid import Grid, grid_for
 from dpstats.plan.relation import Relation
-from dpstats.plan.relations import FromClause, Relations
-from dpstats.plan.typed import INT_RANGE, UNKNOWN, Kind, Typed, product, quoted
+from dpstats.plan.relations import FromClause, Relations, reserved
+from dpstats.plan.typed import INT_RANGE, UNKNOWN, Kind, Typed, one_zero, product, quoted
 
+ROWS_MAX = 10**9
+"""Rows of one unit that a subquery's aggregates count to where joins with public tables leave them without a bound."""
 AGGREGATES = (exp.Count, exp.Sum, exp.Avg, exp.Min, exp.Max)
 SELECT_PARTS = {"expressions", "from_", "joins", "where", "group", "with_", "having"}
 PART_NAMES = {
@@ -116,21 +119,21 @@ class GroupedScope:
             return self._count(f"count(*){where}")
         if isinstance(node, exp.Count) and isinstance(argument, exp.Distinct) and len(argument.expressions) == 1:
             value = compiler.compile(argument.expressions[0], self.clause)
-            return self._count(f"count(DISTINCT {value.guarded}){where}")
+            return self._count(f"count(DISTINCT {value.sql}){where}")
         if argument is None or isinstance(argument, exp.Distinct | exp.Order) or node.expressions:
             self.clause.refusals.add(node, "an aggregate that is not understood", "Use COUNT, SUM, AVG, MIN or MAX")
             return UNKNOWN
         value = compiler.compile(argument, self.clause)
         if isinstance(node, exp.Count):
-            return self._count(f"count({value.guarded}){where}")
+            return self._count(f"count({value.sql}){where}")
         if isinstance(node, exp.Min | exp.Max):
-            name = self._named(f"{node.key}({value.guarded}){where}")
+            name = self._named(f"{node.key}({one_zero(value)}){where}")
             return Typed(name, value.kind, value.low, value.high, measured_in=value.measured_in)
         return self._total(node, value, where)
 
     def _count(self, sql: str) -> Typed:
         name = self._named(f"least({self.rows_cap}, {sql})::BIGINT")
-        return Typed(name, Kind.INT, 0, self.rows_cap)
+        return Typed(name, Kind.INT, 0, self.rows_cap, sure=True)
 
     def _total(self, node: exp.Expr, value: Typed, where: str) -> Typed:
         """SUM or AVG of one unit's rows, coded on a grid first; order and rounding cannot matter."""
@@ -149,11 +152,11 @@ class GroupedScope:
         grid = grid_for(largest, largest, whole=value.kind is Kind.INT)
         inner = replace(value, sql="dp_x")
         code = grid.code(inner, grid.down(value.low), grid.up(value.high))
-        total = f"sum({_substituted(code, value.guarded)}){where}"
+        total = f"sum({_substituted(code, value.sql)}){where}"
         low, high = min(0.0, product(self.rows_cap, value.low)), max(0.0, product(self.rows_cap, value.high))
         if isinstance(node, exp.Avg):
             low, high = value.low, value.high
-            count = f"count({_substituted(code, value.guarded)}){where}"
+            count = f"count({_substituted(code, value.sql)}){where}"
             return self._clipped(Grid(grid.step).value(total) + f" / {count}", Kind.DOUBLE, low, high, value)
         if value.kind is Kind.INT and grid.step == 1 and max(-low, high) <= INT_RANGE:
             return self._clipped(total, Kind.INT, low, high, value)
@@ -186,7 +189,8 @@ class Subqueries:
         for cte in clause.expressions:
             name = cte.alias.lower()
             taken = {t.lower() for t in self._relations.dataset.tables} | self._relations.named.keys()
-            if name in taken or not isinstance(cte.this, exp.Select) or cte.args["alias"].args.get("columns"):
+            plain = isinstance(cte.this, exp.Select) and parts_of(cte) <= {"this", "alias", "materialized"}
+            if name in taken or reserved(name) or not plain or cte.args["alias"].args.get("columns"):
                 self._relations.refusals.add(
                     cte, "a CTE that is not a plain SELECT with a new name", "Write name AS (SELECT ..)"
                 )
@@ -207,14 +211,13 @@ class Subqueries:
 
     def _row_wise(self, select: exp.Select, clause: FromClause, name: str) -> Relation:
         columns, sql = self._columns(select, clause, clause)
-        one_row = clause.one_row
-        return self._finish(select, clause, columns, f"SELECT {sql} {clause.body}", name, one_row)
+        return self._finish(select, clause, columns, f"SELECT {sql} {clause.body}", name, clause.rows)
 
     def _grouped(self, select: exp.Select, clause: FromClause, groups: list[exp.Expr], name: str) -> Relation:
-        scope = GroupedScope(clause, self._relations.dataset.max_rows_per_unit)
+        scope = GroupedScope(clause, int(min(clause.rows, ROWS_MAX)))
         for i, node in enumerate(groups):
             compiled = clause.compiler.compile(node, clause, unit=True)
-            column = replace(compiled, sql=quoted(f"dp_g{i}"), safe=True, fact=False, constant=False)
+            column = replace(compiled, sql=quoted(f"dp_g{i}"), fact=False, constant=False)
             scope.keys.append((node, compiled, column))
         if clause.personal and not any(key.unit for _, key, _ in scope.keys):
             self._relations.refusals.add(
@@ -223,12 +226,12 @@ class Subqueries:
                 f"Add {self._relations.dataset.privacy_unit} to its GROUP BY",
             )
         columns, sql = self._columns(select, clause, scope)
-        inner = [f"{key.guarded} AS {column.sql}" for _, key, column in scope.keys]
+        inner = [f"{one_zero(key)} AS {column.sql}" for _, key, column in scope.keys]
         inner += [f"{aggregate} AS {alias}" for alias, aggregate in scope.aggregates]
         grouping = f" GROUP BY {', '.join(str(i + 1) for i in range(len(groups)))}" if groups else ""
         body = f"SELECT {sql} FROM (SELECT {', '.join(inner) or '1'} {clause.body}{grouping}) AS dp_inner"
-        one_row = clause.personal and len(groups) == 1
-        return self._finish(select, clause, columns, body, name, one_row)
+        rows = 1 if clause.personal and len(groups) == 1 else clause.rows
+        return self._finish(select, clause, columns, body, name, rows)
 
     def _columns(
         self, select: exp.Select, clause: FromClause, scope: FromClause | GroupedScope
@@ -238,16 +241,18 @@ class Subqueries:
         for item in select.expressions:
             label = item.alias if isinstance(item, exp.Alias) else item.name if isinstance(item, exp.Column) else ""
             node = item.unalias()
-            if not label or label.lower() in columns:
+            if not label or label.lower() in columns or reserved(label):
                 clause.refusals.add(item, "a column without a name of its own", "Write .. AS name")
                 continue
             value = clause.compiler.compile(node, scope, unit=True)
-            parts.append(f"{value.guarded} AS {quoted(label)}")
-            columns[label.lower()] = replace(value, sql=quoted(label), safe=True, fact=False, constant=False)
+            if value.kind in {Kind.NULL, Kind.INTERVAL}:
+                clause.refusals.add(item, f"a column of type {value.kind}", "CAST it to the type that it should have")
+            parts.append(f"{value.sql} AS {quoted(label)}")
+            columns[label.lower()] = replace(value, sql=quoted(label), fact=False, constant=False)
         return columns, ", ".join(parts) or "1"
 
     def _finish(
-        self, select: exp.Select, clause: FromClause, columns: dict[str, Typed], sql: str, name: str, one_row: bool
+        self, select: exp.Select, clause: FromClause, columns: dict[str, Typed], sql: str, name: str, rows: float
     ) -> Relation:
         if clause.personal and not any(column.unit for column in columns.values()):
             unit = self._relations.dataset.privacy_unit
@@ -256,4 +261,4 @@ class Subqueries:
             )
             columns = columns | {"dp_no_unit": Typed('"dp_no_unit"', Kind.UNKNOWN, unit=True)}
         safe_name = "".join(c for c in name if c.isalnum() or c == "_")
-        return Relation(self._relations.add_cte(safe_name, sql), columns, clause.personal, one_row)
+        return Relation(self._relations.add_cte(safe_name, sql), columns, clause.personal, rows)

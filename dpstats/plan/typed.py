@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -32,17 +33,22 @@ class Kind(StrEnum):
 
 INT_RANGE = 2.0**62
 """Integer arithmetic whose range stays inside this cannot overflow."""
+INT_EXACT = 2.0**53
+"""Up to here doubles, in which ranges are kept, hold every whole number."""
 DOUBLE_RANGE = 1e300
 """Double arithmetic whose range stays inside this cannot become infinite."""
+Span = tuple[float, float]
+ANY: Span = (-math.inf, math.inf)
 
 
 @dataclass(frozen=True)
 class Typed:
-    """An expression as DuckDB SQL, with what is known of it.
+    """An expression as DuckDB SQL that no row can make raise, with what is known of it.
 
-    `low`, `high`: the range of its numbers. `safe`: no row can make it raise. `unit`: it is the privacy unit's id.
-    `fact`: it is the same in all rows of one unit. `constant`: it depends on no row.
-    `measured_in`: the unit of measurement of the column that it is. `values`: every value that it can have besides
+    `low`, `high`: the range of its numbers, where they are finite. `wild`: it may be NaN or infinite, which only an
+    operand of arithmetic may be; `finite` makes those NULL. `sure`: it is a number that is never NULL.
+    `unit`: it is the privacy unit's id. `fact`: it is the same in all rows of one unit. `constant`: it depends on no
+    row. `measured_in`: the unit of measurement of the column that it is. `values`: every value that it can have besides
     NULL, where the query or the dataset's file says so; empty where they do not.
     """
 
@@ -50,7 +56,8 @@ class Typed:
     kind: Kind
     low: float = -math.inf
     high: float = math.inf
-    safe: bool = True
+    wild: bool = False
+    sure: bool = False
     unit: bool = False
     fact: bool = False
     constant: bool = False
@@ -62,38 +69,74 @@ class Typed:
         """Whether its numbers are proven to lie in a finite range."""
         return math.isfinite(self.low) and math.isfinite(self.high)
 
-    @property
-    def guarded(self) -> str:
-        """The SQL, made so that no row can raise: an error becomes NULL."""
-        return self.sql if self.safe else f"TRY({self.sql})"
-
 
 def constant(
     sql: str, kind: Kind, low: float = -math.inf, high: float = math.inf, values: tuple[object, ...] = ()
 ) -> Typed:
     """A literal or a parameter: the same for everyone, so also a fact about each unit."""
-    return Typed(sql, kind, low, high, fact=True, constant=True, values=values)
+    return Typed(sql, kind, low, high, sure=kind.is_number, fact=True, constant=True, values=values)
 
 
 UNKNOWN = Typed("NULL", Kind.UNKNOWN, fact=True, constant=True)
 """What a refused part is taken for, so that the analysis can go on and find every reason."""
 
 
+def derive(
+    sql: str, kind: Kind, arguments: Sequence[Typed], span: Span = ANY, *, safe: bool = True, sure: bool = False
+) -> Typed:
+    """What an operation makes of its arguments.
+
+    Args:
+      sql: the operation over the arguments' SQL.
+      span: the range of its numbers.
+      safe: no row can make the operation raise. If one could, it stands in a TRY of its own, at once: DuckDB computes
+        a subexpression that occurs twice once, outside of any TRY further out, so only the closest one protects.
+      sure: it is never NULL.
+    """
+    low, high = outward(span) if kind is Kind.INT else span
+    return Typed(
+        sql if safe else f"TRY({sql})",
+        kind,
+        low,
+        high,
+        sure=sure and safe,
+        fact=all(argument.fact for argument in arguments),
+        constant=all(argument.constant for argument in arguments),
+    )
+
+
+def outward(span: Span) -> Span:
+    """The range of whole numbers whose ends, past 2^53, were rounded to doubles, widened by as much."""
+    low, high = span
+    return (
+        math.nextafter(low, -math.inf) if abs(low) >= INT_EXACT else low,
+        math.nextafter(high, math.inf) if abs(high) >= INT_EXACT else high,
+    )
+
+
 def finite(value: Typed) -> Typed:
-    """A double with infinities and NaN turned into NULL, unless its range proves there are none."""
-    if value.kind is not Kind.DOUBLE or (abs(value.low) <= DOUBLE_RANGE and abs(value.high) <= DOUBLE_RANGE):
+    """The value with infinities and NaN turned into NULL."""
+    if not value.wild:
         return value
-    return finite_always(value)
+    return replace(value, sql=f"CASE WHEN isfinite({value.sql}) THEN {value.sql} END", wild=False, sure=False)
 
 
-def finite_always(value: Typed) -> Typed:
-    """A double with infinities and NaN turned into NULL."""
-    return replace(value, sql=f"CASE WHEN isfinite({value.guarded}) THEN {value.guarded} END", safe=True)
+def one_zero(value: Typed) -> str:
+    """The SQL of a value with -0.0 written 0.0.
+
+    To MIN, MAX and GROUP BY the two are one value, and which of them stands for both depends on the order of rows.
+    """
+    return f"({value.sql} + 0.0::DOUBLE)" if value.kind is Kind.DOUBLE else value.sql
 
 
 def product(a: float, b: float) -> float:
     """a * b with 0 * infinity = 0, as ranges need it."""
     return 0.0 if a == 0 or b == 0 else a * b
+
+
+def quotient(a: float, b: float) -> float:
+    """a / b, b not 0, with x / infinity = 0, as ranges need it."""
+    return 0.0 if math.isinf(b) else a / b
 
 
 def hull(*values: Typed) -> tuple[float, float]:

@@ -50,9 +50,8 @@ def _half_width(noise: Noise, scale: float, alpha: float) -> int:
 
 
 def _laplace_half_width(scale: float, alpha: float) -> int:
-    """P(|X| > k) = 2 q^(k+1) / (1 + q) with q = exp(-1/scale)."""
-    q = math.exp(-1 / scale)
-    return max(0, math.ceil(math.log(alpha * (1 + q) / 2) / math.log(q) - 1))
+    """P(|X| > k) = 2 q^(k+1) / (1 + q) with q = exp(-1/scale), which from scale 2^54 on is 1 to a double."""
+    return max(0, math.ceil(-scale * math.log(alpha * (1 + math.exp(-1 / scale)) / 2) - 1))
 
 
 def _gaussian_half_width(scale: float, alpha: float) -> int:
@@ -106,7 +105,7 @@ def tail(terms: Sequence[Term], distance: float) -> float:
     slack = sum(abs(term.coefficient) * term.step for term in moving) / 2
     reach = max(0.0, distance - slack)
     if all(term.noise is Noise.GAUSSIAN for term in moving):
-        return math.erfc(reach / math.sqrt(2 * math.fsum(term.weight**2 for term in moving)))
+        return math.erfc(reach / (math.sqrt(2) * math.hypot(*(term.weight for term in moving))))
     return _laplace_tail([term.weight for term in moving], reach)
 
 

@@ -88,7 +88,8 @@ class Mechanism:
 def measurement(mechanism: Mechanism) -> Any:
     """The OpenDP measurement of a mechanism: its map prices, its call draws.
 
-    Source: Canonne, Kamath and Steinke 2020, Thm. 4 and Alg. 3 (discrete Gaussian); Ghosh et al. 2012 (discrete Laplace).
+    Source: Canonne, Kamath and Steinke 2020, Thm. 4 and Alg. 3 (discrete Gaussian); Ghosh et al. 2012 (discrete
+    Laplace).
     """
     return _opendp_measurement(mechanism.noise, mechanism.scale)
 

@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
+from dpstats.access import operator
 from dpstats.engine.versions import Engines
+from dpstats.errors import FileError, NotLoaded
 from dpstats.ledger.store import Store, open_store
 from dpstats.library import Library
 from dpstats.release import Road
@@ -33,8 +36,8 @@ class Workspace:
 
     def __init__(self, home: Path, store: Store, engines: Engines, key: bytes) -> None:
         self.home, self.store, self._engines = home, store, engines
-        library = Library(store.registry)
-        road = Road(store, library, engines)
+        self._library = library = Library(store.registry)
+        self._road = road = Road(store, library, engines)
         self.datasets = Datasets(store, library, home / "data", key)
         self.budgets = Budgets(store, library)
         self.review = Review(store, library, road)
@@ -61,6 +64,17 @@ class Workspace:
             deadline_s=settings.deadline_s,
         )
         return cls(settings.home, store, engines, key)
+
+    def open_data(self) -> None:
+        """Opens what is loaded of every dataset, so that DuckDB's lock-down is probed before anything is served.
+
+        Raises:
+          LockdownFailed: a probe got through.
+        """
+        for dataset in self._library.datasets(operator("service")):
+            # One dataset that cannot be opened must not keep the others from being served.
+            with suppress(NotLoaded, FileError), self._road.data(dataset):
+                pass
 
     def close(self) -> None:
         """Closes files and connections."""

@@ -1,0 +1,290 @@
+"""What answers hold, for OpenAPI: routes send the workspace's JSON as it is, and the tests hold it to these models."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from dpstats.api.problems import KINDS
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457). Beside these, each kind of error carries fields of its own."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "example": {
+                "type": "/problems/budget-exhausted",
+                "title": "Privacy budget exhausted",
+                "status": KINDS["budget-exhausted"].status,
+                "detail": "the dataset's privacy budget does not cover this: it costs rho 0.5, 0.1 is left",
+                "instance": "/v1/queries/spend_by_income/releases",
+                "scope": "dataset",
+                "measure": "rho",
+                "requested": 0.5,
+                "remaining": 0.1,
+            }
+        },
+    )
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+
+
+class Health(_Answer):
+    status: Literal["live", "ready"]
+
+
+class Column(_Answer):
+    type: str
+    bounds: list[float] | None
+    values: list[str] | None
+    unit: str | None
+    category: str | None
+    purposes: list[str] | None
+    why: str | None
+
+
+class Table(_Answer):
+    public: bool
+    one_row_per_unit: bool
+    columns: dict[str, Column]
+
+
+class Purpose(_Answer):
+    title: str
+    consent: str
+
+
+class Dataset(_Answer):
+    """A dataset as it is declared; nothing in it was counted."""
+
+    dataset: str
+    title: str
+    description: str
+    privacy_unit: str
+    lineage: str
+    data_version: str | None
+    as_of: str | None
+    frozen: bool
+    fresh_for_days: float
+    purposes: dict[str, Purpose]
+    tables: dict[str, Table]
+
+
+class Datasets(_Answer):
+    items: list[Dataset]
+    next: str | None
+
+
+class Budget(_Answer):
+    """The cap for life, what is spent and what is left. Exact to a step of 1e-12; rho is null for a pure-DP dataset."""
+
+    epsilon: float
+    delta: float
+    epsilon_spent: float
+    epsilon_remaining: float
+    rho: float | None
+    rho_spent: float | None
+    rho_remaining: float | None
+    delta_remaining: float
+
+
+class Cost(_Answer):
+    rho: float | None
+    delta: float
+    epsilon: float
+
+
+class Entry(_Answer):
+    """A ledger entry; `content` is everything that its hash covers, in whole steps."""
+
+    seq: int
+    kind: Literal["grant", "charge"]
+    rho: float | None
+    delta: float
+    epsilon: float
+    at: str
+    actor: str
+    release_id: str | None
+    query: str | None
+    query_version: str | None
+    parameters: dict[str, Any]
+    events: list[dict[str, Any]]
+    reason: str
+    prev_hash: str
+    hash: str
+    content: dict[str, Any]
+
+
+class Head(_Answer):
+    seq: int
+    hash: str
+    signature: str
+
+
+class Ledger(_Answer):
+    entries: list[Entry]
+    head: Head
+
+
+class FreezeState(_Answer):
+    dataset: str
+    frozen: bool
+    actor: str
+    at: str
+
+
+class Approval(_Answer):
+    version: str
+    approved_by: str
+    approved_at: str
+    revoked_at: str | None
+
+
+class Query(_Answer):
+    """A query as it stands: what it counts, of whom, within which bounds and at which price."""
+
+    query: str
+    dataset: str
+    title: str
+    description: str
+    tags: list[str]
+    purpose: str
+    query_version: str
+    approved: bool
+    approvals: list[Approval]
+    parameters: dict[str, dict[str, Any]]
+    keys: list[str]
+    measures: list[str]
+    bounds: dict[str, list[float]]
+    why: dict[str, Any]
+    cost: dict[str, Any]
+    sql: str
+
+
+class Queries(_Answer):
+    items: list[Query]
+    next: str | None
+
+
+class Measure(_Answer):
+    """How a measure's numbers were made: `scale` and `half_width_95` are in its own units."""
+
+    mechanism: str
+    scale: float | None
+    half_width_95: float | None
+    unit: str | None = None
+    bounding: str
+    type: Literal["integer", "number"]
+
+
+class Preview(_Answer):
+    """What a release would cost and how sure it would be; nothing was charged."""
+
+    query: str
+    query_version: str
+    parameters: dict[str, str | int]
+    cost: Cost
+    affordable: bool
+    free_replay: bool
+    remaining_like_this: int
+    groups: int
+    measures: dict[str, Measure]
+    proof: list[str]
+
+
+class Key(_Answer):
+    name: str
+    type: str
+
+
+class Release(_Answer):
+    """A noisy answer. Each row has the keys' values, and for each measure its value, interval and what to show."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {
+                "release_id": "1ada5bacf1f7c3c05d2202e93ef4b5d4",
+                "query": "spend_by_income",
+                "query_version": f"sha256:{'0' * 64}",
+                "dataset": "complete_journey",
+                "data_version": "dv_d24b1ef7757d7201",
+                "parameters": {"since": "2017-01-01", "until": "2018-01-02"},
+                "created_at": "2026-01-05T09:30:00.000000+00:00",
+                "as_of": "2026-01-05T09:00:00.000000+00:00",
+                "replayed": False,
+                "cost": {"rho": 0.005, "delta": 0.0, "epsilon": 0.4452},
+                "budget": {
+                    "epsilon": 6.0,
+                    "delta": 1e-06,
+                    "epsilon_spent": 0.4452,
+                    "epsilon_remaining": 5.5548,
+                    "rho": 0.610220391502,
+                    "rho_spent": 0.005,
+                    "rho_remaining": 0.605220391502,
+                    "delta_remaining": 5e-07,
+                },
+                "privacy_unit": "household_id",
+                "keys": [{"name": "income", "type": "varchar"}],
+                "measures": {
+                    "households": {
+                        "mechanism": "discrete_gaussian",
+                        "scale": 14.15,
+                        "half_width_95": 28,
+                        "bounding": "max_groups 1",
+                        "type": "integer",
+                    }
+                },
+                "rows": [
+                    {
+                        "income": "35-49K",
+                        "households": {"value": 171, "low": 143, "high": 199, "display": "about 170 (140 to 200)"},
+                    }
+                ],
+            }
+        },
+    )
+
+    release_id: str
+    query: str
+    query_version: str
+    dataset: str
+    data_version: str
+    parameters: dict[str, str | int]
+    created_at: str
+    as_of: str
+    replayed: bool
+    cost: Cost
+    budget: Budget
+    privacy_unit: str
+    keys: list[Key]
+    measures: dict[str, Measure]
+    rows: list[dict[str, Any]]
+
+
+class ReleaseLine(_Answer):
+    """A release without its rows."""
+
+    release_id: str
+    query: str
+    query_version: str
+    dataset: str
+    data_version: str
+    created_at: str
+    fresh_until: str
+
+
+class Releases(_Answer):
+    items: list[ReleaseLine]
+    next: str | None

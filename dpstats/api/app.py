@@ -1,0 +1,69 @@
+"""The HTTP service over one open workspace."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+import dpstats
+from dpstats.api import datasets, public, queries, releases
+from dpstats.api.described import describe
+from dpstats.api.middleware import TokenFirst, Watch, WholeBody
+from dpstats.api.problems import explain
+from dpstats.settings import Settings
+from dpstats.workspace import Workspace
+
+DESCRIPTION = (
+    "Differentially private answers to approved questions, and the privacy budget that they spend. "
+    "Every number comes with its 95 % interval; the same question asked again gives the same answer, free."
+)
+# FastAPI can record requests, their bodies and exceptions with OpenTelemetry: nothing of these may leave the process.
+NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+
+
+def create_app(workspace: Workspace, *, close: bool = False) -> FastAPI:
+    """The service over an open workspace.
+
+    Args:
+      close: close the workspace when the service stops; else the caller does.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        if close:
+            workspace.close()
+
+    app = FastAPI(
+        title="dpstats",
+        version=dpstats.__version__,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry=NO_TELEMETRY,
+        lifespan=lifespan,
+        routes=[*datasets.router.routes, *queries.router.routes, *releases.router.routes, *public.router.routes],
+        middleware=[Middleware(Watch), Middleware(TokenFirst, workspace=workspace), Middleware(WholeBody)],
+        exception_handlers={HTTPException: explain, RequestValidationError: explain},
+    )
+    app.state.workspace = workspace
+    describe(app)
+    return app
+
+
+def app_of_home(settings: Settings) -> FastAPI:
+    """The service of one process, on a workspace that it opens now and closes when it stops.
+
+    Raises:
+      DpstatsError: the workspace cannot be opened, or DuckDB is not shut in as it must be.
+    """
+    workspace = Workspace.open(settings)
+    workspace.open_data()
+    return create_app(workspace, close=True)

@@ -1,0 +1,65 @@
+"""Routes of datasets: what there is, what is left, the ledger, grants and freezes."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+
+from dpstats.api import answers, asking
+from dpstats.api.described import operation_id, problems
+from dpstats.api.strict_json import StrictRoute
+from dpstats.api.visit import Visit
+from dpstats.errors import InvalidParameters
+
+router = APIRouter(
+    prefix="/v1/datasets", tags=["datasets"], route_class=StrictRoute, generate_unique_id_function=operation_id
+)
+
+
+@router.get("", response_model=answers.Datasets, responses=problems())
+def list_datasets(visit: Visit) -> Response:
+    """The datasets that the token may see."""
+    return JSONResponse({"items": visit.workspace.datasets.all(visit.identity), "next": None})
+
+
+@router.get("/{dataset}", response_model=answers.Dataset, responses=problems("not-found"))
+def get_dataset(dataset: str, visit: Visit) -> Response:
+    """One dataset as it is declared: tables, columns, bounds and values."""
+    return JSONResponse(visit.workspace.datasets.one(visit.identity, dataset))
+
+
+@router.get("/{dataset}/budget", response_model=answers.Budget, responses=problems("not-found"))
+def get_budget(dataset: str, visit: Visit) -> Response:
+    """What is left of a dataset's budget."""
+    return JSONResponse(visit.workspace.budgets.one(visit.identity, dataset))
+
+
+@router.get("/{dataset}/ledger", response_model=answers.Ledger, responses=problems("not-found"))
+def get_ledger(dataset: str, page: asking.LedgerQuery, visit: Visit) -> Response:
+    """Grants and charges, oldest first, and the signed head (steward)."""
+    return JSONResponse(visit.workspace.budgets.entries(visit.identity, dataset, page.after, page.limit))
+
+
+@router.post(
+    "/{dataset}/budget/grants",
+    status_code=HTTPStatus.CREATED,
+    response_model=answers.Entry,
+    responses=problems("not-found"),
+)
+def grant_budget(dataset: str, grant: asking.GrantRequest, visit: Visit) -> Response:
+    """Raises a dataset's budget for good; gives the ledger's entry (steward)."""
+    try:
+        entry = visit.workspace.budgets.grant(
+            visit.identity, dataset, rho=grant.rho, epsilon=grant.epsilon, reason=grant.reason
+        )
+    except ValueError as error:
+        raise InvalidParameters({"rho" if grant.epsilon is None else "epsilon": str(error)}) from None
+    return JSONResponse(entry, HTTPStatus.CREATED)
+
+
+@router.put("/{dataset}/frozen", response_model=answers.FreezeState, responses=problems("not-found"))
+def freeze_dataset(dataset: str, freeze: asking.FreezeRequest, visit: Visit) -> Response:
+    """Freezes a dataset, so that nobody can ask it anything, or thaws it (steward)."""
+    return JSONResponse(visit.workspace.budgets.freeze(visit.identity, dataset, frozen=freeze.frozen))

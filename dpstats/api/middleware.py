@@ -1,0 +1,162 @@
+"""What happens around every request, outermost first: `Watch`, `TokenFirst`, `WholeBody`.
+
+Nothing of a request is looked at before its token. No log line holds a token, a parameter, a name that was asked for,
+or the text of an exception.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Iterable
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dpstats.api.problems import TOO_LARGE, RequestRefused, internal_error, problem_of
+from dpstats.errors import Unauthorized
+from dpstats.ledger.tokens import Identity
+from dpstats.workspace import Workspace
+
+MAX_BODY_BYTES = 1024 * 1024
+REQUEST_HEADER = "Dpstats-Request"
+"""Names the request in the log."""
+
+SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+log = logging.getLogger("dpstats.api")
+
+
+class Watch:
+    """Names each request, logs its outcome, turns whatever failed into a problem, and sets the security headers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = f"req_{secrets.token_hex(8)}"
+        sent = _Sent(send, request_id)
+        began = time.perf_counter()
+        try:
+            await self._app(scope, receive, sent)
+        except Exception as error:
+            await self._answer(error, request_id, scope, receive, sent)
+        took_ms = (time.perf_counter() - began) * 1000
+        log.info("%s %s %.0f ms %s", _line(scope), sent.status, took_ms, request_id)
+
+    async def _answer(self, error: Exception, request_id: str, scope: Scope, receive: Receive, sent: _Sent) -> None:
+        problem = problem_of(error)
+        if problem is None:
+            log.error("%s failed: %s, %s", _line(scope), type(error).__name__, request_id)
+            problem = internal_error(request_id)
+        if not sent.status:
+            await problem.response(scope["path"])(scope, receive, sent)
+
+
+class TokenFirst:
+    """Everything under `/v1`, even what is not there, needs a valid token; it is checked anew for each request."""
+
+    def __init__(self, app: ASGIApp, workspace: Workspace) -> None:
+        self._app, self._tokens = app, workspace.store.tokens
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (scope["path"] + "/").startswith("/v1/"):
+            scope.setdefault("state", {})["identity"] = await run_in_threadpool(self._identity, Headers(scope=scope))
+        await self._app(scope, receive, send)
+
+    def _identity(self, headers: Headers) -> Identity:
+        token = _token(headers.getlist("authorization"))
+        identity = self._tokens.authenticate(token) if token else None
+        if identity is None:
+            raise Unauthorized
+        return identity
+
+
+class WholeBody:
+    """Reads a request's body before anything else does, up to `MAX_BODY_BYTES`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        declared = Headers(scope=scope).get("content-length", "")
+        if declared.isdecimal() and (len(declared) > 15 or int(declared) > MAX_BODY_BYTES):
+            raise RequestRefused(TOO_LARGE)
+        body = await _read(receive)
+        if body is not None:
+            await self._app(scope, _Again(body, receive), send)
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """The whole body; None if the caller went away."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY_BYTES:
+            raise RequestRefused(TOO_LARGE)
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+class _Again:
+    """Receives a body that was read already, then whatever comes after it."""
+
+    def __init__(self, body: bytes, receive: Receive) -> None:
+        self._first: Message | None = {"type": "http.request", "body": body, "more_body": False}
+        self._receive = receive
+
+    async def __call__(self) -> Message:
+        first, self._first = self._first, None
+        return await self._receive() if first is None else first
+
+
+class _Sent:
+    """Sends on, with the headers that every response has, and remembers the status; 0 before there is one."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send, self._request_id = send, request_id
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers[REQUEST_HEADER] = self._request_id
+            for name, value in SECURITY_HEADERS.items():
+                headers.setdefault(name, value)
+        await self._send(message)
+
+
+def _token(headers: Iterable[str]) -> str | None:
+    """The token of the one `Authorization` header, None if there is none, or more than one, or of another scheme."""
+    match [header.split() for header in headers]:
+        case [[scheme, token]] if scheme.lower() == "bearer":
+            return str(token)
+        case _:
+            return None
+
+
+def _line(scope: Scope) -> str:
+    """Method and route, as the route is written, never as it was asked."""
+    route = getattr(scope.get("route"), "path", None)
+    return f"{scope['method']} {route or 'no route'}"

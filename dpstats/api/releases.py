@@ -1,0 +1,105 @@
+"""Routes of releases: made, given again, listed."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+
+from dpstats.api import answers, asking, described
+from dpstats.api.described import operation_id, problems
+from dpstats.api.negotiation import Wanted
+from dpstats.api.strict_json import StrictRoute
+from dpstats.api.visit import Visit
+from dpstats.errors import InvalidParameters
+from dpstats.formats import Format, encode, rest_ascii
+from dpstats.release import Ask
+
+RELEASE_HEADER = "Dpstats-Release"
+"""Holds everything of a release but its rows, in every format."""
+
+_CURSOR = re.compile(r"[-+:.T0-9]{32}~[0-9a-f]{32}")
+
+router = APIRouter(prefix="/v1", tags=["releases"], route_class=StrictRoute, generate_unique_id_function=operation_id)
+
+
+@router.post(
+    "/queries/{query}/releases",
+    status_code=HTTPStatus.CREATED,
+    response_model=answers.Release,
+    responses={
+        **described.releases(made=True),
+        **problems(
+            "not-found",
+            "not-acceptable",
+            "not-approved",
+            "budget-exhausted",
+            "frozen",
+            "idempotency-conflict",
+            "query-refused",
+        ),
+    },
+)
+def make_release(
+    query: str,
+    visit: Visit,
+    form: Wanted,
+    body: asking.RunBody = None,
+    idempotency_key: asking.IdempotencyKey = None,
+) -> Response:
+    """A noisy answer: new and charged (201), or made before and free (200)."""
+    run = body or asking.RunRequest()
+    ask = Ask(visit.identity, query, run.parameters, fresh=run.reuse == "never", idempotency_key=idempotency_key)
+    release, made_now = visit.workspace.releases.make(ask)
+    return _sent(release, form, HTTPStatus.CREATED if made_now else HTTPStatus.OK)
+
+
+@router.get("/releases", response_model=answers.Releases, responses=problems())
+def list_releases(page: asking.ReleaseQuery, visit: Visit) -> Response:
+    """Releases made, newest first, without their rows; free."""
+    found = visit.workspace.releases.all(
+        visit.identity,
+        dataset=page.dataset,
+        query=page.query,
+        after=None if page.cursor is None else _after(page.cursor),
+        limit=page.limit,
+    )
+    return JSONResponse({"items": found["items"], "next": found["next"] and _cursor(found["next"])})
+
+
+@router.get(
+    "/releases/{release_id}",
+    response_model=answers.Release,
+    responses={**described.releases(made=False), **problems("not-found", "not-acceptable", "not-approved", "frozen")},
+)
+def get_release(release_id: str, visit: Visit, form: Wanted) -> Response:
+    """A release made before; free."""
+    return _sent(visit.workspace.releases.earlier(visit.identity, release_id), form, HTTPStatus.OK)
+
+
+def _sent(release: Mapping[str, Any], form: Format, status: int) -> Response:
+    headers = {RELEASE_HEADER: rest_ascii(release), "Vary": "Accept"}
+    if status == HTTPStatus.CREATED:
+        headers["Location"] = f"/v1/releases/{release['release_id']}"
+    return Response(encode(release, form), status, headers, media_type=form.media_type)
+
+
+def _cursor(after: str) -> str:
+    """The place in a list as a word that can stand in an address."""
+    return base64.urlsafe_b64encode(after.encode()).decode().rstrip("=")
+
+
+def _after(cursor: str) -> str:
+    try:
+        after = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+    except (ValueError, binascii.Error):
+        after = ""
+    if not _CURSOR.fullmatch(after):
+        raise InvalidParameters({"cursor": "must be the `next` of the page before"})
+    return after

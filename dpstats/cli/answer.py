@@ -1,0 +1,102 @@
+"""A release as a person reads it: each number with its interval, how it was bounded, what it cost, what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from dpstats.cli.output import Table, plain, printable, say, show
+from dpstats.cli.words import age, at_least, day, give_or_take, moment_text, number, settings_text
+
+Release = Mapping[str, Any]
+
+
+def show_answer(release: Release, title: str, now: datetime) -> None:
+    """A release on stdout. `now` carries the zone in which its day is told."""
+    say("\n".join([*head(release, title), ""]))
+    show(table(release))
+    say("\n".join(["", *foot(release, now)]))
+
+
+def answer_text(release: Release, title: str, now: datetime) -> str:
+    """The same as plain text, for a file."""
+    above, below = ([printable(line) for line in lines] for lines in (head(release, title), foot(release, now)))
+    return "\n".join([*above, "", plain(table(release)), "", *below, ""])
+
+
+def head(release: Release, title: str) -> list[str]:
+    """What was asked, of which data."""
+    parameters = settings_text(release["parameters"])
+    asked = f"{release['query']}({parameters})" if parameters else release["query"]
+    return [title or release["query"], f"{asked} of {release['dataset']}, as of {moment_text(release['as_of'])}"]
+
+
+def table(release: Release) -> Table:
+    """A row a group: its keys, then each measure with its 95 % interval."""
+    keys = [key["name"] for key in release["keys"]]
+    heads = (*keys, *(_head(name, measure) for name, measure in release["measures"].items()))
+    rows = (
+        (*(_key_text(row[key]) for key in keys), *(row[name]["display"] for name in release["measures"]))
+        for row in release["rows"]
+    )
+    return Table(heads, tuple(rows))
+
+
+def _head(name: str, measure: Mapping[str, Any]) -> str:
+    return f"{name} ({measure['unit']})" if measure.get("unit") else name
+
+
+def _key_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def foot(release: Release, now: datetime) -> list[str]:
+    """How it was bounded, what it cost, whether it is new, and what is left."""
+    return [
+        "Brackets hold 95 % intervals of the bounded answer; what the bounds cut off is missing from it:",
+        *(f"  {name}: {bounding(measure)}" for name, measure in release["measures"].items()),
+        paid(release, now),
+        left(release),
+    ]
+
+
+def bounding(measure: Mapping[str, Any]) -> str:
+    """`± 28; max_groups 1`: a measure's 95 % error, and how one unit's part in it was bounded."""
+    unit = f" {measure['unit']}" if measure.get("unit") and measure["half_width_95"] is not None else ""
+    return f"{give_or_take(measure['half_width_95'])}{unit}; {measure['bounding']}"
+
+
+def paid(release: Release, now: datetime) -> str:
+    """What it cost; for an answer given before, when that was, and that it is free."""
+    if not release["replayed"]:
+        return f"This answer is new and cost {price(release['cost'])}."
+    created = datetime.fromisoformat(release["created_at"])
+    when = f"{day(created, now)} ({age(created, now)})"
+    return f"This answer was already released on {when}; showing it again is free."
+
+
+def price(cost: Mapping[str, Any]) -> str:
+    """`rho 0.005 (epsilon 0.4452 alone)`; for pure DP `epsilon 0.1`."""
+    if cost["rho"] is None:
+        return f"epsilon {number(cost['epsilon'])}"
+    delta = f" and delta {number(cost['delta'])}" if cost["delta"] else ""
+    return f"rho {number(cost['rho'])}{delta} (epsilon {number(cost['epsilon'])} alone)"
+
+
+def left(release: Release) -> str:
+    """What is left of the dataset's budget, and for how many answers of this price that is enough."""
+    budget, cost = release["budget"], release["cost"]
+    measure = "epsilon" if cost["rho"] is None else "rho"
+    times = int(Decimal(str(budget[f"{measure}_remaining"])) // Decimal(str(cost[measure])))
+    spent, cap, rest = (number(budget[key]) for key in ("epsilon_spent", "epsilon", "epsilon_remaining"))
+    rho = "" if cost["rho"] is None else f" (rho {at_least(budget['rho_remaining'])})"
+    return f"Of the budget, epsilon {spent} of {cap} is spent; {rest}{rho} is left, {enough(times)}."
+
+
+def enough(times: int) -> str:
+    """`enough for about 121 more answers like this`."""
+    if times < 1:
+        return "not enough for another answer like this"
+    return f"enough for about {times:,} more {'answer' if times == 1 else 'answers'} like this"

@@ -1,0 +1,98 @@
+"""`dpstats query preview` and `dpstats query run`: what an answer would cost, and the answer."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dpstats.cli import inputs
+from dpstats.cli.answer import answer_text, bounding, enough, price, show_answer
+from dpstats.cli.output import destination, json_bytes, note, say, show_json
+from dpstats.cli.session import session_of, working
+from dpstats.cli.words import settings_text
+
+
+class Shape(StrEnum):
+    """How a release is written: `table` for people, the others as the service sends them."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    PARQUET = "parquet"
+    ARROW = "arrow"
+
+
+_BINARY = {Shape.PARQUET, Shape.ARROW}
+
+
+def preview(
+    context: typer.Context,
+    name: inputs.QueryName,
+    more: inputs.MoreParameters = None,
+    given: inputs.Parameters = None,
+    as_json: inputs.AsJson = False,
+) -> None:
+    """Say what an answer would cost, and how sure it would be.
+
+    Reads no data and charges nothing.
+    """
+    parameters = inputs.parameters(given, more)
+    with session_of(context).opened() as (workspace, me):
+        found = workspace.releases.preview(me, name, parameters)
+    show_json(found) if as_json else _show_preview(found)
+
+
+def _show_preview(found: dict[str, Any]) -> None:
+    parameters = settings_text(found["parameters"])
+    say(f"{found['query']}({parameters})" if parameters else found["query"])
+    say(f"  It costs {price(found['cost'])}.")
+    if found["free_replay"]:
+        say("  It was answered already: running it shows that answer again, free.")
+    say(f"  The budget is {enough(found['remaining_like_this'])}.")
+    say("  How sure, 95 times in 100:")
+    for name, measure in found["measures"].items():
+        say(f"    {name}: {bounding(measure)}")
+
+
+def run(
+    context: typer.Context,
+    name: inputs.QueryName,
+    more: inputs.MoreParameters = None,
+    given: inputs.Parameters = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Draw anew and pay, even if the answer was released before.")
+    ] = False,
+    shape: Annotated[Shape, typer.Option("--format", help="How to write it.")] = Shape.TABLE,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write here instead of stdout.")] = None,
+) -> None:
+    """Release an answer: new and charged, or one given before and free."""
+    parameters = inputs.parameters(given, more)
+    if shape in _BINARY and out is None and sys.stdout.isatty():
+        raise typer.BadParameter(f"{shape.value} is not for a terminal: add `--out FILE`", param_hint="--format")
+    with destination(out) as write, session_of(context).opened() as (workspace, me):
+        from dpstats.release import Ask
+
+        title = workspace.review.one(me, name)["title"]
+        with working("computing the answer"):
+            release, _ = workspace.releases.make(Ask(me, name, parameters, fresh=fresh))
+        if shape is Shape.TABLE and out is None:
+            show_answer(release, title, datetime.now().astimezone())
+        else:
+            write(_written(release, title, shape))
+    if out is not None:
+        note(f"wrote release {release['release_id']} to {out}")
+
+
+def _written(release: dict[str, Any], title: str, shape: Shape) -> bytes:
+    if shape is Shape.TABLE:
+        return answer_text(release, title, datetime.now().astimezone()).encode()
+    if shape is Shape.JSON:
+        return json_bytes(release)
+    from dpstats.formats import Format, encode
+
+    return encode(release, Format(shape.value))

@@ -1,0 +1,19 @@
+"""The datasets and queries that come with dpstats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dpstats
+
+
+def bundled(dataset: str) -> Path:
+    """The folder of a bundled dataset: inside an installed package, or `queries/` beside it in a checkout."""
+    package = Path(dpstats.__file__).parent
+    installed = package / "bundled"
+    return (installed if installed.is_dir() else package.parent / "queries") / dataset
+
+
+def bundled_queries(dataset: str) -> tuple[Path, ...]:
+    """The files of a bundled dataset's queries, by name."""
+    return tuple(sorted(file for file in bundled(dataset).glob("*.yaml") if file.name != "dataset.yaml"))

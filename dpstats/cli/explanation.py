@@ -1,0 +1,126 @@
+"""`dpstats query check`: whether a query can be answered, step by step why, or every reason why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dpstats.cli import inputs
+from dpstats.cli.answer import price
+from dpstats.cli.exits import FAILED
+from dpstats.cli.output import Table, note, say, show, show_json
+from dpstats.cli.session import session_of, working
+from dpstats.cli.words import counted, give_or_take, number
+from dpstats.errors import FileError, QueryRefused
+
+if TYPE_CHECKING:
+    from dpstats.plan.plan import Draw, Plan
+    from dpstats.workspace.review import Check
+
+QueryPath = Annotated[Path, typer.Argument(metavar="FILE", help="The query's YAML file.")]
+
+
+def check(context: typer.Context, file: QueryPath, as_json: inputs.AsJson = False) -> None:
+    """Say whether a query can be answered, or why not.
+
+    Prints why it is safe, how sure it will be and what it costs, or every reason why it cannot be answered.
+    """
+    try:
+        with session_of(context).opened_or_passing() as (workspace, _), working(f"checking {file}"):
+            found = workspace.review.check_file(file)
+    except QueryRefused as error:
+        reasons = [str(reason) for reason in error.reasons]
+        _refuse(f"query {error.query} cannot be answered", reasons, as_json=as_json)
+    except FileError as error:
+        _refuse(*_problems(error), as_json=as_json)
+    else:
+        _show_json(found) if as_json else _show(found)
+
+
+def _problems(error: FileError) -> tuple[str, list[str]]:
+    """The file at fault, and each problem in it with its place."""
+    first, *others = error.what.split(" | ")
+    place = f"line {error.line}: " if error.line else ""
+    return f"{error.file} cannot be used", [f"{place}{error.key}: {first}" if error.key else f"{place}{first}", *others]
+
+
+def _refuse(summary: str, reasons: list[str], *, as_json: bool) -> None:
+    if as_json:
+        show_json({"answerable": False, "reasons": reasons})
+    if len(reasons) == 1:
+        note(f"dpstats: {summary}: {reasons[0]}")
+    else:
+        note(f"dpstats: {summary}, for {counted(len(reasons), 'reason')}:")
+        for reason in reasons:
+            note(f"  {reason}")
+    raise typer.Exit(FAILED)
+
+
+def _show(found: Check) -> None:
+    query, plan = found.analysis.query, found.plan
+    say(f"{query.query} can be answered: {query.title or 'it has no title'}")
+    say(f"  dataset  {query.dataset}")
+    say(f"  version  {found.analysis.version}")
+    if plan is None:
+        say("  price    known once the dataset is added: the values of its keys come from a public table")
+    else:
+        _show_plan(plan, _cost(found, plan))
+    for warning in found.warnings:
+        say(f"Warning: {warning}")
+
+
+def _show_plan(plan: Plan, cost: dict[str, Any]) -> None:
+    from dpstats.plan.answer import measures
+
+    keys = ", ".join(key.name for key in plan.keys) or "no keys"
+    say(f"  price    {price(cost)}")
+    say(f"  answer   {counted(plan.groups, 'group')} ({keys})")
+    say("\nHow sure the answer will be")
+    rows = tuple(
+        (name, give_or_take(item["half_width_95"]), item.get("unit", ""), item["mechanism"], item["bounding"])
+        for name, item in measures(plan).items()
+    )
+    show(Table(("measure", "95 % error", "unit", "noise", "bounded by"), rows, frozenset({"95 % error"})))
+    say("\nHow far one unit can move it")
+    heads = ("draw", "by at most", "in groups", "noise scale")
+    show(Table(heads, tuple(_sensitivity(draw) for draw in plan.draws), frozenset(heads[1:])))
+    say("\nWhy it is safe")
+    for line in plan.proof:
+        say(f"  {line}")
+
+
+def _sensitivity(draw: Draw) -> tuple[str, ...]:
+    sensitivity, grid = draw.mechanism.sensitivity, float(draw.grid)
+    most = number(float(sensitivity.per_cell * draw.grid))
+    return draw.name, most, f"{sensitivity.cells:,}", f"{draw.mechanism.scale * grid:.6g}"
+
+
+def _cost(found: Check, plan: Plan) -> dict[str, Any]:
+    from dpstats import views
+
+    return views.cost(plan.loss, found.analysis.dataset.conversion_delta)
+
+
+def _show_json(found: Check) -> None:
+    from dpstats.plan.answer import measures
+
+    plan, query = found.plan, found.analysis.query
+    body: dict[str, Any] = {
+        "answerable": True,
+        "query": query.query,
+        "dataset": query.dataset,
+        "query_version": found.analysis.version,
+        "warnings": list(found.warnings),
+    }
+    if plan is not None:
+        body |= {
+            "cost": _cost(found, plan),
+            "groups": plan.groups,
+            "keys": [key.name for key in plan.keys],
+            "measures": measures(plan),
+            "draws": list(plan.events),
+            "proof": list(plan.proof),
+        }
+    show_json(body)

@@ -1,0 +1,95 @@
+"""What is typed, turned into values; what cannot be is wrong usage, told before anything is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dpstats.cli.output import printable
+
+AMOUNT_MAX = Decimal(1_000_000)
+AMOUNT_MIN = Decimal("1e-12")
+"""The step in which amounts are counted: less cannot be granted or capped."""
+
+
+def name_text(text: str) -> str:
+    """A name as typed.
+
+    Raises:
+      BadParameter: it holds what no name can: nothing at all, control characters, or bytes that are not UTF-8.
+    """
+    if not text.strip() or not text.isprintable():
+        raise typer.BadParameter(f"{printable(repr(text))} is not a name")
+    return text
+
+
+def amount(text: str) -> Decimal:
+    """A privacy amount, exactly as typed: 0, or from 1e-12 to 1,000,000.
+
+    Raises:
+      BadParameter: it is not such a number.
+    """
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise typer.BadParameter(f"{printable(repr(text))} is not a number: write one like 0.1") from None
+    if not value.is_finite() or (value and not AMOUNT_MIN <= value <= AMOUNT_MAX):
+        raise typer.BadParameter(f"{printable(text)} is out of range: give a number from 1e-12 to 1,000,000")
+    return value
+
+
+def pairs(texts: Iterable[str], option: str, shape: str) -> dict[str, str]:
+    """`K=V` texts as a mapping; V may hold `=`.
+
+    Raises:
+      BadParameter: one has no `=` or no name before it, or a name comes twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise typer.BadParameter(f"{printable(repr(text))} must be {shape}", param_hint=option)
+        if name in found:
+            raise typer.BadParameter(f"{printable(name)} is given twice", param_hint=option)
+        found[name] = value
+    return found
+
+
+def parameters(given: Sequence[str] | None, more: Sequence[str] | None) -> dict[str, str]:
+    """The values of a query's parameters, by name."""
+    found = pairs([*(given or ()), *(more or ())], "-p", "NAME=VALUE")
+    for name, value in found.items():
+        if not _is_text(name) or not _is_text(value):
+            raise typer.BadParameter(f"{printable(name)} is not UTF-8 text", param_hint="-p")
+    return found
+
+
+def sources(given: Sequence[str] | None, more: Sequence[str] | None) -> dict[str, Path]:
+    """The file of each table, by the table's name."""
+    found = pairs([*(given or ()), *(more or ())], "--source", "TABLE=PATH")
+    if not all(found.values()):
+        raise typer.BadParameter("a path is missing: write TABLE=PATH", param_hint="--source")
+    return {name: Path(path) for name, path in found.items()}
+
+
+def _is_text(text: str) -> bool:
+    return text.encode("utf-8", "ignore").decode() == text
+
+
+QueryName = Annotated[str, typer.Argument(metavar="NAME", parser=name_text, help="The query's name.")]
+DatasetName = Annotated[str, typer.Argument(metavar="DATASET", parser=name_text, help="The dataset's name.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option("-p", "--parameter", metavar="K=V", help="A parameter's value; once for each."),
+]
+MoreParameters = Annotated[list[str] | None, typer.Argument(metavar="K=V", help="The same as -p K=V.")]
+Sources = Annotated[
+    list[str] | None,
+    typer.Option("--source", metavar="TABLE=PATH", help="A table's Parquet or CSV file; once for each table."),
+]
+MoreSources = Annotated[list[str] | None, typer.Argument(metavar="TABLE=PATH", help="The same as --source TABLE=PATH.")]

@@ -1,0 +1,102 @@
+"""`dpstats ledger`: every grant and charge, and whether the record of them can be trusted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dpstats.cli import inputs
+from dpstats.cli.exits import FAILED
+from dpstats.cli.output import Table, destination, json_bytes, note, say, show, show_json
+from dpstats.cli.session import session_of, working
+from dpstats.cli.words import counted, moment_text, number
+
+if TYPE_CHECKING:
+    from dpstats.ledger.tokens import Identity
+    from dpstats.ledger.verify import VerifyReport
+    from dpstats.workspace import Workspace
+
+app = typer.Typer(help="The ledger: list, verify, export.")
+
+OptionalDataset = Annotated[
+    str | None, typer.Argument(metavar="DATASET", parser=inputs.name_text, help="Only this dataset's.")
+]
+_PAGE = 1000
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    dataset: inputs.DatasetName,
+    after: Annotated[int, typer.Option(min=0, max=2**62, metavar="SEQ", help="Only entries after this one.")] = 0,
+    as_json: inputs.AsJson = False,
+) -> None:
+    """List the grants and charges of a dataset, oldest first."""
+    with session_of(context).opened() as (workspace, me):
+        body = _entries(workspace, me, dataset, after)
+    if as_json:
+        show_json(body)
+    elif not body["entries"]:
+        note(f"no entries after {after}")
+    else:
+        heads = ("seq", "at", "kind", "rho", "epsilon", "delta", "by", "for")
+        rows = tuple(_row(entry) for entry in body["entries"])
+        show(Table(heads, rows, numeric=frozenset({"seq", "rho", "epsilon", "delta"})))
+
+
+def _entries(workspace: Workspace, me: Identity, dataset: str, after: int) -> dict[str, Any]:
+    """Every entry after `after`, and the signed head as it was when the last of them was read."""
+    body = page = workspace.budgets.entries(me, dataset, after, _PAGE)
+    while len(page["entries"]) == _PAGE:
+        page = workspace.budgets.entries(me, dataset, page["entries"][-1]["seq"], _PAGE)
+        body = {"entries": body["entries"] + page["entries"], "head": page["head"]}
+    return body
+
+
+def _row(entry: dict[str, Any]) -> tuple[str, ...]:
+    # A charge's epsilon is not its own where rho is counted: epsilons of charges do not add up.
+    epsilon = number(entry["epsilon"]) if entry["kind"] == "grant" or entry["rho"] is None else "-"
+    amounts = (number(entry["rho"]), epsilon, number(entry["delta"]))
+    what = entry["reason"] if entry["kind"] == "grant" else entry["query"]
+    return str(entry["seq"]), moment_text(entry["at"]), entry["kind"], *amounts, entry["actor"], what or "-"
+
+
+@app.command("verify")
+def verify(context: typer.Context, dataset: OptionalDataset = None, as_json: inputs.AsJson = False) -> None:
+    """Verify the ledger: every hash, signature, total, release and saved head.
+
+    Exit status 1, and a line for each finding, if anything is wrong.
+    """
+    with session_of(context).opened(check_ledger=False) as (workspace, me), working("walking the ledger"):
+        report = workspace.budgets.verify(me, dataset)
+    if as_json:
+        body = {"ok": report.ok, "lineages": report.lineages, "entries": report.entries, "findings": report.findings}
+        show_json(body)
+    elif report.ok:
+        say(_all_well(report))
+    if not report.ok:
+        note(f"dpstats: the ledger does not verify: {counted(len(report.findings), 'finding')}")
+        for finding in report.findings:
+            note(f"  {finding}")
+        raise typer.Exit(FAILED)
+
+
+def _all_well(report: VerifyReport) -> str:
+    where = f" of {', '.join(report.lineages)}" if report.lineages else ""
+    return f"the ledger verifies: {counted(report.entries, 'entry', 'entries')}{where}, nothing wrong"
+
+
+@app.command("export")
+def export(
+    context: typer.Context,
+    dataset: inputs.DatasetName,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write here instead of stdout.")] = None,
+) -> None:
+    """Write a dataset's whole ledger as JSON, with everything that its hashes cover."""
+    with destination(out) as write, session_of(context).opened() as (workspace, me):
+        body = _entries(workspace, me, dataset, 0)
+        write(json_bytes({"dataset": dataset} | body))
+    if out is not None:
+        note(f"wrote {counted(len(body['entries']), 'entry', 'entries')} to {out}")

@@ -1,0 +1,129 @@
+"""`dpstats query`: the review of queries, and asking them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dpstats.cli import asking, explanation, inputs
+from dpstats.cli.explanation import QueryPath
+from dpstats.cli.output import Table, note, say, show, show_json
+from dpstats.cli.query_text import query_lines
+from dpstats.cli.session import session_of, working
+from dpstats.cli.words import counted
+from dpstats.errors import Conflict, DpstatsError, QueryRefused
+
+if TYPE_CHECKING:
+    from dpstats.ledger.tokens import Identity
+    from dpstats.workspace import Workspace
+
+app = typer.Typer(help="Queries: check, approve, list, preview, run and more.")
+app.command("check")(explanation.check)
+
+NameOrFile = Annotated[
+    str, typer.Argument(metavar="NAME|FILE", parser=inputs.name_text, help="A submitted query, or a query's YAML file.")
+]
+Version = Annotated[
+    str | None,
+    typer.Option(
+        metavar="V", parser=inputs.name_text, help="The version that was reviewed; refused if another stands."
+    ),
+]
+
+
+@app.command("submit")
+def submit(context: typer.Context, file: QueryPath) -> None:
+    """Submit a query's file for review.
+
+    It answers nothing until it is approved.
+    """
+    with session_of(context).opened() as (workspace, me), working(f"checking {file}"):
+        name, version = _submitted(workspace, me, file)
+    say(f"{name} is submitted in version {version}: `dpstats query approve {name}` approves it")
+
+
+@app.command("approve")
+def approve(context: typer.Context, name: NameOrFile, version: Version = None) -> None:
+    """Approve a query; a file is submitted and approved in one step."""
+    with session_of(context).opened() as (workspace, me):
+        if name.endswith(".yaml") or Path(name).is_file():
+            name, version = _from_file(workspace, me, Path(name), version)
+        approved = workspace.review.approve(me, name, version)
+    say(f"{name} is approved in version {approved}")
+
+
+def _from_file(workspace: Workspace, me: Identity, file: Path, version: str | None) -> tuple[str, str]:
+    """Submits a file, once it is sure that it is what was reviewed; gives its name and version."""
+    if version is not None:
+        stands = workspace.review.check_file(file).analysis.version
+        if stands != version:
+            raise Conflict(f"{file} is version {stands}, not {version}: review it with `dpstats query check`")
+    return _submitted(workspace, me, file)
+
+
+def _submitted(workspace: Workspace, me: Identity, file: Path) -> tuple[str, str]:
+    try:
+        return workspace.review.submit(me, file)
+    except QueryRefused as error:
+        raise _in_short(error, file) from None
+
+
+def _in_short(error: QueryRefused, file: Path) -> DpstatsError:
+    """One line however many reasons there are."""
+    if len(error.reasons) == 1:
+        return error
+    many = counted(len(error.reasons), "reason")
+    return Conflict(f"query {error.query} cannot be answered, for {many}: `dpstats query check {file}` lists them")
+
+
+@app.command("revoke")
+def revoke(context: typer.Context, name: inputs.QueryName, version: Version = None) -> None:
+    """End a query's approvals.
+
+    It answers nothing then, not even what it answered before.
+    """
+    with session_of(context).opened() as (workspace, me):
+        ended = workspace.review.revoke(me, name, version)
+    say(f"{name} is revoked: it answers nothing now" if ended else f"{name} had no approval to revoke")
+
+
+@app.command("list")
+def list_(context: typer.Context, as_json: inputs.AsJson = False) -> None:
+    """List the queries, approved or not."""
+    with session_of(context).opened() as (workspace, me):
+        items = workspace.review.all(me, approved_only=False)
+    if as_json:
+        show_json({"items": items, "next": None})
+    elif not items:
+        note("no queries yet: `dpstats query approve FILE` submits and approves one")
+    else:
+        heads = ("query", "dataset", "state", "parameters", "title")
+        rows = (
+            (
+                q["query"],
+                q["dataset"],
+                "approved" if q["approved"] else "submitted",
+                _names(q["parameters"]),
+                q["title"],
+            )
+            for q in items
+        )
+        show(Table(heads, tuple(rows)))
+
+
+def _names(parameters: dict[str, object]) -> str:
+    return " ".join(parameters) or "-"
+
+
+@app.command("show")
+def show_query(context: typer.Context, name: inputs.QueryName, as_json: inputs.AsJson = False) -> None:
+    """Show a query's parameters, bounds, price, SQL and approvals."""
+    with session_of(context).opened() as (workspace, me):
+        query = workspace.review.one(me, name)
+    show_json(query) if as_json else say("\n".join(query_lines(query)))
+
+
+app.command("preview")(asking.preview)
+app.command("run")(asking.run)

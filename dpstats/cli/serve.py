@@ -1,0 +1,48 @@
+"""`dpstats serve`: the service over HTTP."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from dpstats.cli.output import say
+from dpstats.cli.session import Session, session_of
+
+OnReady = Callable[[str], None]
+"""Called once with the address, when the service answers."""
+
+Port = Annotated[
+    int | None,
+    typer.Option(min=0, max=65535, metavar="N", help="The port to listen on; 0 takes a free one (default: 8471)."),
+]
+
+
+def serve(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option(metavar="HOST", help="The address (default: 127.0.0.1).")] = None,
+    port: Port = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, metavar="N", help="Processes that serve (default: 1).")
+    ] = None,
+) -> None:
+    """Serve over HTTP; prints the address once it is ready."""
+    session = session_of(context)
+    with session.opened():
+        pass  # what is wrong with the workspace is told here, in one line, before a server starts
+    start(session, host=host, port=port, workers=workers, on_ready=_ready)
+
+
+def start(session: Session, *, on_ready: OnReady, **given: object) -> None:
+    """Serves until it is stopped."""
+    settings = session.settings(**given)
+    from dpstats.api.server import serve as serve_http
+
+    serve_http(settings, on_ready=on_ready)
+
+
+def _ready(address: str) -> None:
+    say(f"serving at {address}")
+    sys.stdout.flush()

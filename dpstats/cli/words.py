@@ -1,0 +1,73 @@
+"""Numbers and times as a person reads them. Pure: what time it is is said by the caller."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import ROUND_DOWN, Decimal
+
+MONTHS = tuple(
+    "January February March April May June July August September October November December".split()  # noqa: SIM905
+)
+"""Not from the locale: all of dpstats speaks English."""
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def number(value: float | None) -> str:
+    """An amount, exactly, without an exponent: 0.005, 0.000001."""
+    if value is None:
+        return "-"
+    text = f"{Decimal(repr(value)):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def at_least(value: float) -> str:
+    """An amount that is left, rounded down to four digits: 0.165749908689 is `0.1657`."""
+    exact = Decimal(repr(value))
+    if not exact:
+        return "0"
+    return f"{exact.quantize(Decimal(1).scaleb(exact.adjusted() - 3), rounding=ROUND_DOWN).normalize():f}"
+
+
+def give_or_take(half_width: float | None) -> str:
+    """A 95 % half-width to three digits: `± 28`, `± 13,859`, `± 0.0123`; one that differs by row says so."""
+    if half_width is None or not math.isfinite(half_width):
+        return "differs by row"
+    if half_width <= 0:
+        return "± 0"
+    digits = max(0, 2 - math.floor(math.log10(half_width)))
+    text = f"{half_width:,.{digits}f}"
+    return "± " + (text.rstrip("0").rstrip(".") if "." in text else text)
+
+
+def counted(count: int, thing: str, things: str = "") -> str:
+    """`1 group`, `12 groups`, `1,204 entries`."""
+    return f"{count:,} {thing if count == 1 else things or thing + 's'}"
+
+
+def day(moment: datetime, now: datetime) -> str:
+    """`3 March`, with its year if that is not this one; in the zone of `now`."""
+    there = moment.astimezone(now.tzinfo)
+    text = f"{there.day} {MONTHS[there.month - 1]}"
+    return text if there.year == now.year else f"{text} {there.year}"
+
+
+def age(moment: datetime, now: datetime) -> str:
+    """`just now`, `5 minutes ago`, `1 day ago`; a moment after `now` is just now."""
+    seconds = int((now - moment).total_seconds())
+    for span, name in ((_DAY, "day"), (_HOUR, "hour"), (_MINUTE, "minute")):
+        if seconds >= span:
+            return f"{counted(seconds // span, name)} ago"
+    return "just now"
+
+
+def moment_text(iso: str) -> str:
+    """A stored moment to the minute, in UTC as it is stored: `2026-03-03 14:05 UTC`."""
+    return f"{datetime.fromisoformat(iso):%Y-%m-%d %H:%M} UTC"
+
+
+def settings_text(parameters: Mapping[str, object]) -> str:
+    """`since=2017-01-01 until=2018-01-02`."""
+    return " ".join(f"{name}={value}" for name, value in parameters.items())

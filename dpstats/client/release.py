@@ -1,0 +1,93 @@
+"""A release as an analyst holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from dpstats import formats
+from dpstats.client import shown
+from dpstats.client.errors import BadAnswer
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, repr=False)
+class Release:
+    """A noisy answer, with everything that is known about it.
+
+    Attributes:
+      rows: a mapping for each group, sorted by key: the keys' values, and for each measure `value`, `low` and `high`
+        (the 95 % interval) and `display` (what to show to people).
+      measures: by name, how the numbers were made: `mechanism`, `scale`, `half_width_95`, `bounding`.
+      keys: names and types of the grouping keys.
+      cost: what this release cost. budget: what was left when it was sent.
+      replayed: it had been made before, and was given again free.
+      as_of: when the data were loaded. created_at: when the answer was made.
+      json: the release as the service sent it.
+    """
+
+    release_id: str
+    query: str
+    query_version: str
+    dataset: str
+    data_version: str
+    parameters: Mapping[str, Any]
+    created_at: datetime
+    as_of: datetime
+    replayed: bool
+    cost: Mapping[str, Any]
+    budget: Mapping[str, Any]
+    privacy_unit: str
+    keys: tuple[Mapping[str, str], ...]
+    measures: Mapping[str, Mapping[str, Any]]
+    rows: tuple[Mapping[str, Any], ...]
+    json: Mapping[str, Any] = field(compare=False)
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Release:
+        """The release that a service sent.
+
+        Raises:
+          BadAnswer: it is not one.
+        """
+        try:
+            fields: dict[str, Any] = {name: body[name] for name in _PLAIN}
+            fields |= {name: datetime.fromisoformat(body[name]) for name in ("created_at", "as_of")}
+            return cls(**fields, keys=tuple(body["keys"]), rows=tuple(body["rows"]), json=body)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadAnswer(f"the answer is not a release that this client knows ({error})") from error
+
+    def to_arrow(self) -> pa.Table:
+        """The table: the keys, then `m`, `m_low` and `m_high` for each measure `m`; the rest is in the metadata."""
+        return formats.table(self.json)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The same table as `to_arrow`; dates are datetime64."""
+        frame: pd.DataFrame = self.to_arrow().to_pandas(date_as_object=False)
+        return frame
+
+    def __repr__(self) -> str:
+        return shown.as_text(self)
+
+    def _repr_html_(self) -> str:
+        return shown.as_html(self)
+
+
+_PLAIN = (
+    "release_id",
+    "query",
+    "query_version",
+    "dataset",
+    "data_version",
+    "parameters",
+    "replayed",
+    "cost",
+    "budget",
+    "privacy_unit",
+    "measures",
+)
