@@ -102,7 +102,7 @@ class NotFound(DpstatsError):
     slug = "not-found"
 
     def __init__(self, kind: str, name: str) -> None:
-        noun = kind.split()[-1]
+        noun = kind.rsplit(maxsplit=1)[-1]
         hint = f": `dpstats {noun} list` shows what there is" if noun in {"dataset", "query", "token"} else ""
         super().__init__(f"no {kind} named {name!r}{hint}")
         self.kind, self.name = kind, name

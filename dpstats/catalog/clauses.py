@@ -154,14 +154,26 @@ class KeysFrom(FileModel):
         return {"table": table, "column": column}
 
 
+def _small_delta(delta: Decimal) -> Decimal:
+    if not Decimal("1e-15") <= delta < 1:
+        raise ValueError(f"must be at least 1e-15 and below 1, not {quoted(delta)}")
+    return delta
+
+
 class PrivateKeys(FileModel):
-    """The values of a key are found in the data by thresholding, which costs delta."""
+    """The values of a key are found in the data by thresholding, which costs delta.
+
+    `delta`: at most so much of the dataset's `delta_thresholds`; None: a hundredth of it.
+    """
 
     private: Literal[True]
+    delta: Annotated[Number, AfterValidator(_small_delta)] | None = None
 
 
 def _kind_of_single(*kinds: str) -> Discriminator:
     def kind(raw: object) -> str | None:
+        if isinstance(raw, Mapping) and set(raw) == {"private", "delta"}:
+            return "<private>" if "private" in kinds else None
         only = next(iter(raw)) if isinstance(raw, Mapping) and len(raw) == 1 else None
         return f"<{only}>" if only in kinds else None
 

@@ -30,6 +30,7 @@ from dpstats.plan.sources import Sources
 from dpstats.plan.statistics import MAX_ROWS, Statistic, Statistics
 from dpstats.plan.subqueries import Subqueries, check_parts, group_expressions
 from dpstats.plan.typed import Kind, Typed
+from dpstats.privacy.loss import Measure
 
 SQL_MAX = 100_000
 GENERATED_MAX = 1_000_000
@@ -49,8 +50,8 @@ class TruncatedSpan:
     until: date | str
 
 
-KeySource = tuple[object, ...] | KeysFrom | TruncatedSpan
-"""Declared values, a public column, or the window's dates."""
+KeySource = tuple[object, ...] | KeysFrom | TruncatedSpan | PrivateKeys
+"""Declared values, a public column, the window's dates, or what a threshold finds in the data."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,10 @@ class OutputSpec:
 
 @dataclass(frozen=True)
 class Analysis:
-    """An answerable query, understood. `version` is the SHA-256 of its resolved specification."""
+    """An answerable query, understood. `version` is the SHA-256 of its resolved specification.
+
+    `deciding`: where keys are private, the draw that counts each group's units, by which groups are released.
+    """
 
     query: QueryFile
     dataset: DatasetFile
@@ -89,6 +93,7 @@ class Analysis:
     statistics: tuple[Statistic, ...]
     draws: tuple[DrawSpec, ...]
     outputs: tuple[OutputSpec, ...]
+    deciding: int | None
     max_groups: int
     facts: bool
     used_parameters: frozenset[str]
@@ -134,6 +139,8 @@ class _Analyser:
         self._check_names([key.name for key in keys], [output.name for output in outputs])
         self._check_file(statistics, {output.name for output in outputs}, {key.name for key in keys})
         self._check_purpose()
+        private = any(isinstance(key.source, PrivateKeys) for key in keys)
+        deciding = statistics.deciding_units() if private else None
         self.refusals.raise_if_any()
         made = Analysis(
             query=self.query,
@@ -147,6 +154,7 @@ class _Analyser:
             statistics=tuple(statistics.found),
             draws=tuple(statistics.draws),
             outputs=tuple(outputs),
+            deciding=deciding,
             max_groups=max_groups,
             facts=facts,
             used_parameters=frozenset(self.compiler.used_parameters),
@@ -222,13 +230,10 @@ class _Analyser:
         source = self._key_source(name, value, item)
         return None if source is None else KeySpec(name, value.kind, value.sql, value.fact, source)
 
-    def _key_source(
-        self, name: str, value: Typed, item: exp.Expr
-    ) -> tuple[object, ...] | KeysFrom | TruncatedSpan | None:
+    def _key_source(self, name: str, value: Typed, item: exp.Expr) -> KeySource | None:
         declared = self.query.keys.get(name)
         if isinstance(declared, PrivateKeys):
-            self.refusals.add(item, f"private keys ({name})", f"Declare them: keys: {{{name}: {{values: [..]}}}}")
-            return None
+            return self._private_source(declared, item)
         if isinstance(declared, KeysFrom):
             return self._public_source(declared, name, item)
         if declared is not None:
@@ -255,6 +260,17 @@ class _Analyser:
         if value.kind is Kind.DATE and isinstance(node, exp.TimestampTrunc | exp.DateTrunc) and window is not None:
             return TruncatedSpan(node.args["unit"].name.lower(), window.since, window.until)
         return None
+
+    def _private_source(self, source: PrivateKeys, item: exp.Expr) -> PrivateKeys | None:
+        if self.dataset.measure is Measure.PURE:
+            self.refusals.add(
+                item, "private keys in a dataset with delta 0", "Declare their values: thresholds cost delta"
+            )
+            return None
+        if self.query.contribution.max_norm is not None:
+            self.refusals.add(item, "private keys with max_norm", "Write contribution: {max_groups: ..}")
+            return None
+        return source
 
     def _public_source(self, source: KeysFrom, name: str, item: exp.Expr) -> KeysFrom | None:
         table = self.dataset.tables.get(source.table)

@@ -6,16 +6,15 @@ tell and kept inside what is possible.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 from dpstats.plan.arithmetic import Drawn, Estimate, Estimator, half_width_of
-from dpstats.plan.plan import Draw, KeyValue, Output, Plan
+from dpstats.plan.plan import Draw, KeyValue, Noisy, Output, Plan
 from dpstats.privacy.accuracy import Term, half_width_steps
 
 LOG10_2 = math.log10(2)
@@ -56,28 +55,24 @@ def _measure(plan: Plan, output: Output) -> dict[str, Any]:
     return body | {"bounding": output.bounding, "type": "integer" if is_integer(plan, output) else "number"}
 
 
-def rows(plan: Plan, noisy: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
+def rows(plan: Plan, noisy: Noisy) -> list[dict[str, Any]]:
     """One object a group, sorted by key: the keys, then each measure's value, interval and display.
 
     Args:
       plan: what was asked.
-      noisy: for each draw, one whole number a group, in the order of the product of the keys' values.
+      noisy: its groups and, for each draw, one whole number a group.
     """
     terms = terms_of(plan)
     estimators = [Estimator(output.expression, terms) for output in plan.outputs]
     names = [key.name for key in plan.keys]
     answer: list[dict[str, Any]] = []
-    for group, values in enumerate(_groups(plan)):
-        row: dict[str, Any] = dict(zip(names, (json_value(value) for value in values), strict=True))
-        draws = {draw.index: float(noisy[draw.index][group] * draw.grid) for draw in plan.draws}
+    for place, group in enumerate(noisy.groups):
+        row: dict[str, Any] = dict(zip(names, (json_value(value) for value in group), strict=True))
+        draws = {draw.index: float(noisy.vectors[draw.index][place] * draw.grid) for draw in plan.draws}
         for output, estimator in zip(plan.outputs, estimators, strict=True):
-            row[output.name] = _cell(plan, output, estimator, draws, [vector[group] for vector in noisy])
+            row[output.name] = _cell(plan, output, estimator, draws, [vector[place] for vector in noisy.vectors])
         answer.append(row)
     return answer
-
-
-def _groups(plan: Plan) -> Iterator[tuple[KeyValue, ...]]:
-    return itertools.product(*(key.values for key in plan.keys))
 
 
 def _cell(
@@ -89,7 +84,7 @@ def _cell(
         value = steps[draw.index]
         cell = {"value": value, "low": value - width, "high": value + width}
         body: dict[str, Any] = {name: _in_units(number, draw) for name, number in cell.items()}
-        least = 0.0 if draw.kind in {"count", "units"} else -math.inf
+        least = 0.0 if draw.kind in {"count", "units", "distinct"} else -math.inf
         return body | {"display": display(Estimate(body["value"], body["low"], body["high"]), least=least)}
     found = estimator.estimate(draws)
     found = Estimate(_finite(found.value), _finite(found.low), _finite(found.high))

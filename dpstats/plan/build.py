@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from fractions import Fraction
 
 from dpstats.catalog.parameters import BoundParameters
-from dpstats.catalog.query import KeysFrom
+from dpstats.catalog.query import KeysFrom, PrivateKeys
 from dpstats.catalog.types import ColumnType, parse_value
 from dpstats.errors import QueryRefused, Refusal
 from dpstats.plan.analysis import GROUPS_MAX, Analysis, KeySpec, TruncatedSpan
-from dpstats.plan.plan import Draw, KeyColumn, Output, Plan
+from dpstats.plan.plan import Draw, KeyColumn, Output, Plan, Threshold
 from dpstats.plan.pricing import amounts
 from dpstats.plan.sql import write
 from dpstats.plan.typed import Kind
 from dpstats.privacy.loss import Loss, Measure, no_loss
 from dpstats.privacy.mechanism import Noise, Sensitivity, calibrate, price
+from dpstats.privacy.threshold import delta_steps, threshold
 
 KEY_TYPES = {
     Kind.INT: "bigint",
@@ -43,10 +45,13 @@ def build(analysis: Analysis, parameters: BoundParameters, public_values: Public
     """
     keys = tuple(_key(analysis, key, parameters, public_values) for key in analysis.keys)
     sizes = [len(key.values) for key in keys]
-    groups = _groups(analysis, sizes)
-    max_groups = min(analysis.max_groups, groups)
+    groups = _groups(analysis, [len(key.values) for key in keys if not key.private])
+    max_groups = analysis.max_groups if analysis.deciding is not None else min(analysis.max_groups, groups)
     draws = _draws(analysis, max_groups)
+    threshold = _threshold(analysis, draws, max_groups)
     loss = sum((price(draw.mechanism) for draw in draws), start=no_loss(analysis.dataset.measure))
+    if threshold is not None:
+        loss += Loss(loss.measure, 0, threshold.delta_steps)
     return Plan(
         dataset=analysis.dataset.dataset,
         query=analysis.query.query,
@@ -61,7 +66,8 @@ def build(analysis: Analysis, parameters: BoundParameters, public_values: Public
         ),
         loss=loss,
         tables=tuple(sorted(analysis.reads)),
-        proof=_proof(analysis, max_groups, groups, draws, loss),
+        proof=_proof(analysis, max_groups, groups, draws, threshold, loss),
+        threshold=threshold,
     )
 
 
@@ -72,6 +78,8 @@ def _refuse(analysis: Analysis, what: str, instead: str) -> QueryRefused:
 def _key(analysis: Analysis, key: KeySpec, parameters: BoundParameters, public_values: PublicValues) -> KeyColumn:
     type_name = KEY_TYPES[key.kind]
     declared = key.source
+    if isinstance(declared, PrivateKeys):
+        return KeyColumn(key.name, type_name, (), private=True)
     if isinstance(declared, KeysFrom):
         raw = public_values(declared.table, declared.column)
     elif isinstance(declared, TruncatedSpan):
@@ -141,23 +149,42 @@ def _draws(analysis: Analysis, max_groups: int) -> tuple[Draw, ...]:
     )
 
 
+def _threshold(analysis: Analysis, draws: Sequence[Draw], max_groups: int) -> Threshold | None:
+    """The threshold of private keys: the smallest delta asked for by one of them, else a hundredth of the dataset's."""
+    if analysis.deciding is None:
+        return None
+    asked = [k.source.delta for k in analysis.keys if isinstance(k.source, PrivateKeys) and k.source.delta is not None]
+    delta = Fraction(min(asked)) if asked else Fraction(analysis.dataset.delta_thresholds) / 100
+    units = draws[analysis.deciding].mechanism
+    at = threshold(units, max_groups, delta, analysis.dataset.min_units)
+    return Threshold(analysis.deciding, at, max_groups, delta_steps(units, max_groups, at))
+
+
 def _words(analysis: Analysis, max_groups: int, words: str) -> str:
     if analysis.query.contribution.max_norm is not None:
         return words
     return f"max_groups {max_groups}, {words}" if words else f"max_groups {max_groups}"
 
 
-def _proof(analysis: Analysis, max_groups: int, groups: int, draws: Sequence[Draw], loss: Loss) -> tuple[str, ...]:
+def _proof(
+    analysis: Analysis, max_groups: int, groups: int, draws: Sequence[Draw], found: Threshold | None, loss: Loss
+) -> tuple[str, ...]:
     """The chain unit -> rows -> groups -> grid -> sensitivity -> mechanism -> charge, a line each."""
     unit = analysis.dataset.privacy_unit
     lines = [
         f"unit: one {unit}, with all its rows in every personal table, is added or removed",
         f"rows: at most {analysis.dataset.max_rows_per_unit} a unit in each personal table (kept so at load); "
         f"values saturated to their columns' bounds; joins on {unit} only",
-        f"groups: {groups} declared; {_touched(analysis, max_groups)}",
+        f"groups: {'found in the data' if found else f'{groups} declared'}; {_touched(analysis, max_groups)}",
     ]
     lines += [_draw_line(draw) for draw in draws]
-    lines.append(f"charge: {loss.measure.unit} {loss.amount_decimal:f}")
+    if found is not None:
+        lines.append(
+            f"keys: a group is released when its noisy count of units is at least {found.at}; a unit alone in "
+            f"{found.max_groups} groups is seen with probability at most delta {loss.delta_decimal:.3g}"
+        )
+    delta = f", delta {loss.delta_decimal:.3g}" if loss.delta else ""
+    lines.append(f"charge: {loss.measure.unit} {loss.amount_decimal:f}{delta}")
     return tuple(lines)
 
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dpstats.catalog.query import PrivateKeys
 from dpstats.plan.analysis import Analysis, KeySpec
 from dpstats.plan.moments import DrawSpec
 from dpstats.plan.statistics import Statistic
@@ -51,7 +52,7 @@ def write(analysis: Analysis, sizes: Sequence[int], max_groups: int) -> str:
     totals = ", ".join(f"{counted.get(i, f'sum(dp_kept.d{i})')}::HUGEINT AS d{i}" for i in range(len(analysis.draws)))
     joins = "".join(f" LEFT JOIN dp_distinct{i} USING (g)" for i, _ in distinct)
     clauses = ",\n".join(f"{name} AS (\n  {sql}\n)" for name, sql in ctes)
-    return f"WITH {clauses}\nSELECT g, {totals} FROM dp_kept{joins} GROUP BY g ORDER BY g"
+    return f"WITH {clauses}\nSELECT {_named_group(analysis)}, {totals} FROM dp_kept{joins} GROUP BY dp_kept.g"
 
 
 def _rows(analysis: Analysis) -> str:
@@ -64,11 +65,37 @@ def _rows(analysis: Analysis) -> str:
 def _coded(analysis: Analysis, sizes: Sequence[int]) -> str:
     place = "0::BIGINT"
     for i, size in enumerate(sizes):
-        place = f"({place} * {size} + n{i}.c)"
-    parts = ["u", f"{place} AS g"]
+        if not _is_private(analysis.keys[i]):
+            place = f"({place} * {size} + n{i}.c)"
+    parts = ["u", f"{_group(analysis, place)} AS g"]
     parts += [_coded_value(i, statistic) for i, statistic in enumerate(analysis.statistics) if statistic.row]
-    joins = " ".join(_key_join(i, key) for i, key in enumerate(analysis.keys))
-    return f"SELECT {', '.join(parts)} FROM dp_rows {joins}".rstrip()
+    joins = " ".join(_key_join(i, key) for i, key in enumerate(analysis.keys) if not _is_private(key))
+    present = [f"dp_rows.k{i} IS NOT NULL" for i in _private(analysis)]
+    where = f" WHERE {' AND '.join(present)}" if present else ""
+    return f"SELECT {', '.join(parts)} FROM dp_rows {joins}".rstrip() + where
+
+
+def _is_private(key: KeySpec) -> bool:
+    return isinstance(key.source, PrivateKeys)
+
+
+def _private(analysis: Analysis) -> list[int]:
+    return [i for i, key in enumerate(analysis.keys) if _is_private(key)]
+
+
+def _group(analysis: Analysis, place: str) -> str:
+    """What tells groups apart: the place among declared values and, with private keys, their own values."""
+    own = ", ".join(f"k{i} := dp_rows.k{i}" for i in _private(analysis))
+    return f"struct_pack(c := {place}, {own})" if own else place
+
+
+def _named_group(analysis: Analysis) -> str:
+    """The columns that name a group in the result."""
+    private = _private(analysis)
+    if not private:
+        return "dp_kept.g AS g"
+    own = [f"struct_extract(dp_kept.g, 'k{i}') AS k{i}" for i in private]
+    return ", ".join(["struct_extract(dp_kept.g, 'c') AS g", *own])
 
 
 def _coded_value(index: int, statistic: Statistic) -> str:

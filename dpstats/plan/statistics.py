@@ -211,6 +211,12 @@ class Statistics:
         spec = DrawSpec(name, "units", Fraction(1), 1, "", len(self.found), per_unit)
         return self._single(("units", row, norm), _fractional(spec, norm), row, "")
 
+    def deciding_units(self) -> int:
+        """The draw that counts each group's units, added if the query has none: it decides which keys are released."""
+        spec = DrawSpec("units", "units", Fraction(1), 1, "", len(self.found), "1::BIGINT")
+        expression = self._single(("units", "", None), spec, "", "")
+        return expression.index if isinstance(expression, Drawn) else -1
+
     def _distinct(self, name: str, node: exp.Count, value: Typed, condition: str | None) -> Expression:
         """COUNT(DISTINCT x): the number of values that any unit has in the group."""
         owner = node.parent if isinstance(node.parent, exp.Filter) else node
