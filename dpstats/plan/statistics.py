@@ -88,8 +88,7 @@ class Statistics:
 
     def expect(self, name: str, node: exp.Expr) -> None:
         """Notes that the measure `name` is this aggregate, so that its bounds hold wherever it is asked again."""
-        if _is_aggregate(node) and isinstance(_unfiltered(node), SPREADS):
-            self._spread_rows.add(_row_text(node))
+        self._spread_rows |= {self._row_of(spread) for spread in node.find_all(*SPREADS)}
         norms = self.norms if isinstance(self.norms, Mapping) else {}
         if (name in self.bounds or name in norms) and _is_aggregate(node):
             self._owners[node.sql()] = name
@@ -101,12 +100,35 @@ class Statistics:
             expression = self._statistic(name, node)
         else:
             # A measure's bounds can mean only one aggregate in it.
-            self._share_name = len({a.sql() for a in _bounded_aggregates(node)} - self._owners.keys()) == 1
+            self._share_name = len({a.sql() for a in self._bounded_aggregates(node)} - self._owners.keys()) == 1
             expression = self._arithmetic(name, node)
             self._share_name = True
         used = sorted(draws_of(expression)) or range(before, len(self.draws))
         words = "; ".join(dict.fromkeys(self.draws[i].words for i in used if self.draws[i].words))
         return expression, words, self._unit_of_measurement(node)
+
+    def _row_of(self, spread: exp.Expr) -> str:
+        """The SQL of the rows that an aggregate looks at; "" where it is not understood, which is refused later."""
+        if not isinstance(spread.this, exp.Expr) or isinstance(spread.this, exp.Distinct | exp.Order | exp.Limit):
+            return ""
+        condition = None
+        if isinstance(spread.parent, exp.Filter):
+            condition = self.compiler.condition(spread.parent.expression.this, self.clause)
+        return _filtered(self.compiler.compile(spread.this, self.clause).sql, condition)
+
+    def _bounded_aggregates(self, node: exp.Expr) -> list[exp.Expr]:
+        """The aggregates in an expression that need bounds, with their FILTER: all but counts of units."""
+        found: list[exp.Expr] = []
+        for aggregate in node.find_all(*ASKED):
+            if not self._counts_units(aggregate):
+                found.append(aggregate.parent if isinstance(aggregate.parent, exp.Filter) else aggregate)
+        return found
+
+    def _counts_units(self, aggregate: exp.Expr) -> bool:
+        argument = aggregate.this
+        if not (isinstance(aggregate, exp.Count) and isinstance(argument, exp.Distinct)):
+            return False
+        return any(self.compiler.compile(each, self.clause, unit=True).unit for each in argument.expressions)
 
     def _unit_of_measurement(self, node: exp.Expr) -> str | None:
         inner = node.this if isinstance(node, exp.Filter) else node
@@ -186,6 +208,8 @@ class Statistics:
         if bounds is None:
             bounds = (Decimal(0), Decimal(1)) if self.one_row else self._unclipped(norm)
         least, most = (math.ceil(bounds[0]), math.floor(bounds[1])) if bounds else (0, 0)
+        if norm is not None:
+            most = min(most, SATURATED // FRACTION)  # so that squares add up inside 128 bits
         if not 0 <= least <= most or most < 1:
             self.clause.refusals.add(
                 node,
@@ -196,10 +220,12 @@ class Statistics:
         counted = "count(x{i})" if sql else "count(*)"
         clip = f"CASE WHEN {counted} > 0 THEN greatest({least}, least({most}, {counted})) ELSE 0 END"
         spec = DrawSpec(name, "count", Fraction(1), most, f"clipped to [{least}, {most}]", len(self.found), clip)
-        return self._single(("count", sql, most, least, norm), _fractional(spec, norm), sql, "")
+        return self._single(("count", sql, most, least, norm), self._fractional(node, spec, norm), sql, "")
 
     def _units(self, name: str, node: exp.Count, condition: str | None) -> Expression:
         listed = node.this.expressions
+        if len(listed) != 1:
+            return self._several(node)
         unit = self.compiler.compile(listed[0], self.clause, unit=True)
         if not unit.unit:
             return self._distinct(name, node, unit, condition)
@@ -209,7 +235,7 @@ class Statistics:
         per_unit = "1::BIGINT" if always else "CASE WHEN count(x{i}) > 0 THEN 1::BIGINT ELSE 0 END"
         norm = self._norm(name, node.parent if isinstance(node.parent, exp.Filter) else node)
         spec = DrawSpec(name, "units", Fraction(1), 1, "", len(self.found), per_unit)
-        return self._single(("units", row, norm), _fractional(spec, norm), row, "")
+        return self._single(("units", row, norm), self._fractional(node, spec, norm), row, "")
 
     def deciding_units(self) -> int:
         """The draw that counts each group's units, added if the query has none: it decides which keys are released."""
@@ -225,9 +251,10 @@ class Statistics:
             self.clause.refusals.add(
                 node, "max_norm for a number of distinct values", "Write contribution: {max_groups}"
             )
-        if value.kind in {Kind.UNKNOWN, Kind.INTERVAL} or len(node.this.expressions) != 1:
-            self.clause.refusals.add(node, "COUNT(DISTINCT ..) of several values", "Count one column or expression")
-            return Constant(0.0)
+        if value.kind is Kind.INTERVAL:
+            return self._several(node)
+        if bounds is None and self.one_row:
+            bounds = (Decimal(0), Decimal(1))
         if bounds is None or bounds[0] != 0 or bounds[1] < 1:
             self.clause.refusals.add(
                 node,
@@ -236,12 +263,12 @@ class Statistics:
             )
             return Constant(0.0)
         most, row = int(bounds[1]), _filtered(value.sql, condition)
-        key = ("distinct", row, most)
         spec = DrawSpec(name, "distinct", Fraction(1), most, f"clipped to [0, {most}] values", len(self.found), "0")
-        expression = self._single(key, spec, row, "")
-        if self.found[-1].draws == (len(self.draws) - 1,) and self.draws[-1].kind == "distinct":
-            self.found[-1] = replace(self.found[-1], distinct=most)
-        return expression
+        return self._single(("distinct", row, most), spec, row, "", distinct=most)
+
+    def _several(self, node: exp.Expr) -> Expression:
+        self.clause.refusals.add(node, "COUNT(DISTINCT ..) of several values", "Count one column or expression")
+        return Constant(0.0)
 
     def _sum(self, name: str, node: exp.Expr, value: Typed, condition: str | None) -> Expression:
         norm, bounds = self._norm(name, node), self._bounds(name, node)
@@ -276,11 +303,7 @@ class Statistics:
         words = f"clipped to [{_plain(bounds[0])}, {_plain(bounds[1])}]"
         spec = DrawSpec(name, "sum", grid.step, max(abs(low), abs(high), 1), words, len(self.found), clip)
         if norm is not None:
-            steps = max(1, grid.down(norm))
-            if steps > SATURATED:
-                self.clause.refusals.add(
-                    node, f"max_norm of {name} is far above its bounds", "Lower it, or widen bounds"
-                )
+            steps = self._norm_steps(name, node, norm, grid.step)
             spec = replace(spec, norm=steps, words=f"max_norm {_plain(norm)}")
         return self._single(("sum", row, low, high, grid, norm), spec, row, code)
 
@@ -297,7 +320,7 @@ class Statistics:
         norm = self._norm(name, node)
         rows = 1 if self.one_row else self.max_rows
         row = _filtered(value.sql, condition)
-        squares = _row_text(node) in self._spread_rows
+        squares = row in self._spread_rows
         key = ("moments", row, bounds, rows, norm)
         grid = grid_for(bounds[1] - bounds[0], max(abs(float(end)) for end in bounds), whole=False)
         low, high = grid.up(bounds[0]), grid.down(bounds[1])
@@ -310,7 +333,8 @@ class Statistics:
             index = len(self.found)
             clipped = f"values clipped to [{_plain(bounds[0])}, {_plain(bounds[1])}]"
             kept = f"max_rows {rows}" if norm is None else f"max_norm {_plain(norm)}"
-            specs = moment_draws(name, index, Moments(grid.step, centre, reach, rows, norm), squares=squares)
+            steps = None if norm is None else self._norm_steps(name, node, norm, Fraction(1, FRACTION))
+            specs = moment_draws(name, index, Moments(grid.step, centre, reach, rows, steps), squares=squares)
             self.draws += [replace(spec, words=f"{kept}, {clipped}", weigher=first + 1) for spec in specs]
             code = grid.code(_named(value, index), low, high)
             places = tuple(range(first, len(self.draws)))
@@ -326,13 +350,13 @@ class Statistics:
         self.clause.refusals.add(node, f"bounds of {name} that no step of its grid lies between", "Widen them")
         return Constant(0.0)
 
-    def _single(self, key: tuple[object, ...], spec: DrawSpec, row: str, code: str) -> Expression:
+    def _single(self, key: tuple[object, ...], spec: DrawSpec, row: str, code: str, *, distinct: int = 0) -> Expression:
         if key in self._known:
             return self._known[key]
         index, place = len(self.found), len(self.draws)
         sql = spec.per_unit.replace("{i}", str(index))
         self.draws.append(replace(spec, per_unit=sql, weigher=place))
-        self.found.append(Statistic(row, code.replace("x{i}", f"x{index}"), 0, (place,)))
+        self.found.append(Statistic(row, code.replace("x{i}", f"x{index}"), 0, (place,), distinct))
         self._known[key] = Drawn(place)
         return self._known[key]
 
@@ -351,6 +375,24 @@ class Statistics:
         self.used_norms.add(name)
         return self.norms[name]
 
+    def _norm_steps(self, name: str, node: exp.Expr, norm: Decimal, step: Fraction) -> int:
+        """A norm in whole grid steps, from 1 to SATURATED."""
+        steps = math.floor(Fraction(norm) / step)
+        if steps < 1:
+            self.clause.refusals.add(node, f"max_norm of {name} is below a step of its grid", "Raise it")
+        if steps > SATURATED:
+            self.clause.refusals.add(node, f"max_norm of {name} is far above its bounds", "Lower it, or widen bounds")
+        return max(1, steps)
+
+    def _fractional(self, node: exp.Expr, spec: DrawSpec, norm: Decimal | None) -> DrawSpec:
+        """A count on a grid of thousandths where a weight scales it; as it is where groups are dropped."""
+        if norm is None:
+            return spec
+        grid = Fraction(1, FRACTION)
+        sql = f"({spec.per_unit})::HUGEINT * {FRACTION}"
+        steps = self._norm_steps(spec.name, node, norm, grid)
+        return replace(spec, grid=grid, per_cell=steps, norm=steps, per_unit=sql, words=f"max_norm {_plain(norm)}")
+
     def _unclipped(self, norm: Decimal | None) -> Bounds | None:
         return None if norm is None else (Decimal(0), Decimal(SATURATED // FRACTION))
 
@@ -363,38 +405,12 @@ class Statistics:
         return None
 
 
-def _fractional(spec: DrawSpec, norm: Decimal | None) -> DrawSpec:
-    """A count on a grid of thousandths where a weight scales it; as it is where groups are dropped."""
-    if norm is None:
-        return spec
-    sql = f"({spec.per_unit})::HUGEINT * {FRACTION}"
-    steps = max(1, int(norm * FRACTION))
-    return replace(
-        spec, grid=Fraction(1, FRACTION), per_cell=steps, norm=steps, per_unit=sql, words=f"max_norm {_plain(norm)}"
-    )
-
-
 def _unfiltered(node: exp.Expr) -> exp.Expr:
     return node.this if isinstance(node, exp.Filter) else node
 
 
-def _row_text(node: exp.Expr) -> str:
-    """The rows that an aggregate looks at: its argument and its filter, as written."""
-    condition = node.expression.sql() if isinstance(node, exp.Filter) else ""
-    return f"{_unfiltered(node).this.sql()} | {condition}"
-
-
 def _is_aggregate(node: exp.Expr) -> bool:
     return isinstance(node, ASKED) or (isinstance(node, exp.Filter) and isinstance(node.this, ASKED))
-
-
-def _bounded_aggregates(node: exp.Expr) -> list[exp.Expr]:
-    """The aggregates in an expression that need bounds, with their FILTER."""
-    found: list[exp.Expr] = []
-    for aggregate in node.find_all(*ASKED):
-        if not isinstance(aggregate.this, exp.Distinct):
-            found.append(aggregate.parent if isinstance(aggregate.parent, exp.Filter) else aggregate)
-    return found
 
 
 def _filtered(sql: str, condition: str | None) -> str:
