@@ -16,7 +16,7 @@ from functools import lru_cache
 from dpstats.privacy.loss import DELTA_STEPS
 from dpstats.privacy.mechanism import Mechanism, Noise
 
-_SUMMED_BELOW = 1000.0
+_SUMMED_BELOW = 100.0
 _HAIR = 1 + 1e-9
 
 
@@ -38,16 +38,17 @@ def threshold(units: Mechanism, max_groups: int, delta: Fraction, floor: int) ->
 
 
 def delta_steps(units: Mechanism, max_groups: int, at: int) -> int:
-    """What a threshold costs, in steps of 1e-18 of delta, rounded up."""
-    return math.ceil(max_groups * tail(units, at - 1) * DELTA_STEPS)
+    """What a threshold costs, in steps of 1e-18 of delta, rounded up; at least one, since a tail is never 0."""
+    return max(1, math.ceil(max_groups * tail(units, at - 1) * DELTA_STEPS))
 
 
 def tail(mechanism: Mechanism, at_least: int) -> Fraction:
     """P(noise >= at_least), the mass at `at_least` included, never below the exact value.
 
     The discrete Gaussian's mass at k is exp(-k^2 / 2 sigma^2) / Z. Small sigmas are summed. For large ones, Z >= sigma
-    sqrt(2 pi) (Poisson summation) and the sum from k is at most the integral from k - 1, so the tail is at most
-    Q((k - 1) / sigma).
+    sqrt(2 pi) (Poisson summation), and the sum from k is at most the integral from k - 1, because the density falls;
+    past sigma it is convex too, so there each mass is at most the integral over the half-steps around it, and the sum
+    at most the integral from k - 1/2. So the tail is at most Q((k - 1) / sigma), or Q((k - 1/2) / sigma).
     """
     if mechanism.noise is not Noise.GAUSSIAN:
         raise ValueError("keys are found in the data under Gaussian noise only")
@@ -59,7 +60,8 @@ def _gaussian_tail(sigma: float, at_least: int) -> float:
     if at_least <= 0:
         return 1.0
     if sigma > _SUMMED_BELOW:
-        return math.erfc((at_least - 1) / sigma / math.sqrt(2)) / 2 * _HAIR
+        start = at_least - 0.5 if at_least - 0.5 >= sigma else at_least - 1
+        return math.erfc(start / sigma / math.sqrt(2)) / 2 * _HAIR
     reach = at_least + math.ceil(40 * sigma) + 1
     mass = math.fsum(math.exp(-(k * k) / (2 * sigma * sigma)) for k in range(at_least, reach))
     whole = 1 + 2 * math.fsum(math.exp(-(k * k) / (2 * sigma * sigma)) for k in range(1, math.ceil(40 * sigma) + 2))
