@@ -134,7 +134,12 @@ class Plan:
 
     @property
     def events(self) -> tuple[dict[str, object], ...]:
-        """The mechanism events of the charge: enough for anyone to compute the price again."""
+        """The mechanism events of the charge: enough for anyone to compute the price again.
+
+        One for each draw, in order: the noise's `scale` and how far one unit moves the vector (`per_cell` in `cells`
+        entries, its norm at most `norm` where that is a number), all in steps of `grid`. Then the threshold, if there
+        is one, on the draw at `place`: `cells` times the chance that noise of its scale is `at` - 1 or more.
+        """
         drawn: tuple[dict[str, object], ...] = tuple(
             {
                 "draw": draw.name,
@@ -151,6 +156,7 @@ class Plan:
             return drawn
         threshold: dict[str, object] = {
             "draw": self.draws[self.threshold.draw].name,
+            "place": self.threshold.draw,
             "mechanism": "threshold",
             "at": self.threshold.at,
             "cells": self.threshold.max_groups,

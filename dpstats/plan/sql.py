@@ -3,7 +3,8 @@
 Stability, for one privacy unit u added or removed with all its rows:
 
 - `dp_rows` gains or loses u's rows alone (relations.py). Rows of undeclared or NULL keys are dropped by the join with
-  the declared values, row by row.
+  the declared values, row by row; so are, where keys are private, those of a NULL key or of one that could not be
+  answered (`_answerable`), so that nobody's key can make the answer fail.
 - `dp_ranked` numbers rows within one (unit, group) and one average, by a keyed hash of the row's content with an
   ordinal among identical rows, so which rows are kept depends on the multiset of u's rows alone.
 - `dp_units` has a row for each (unit, group), made of that unit's rows alone, each part clipped to `per_cell`.
@@ -25,9 +26,12 @@ from dpstats.catalog.query import PrivateKeys
 from dpstats.plan.analysis import Analysis, KeySpec
 from dpstats.plan.moments import DrawSpec
 from dpstats.plan.statistics import Statistic
+from dpstats.plan.typed import Kind
 from dpstats.privacy.loss import Measure
 
 HASH_KEY = "$dp_key::UBIGINT"
+KEY_BYTES_MAX = 1000
+"""A private key of longer text is dropped: one unit's keys must not decide how much memory an answer takes."""
 
 
 def write(analysis: Analysis, sizes: Sequence[int], max_groups: int) -> str:
@@ -70,7 +74,7 @@ def _coded(analysis: Analysis, sizes: Sequence[int]) -> str:
     parts = ["u", f"{_group(analysis, place)} AS g"]
     parts += [_coded_value(i, statistic) for i, statistic in enumerate(analysis.statistics) if statistic.row]
     joins = " ".join(_key_join(i, key) for i, key in enumerate(analysis.keys) if not _is_private(key))
-    present = [f"dp_rows.k{i} IS NOT NULL" for i in _private(analysis)]
+    present = [_answerable(f"dp_rows.k{i}", analysis.keys[i].kind) for i in _private(analysis)]
     where = f" WHERE {' AND '.join(present)}" if present else ""
     return f"SELECT {', '.join(parts)} FROM dp_rows {joins}".rstrip() + where
 
@@ -81,6 +85,15 @@ def _is_private(key: KeySpec) -> bool:
 
 def _private(analysis: Analysis) -> list[int]:
     return [i for i, key in enumerate(analysis.keys) if _is_private(key)]
+
+
+def _answerable(key: str, kind: Kind) -> str:
+    """Whether a private key's value can be in an answer: text that is not too long, a date of the years 1 to 9999."""
+    if kind is Kind.TEXT:
+        return f"{key} IS NOT NULL AND strlen({key}) <= {KEY_BYTES_MAX}"
+    if kind in {Kind.DATE, Kind.TIMESTAMP}:
+        return f"{key} >= DATE '0001-01-01' AND {key} < DATE '10000-01-01'"
+    return f"{key} IS NOT NULL"
 
 
 def _group(analysis: Analysis, place: str) -> str:
