@@ -19,7 +19,7 @@ from sqlglot.errors import SqlglotError
 
 from dpstats.catalog.canonical import canonical_json, dataset_content, query_content
 from dpstats.catalog.dataset import DatasetFile
-from dpstats.catalog.query import KeysFrom, PrivateKeys, QueryFile
+from dpstats.catalog.query import CostAccuracy, KeysFrom, PrivateKeys, QueryFile
 from dpstats.errors import QueryRefused, Refusal
 from dpstats.plan.arithmetic import Expression
 from dpstats.plan.expressions import Compiler
@@ -340,6 +340,8 @@ class _Analyser:
         for name in self.query.weights.keys() - measures:
             known = ", ".join(sorted(measures))
             self.refusals.add(None, f"weights: {name} is not a measure", f"The measures are: {known}")
+        if self.query.weights and isinstance(self.query.cost, CostAccuracy):
+            self.refusals.add(None, "weights beside cost: {accuracy: ..}", "Give one: the targets decide the shares")
         norms = self.query.contribution.max_norm
         for name in (norms.keys() if isinstance(norms, Mapping) else set()) - statistics.used_norms:
             self.refusals.add(None, f"contribution: max_norm: {name} is not an aggregate of the query", "Remove it")
