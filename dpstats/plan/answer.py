@@ -13,7 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from dpstats.plan.arithmetic import Drawn, Estimate, Estimator, half_width_of
+from dpstats.plan.arithmetic import Drawn, Estimate, Estimator, Spread, half_width_of
 from dpstats.plan.plan import Draw, KeyValue, Noisy, Output, Plan
 from dpstats.privacy.accuracy import Term, half_width_steps
 
@@ -88,7 +88,8 @@ def _cell(
         return body | {"display": display(Estimate(body["value"], body["low"], body["high"]), least=least)}
     found = estimator.estimate(draws)
     found = Estimate(_finite(found.value), _finite(found.low), _finite(found.high))
-    return {"value": found.value, "low": found.low, "high": found.high, "display": display(found)}
+    least = 0.0 if isinstance(output.expression, Spread) else -math.inf
+    return {"value": found.value, "low": found.low, "high": found.high, "display": display(found, least=least)}
 
 
 def _finite(number: float | None) -> float | None:

@@ -293,10 +293,14 @@ def _fieller_end(pivot: _Pivot, top: float, bottom: float, direction: int) -> fl
 def _other_estimate(expression: Expression, draws: Mapping[int, float], terms: Mapping[int, Term]) -> Estimate:
     used = sorted(draws_of(expression))
     alpha = ALPHA / len(used)
-    box = {i: half_width([_with_coefficient(terms[i], 1.0)], alpha) for i in used}
+    width = {i: half_width([_with_coefficient(terms[i], 1.0)], alpha) for i in used}
+    box = {i: (draws[i] - width[i], draws[i] + width[i]) for i in used}
     value = _evaluate(expression, {i: (draws[i], draws[i]) for i in used})
-    around = _evaluate(expression, {i: (draws[i] - box[i], draws[i] + box[i]) for i in used})
+    around = _evaluate(expression, box)
     middle = value[0] if math.isfinite(value[0]) else None
+    if middle is not None and isinstance(expression, Spread) and box[expression.count][0] <= 0:
+        # As for a ratio: where the number of rows cannot be told from zero, the value is kept inside what is possible.
+        middle = max(0.0, min(math.sqrt(expression.most) if expression.root else expression.most, middle))
     low, high = (None if not math.isfinite(end) else end for end in around)
     if middle is not None:  # a value is left as the noise made it, so the interval reaches to it
         low, high = (None if low is None else min(low, middle)), (None if high is None else max(high, middle))
