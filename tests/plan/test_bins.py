@@ -95,10 +95,9 @@ def test_declared_keys_go_before_those_of_the_binning() -> None:
 
 WHOLE = [
     "age", "age // 10", "age % 7", "(age - 60) // 7", "(age - 60) % 7", "-age", "age // -10", "age % 1",
-    "age // (age - 200)", "CAST(age > 3 AS INTEGER)",
-    "CAST(FLOOR(age / 10) AS BIGINT)", "CAST(ROUND(age / 10) AS BIGINT)", "LEAST(age, 12)",
-    "GREATEST(age, 100)", "ABS(age - 60)",
-    "age + CASE WHEN age > 100 THEN 1000 ELSE 0 END", "NULLIF(age, 5)",
+    "age // (age - 200)", "CAST(age > 3 AS INTEGER)", "CAST(FLOOR(age / 10) AS BIGINT)", "LEAST(age, 12)",
+    "CAST(ROUND(age / 10) AS BIGINT)", "GREATEST(age, 100)", "ABS(age - 60)", "NULLIF(age, 5)",
+    "age + CASE WHEN age > 100 THEN 1000 ELSE 0 END",
 ]  # fmt: skip
 
 
@@ -125,7 +124,7 @@ def test_bins_end_where_values_do(key: str, first: int, last: int) -> None:
     "part", ["quarter", "month", "week", "day", "dow", "isodow", "doy", "hour", "minute", "second"]
 )
 def test_parts_of_a_moment_declare_every_value_that_they_have(part: str) -> None:
-    some = [START + timedelta(days=n, hours=n % 24, minutes=n % 60, seconds=n % 60) for n in range(0, 11_000, 7)]
+    some = [START + timedelta(days=n, hours=n % 24, minutes=n % 60, seconds=n % 60) for n in range(4000)]
     ends = ("0001-01-01", "9999-12-31 23:59:59.999999", "2000-12-31", "2004-12-31")
     key = f'EXTRACT({part} FROM "at")'
     rows = [{"uid": 1, "at": at} for at in (*some, *map(datetime.fromisoformat, ends))]
