@@ -58,9 +58,9 @@ def _drawn(plan: Plan, exact: Exact) -> Noisy | None:
     # No error may leave this frame: it would take the exact vectors along in its traceback.
     try:
         drawn = tuple(tuple(draw(d.mechanism, vector)) for d, vector in zip(plan.draws, vectors, strict=True))
+        return _above_threshold(plan, Noisy(groups, drawn))
     except Exception:
         return None
-    return _above_threshold(plan, Noisy(groups, drawn))
 
 
 def _above_threshold(plan: Plan, noisy: Noisy) -> Noisy:

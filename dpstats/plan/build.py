@@ -181,11 +181,15 @@ def _proof(
     if found is not None:
         lines.append(
             f"keys: a group is released when its noisy count of units is at least {found.at}; a unit alone in "
-            f"{found.max_groups} groups is seen with probability at most delta {loss.delta_decimal:.3g}"
+            f"{found.max_groups} groups is seen with probability at most delta {_exactly(loss.delta_decimal)}"
         )
-    delta = f", delta {loss.delta_decimal:.3g}" if loss.delta else ""
+    delta = f", delta {_exactly(loss.delta_decimal)}" if loss.delta else ""
     lines.append(f"charge: {loss.measure.unit} {loss.amount_decimal:f}{delta}")
     return tuple(lines)
+
+
+def _exactly(delta: Decimal) -> str:
+    return f"{delta.normalize():e}"
 
 
 def _touched(analysis: Analysis, max_groups: int) -> str:

@@ -167,6 +167,24 @@ def test_a_norm_that_is_just_reached_takes_nothing() -> None:
         assert min(*total, *count, *squares) > 0
 
 
+def test_a_scaled_vector_points_where_it_pointed() -> None:
+    rows = [{"uid": 1, "item": item, "paid": amount} for item, amount in (("a", 60.0), ("b", -80.0))]
+    for norm in (50, 50.000001, 49.9999):
+        plan = one("SUM(paid)", norm, bounds={"m": [-100, 100]})
+        (a,), (b,) = totals(plan, rows).values()
+        step = plan.draws[0].grid
+        assert Fraction(norm) * Fraction(3, 5) - a * step <= 2 * step
+        assert Fraction(norm) * Fraction(4, 5) + b * step <= 2 * step
+
+
+def test_moments_whose_norm_is_no_whole_number_of_steps_are_not_lost() -> None:
+    rows = [{"uid": 1, "item": item, "paid": -100.0} for item in "ab" for _ in range(9)]
+    with opened(rows) as connection:
+        for tenths in range(12):
+            plan = one("AVG(paid)", 1.5, bounds={"m": [-90 - tenths / 10, 80.0003]})
+            assert all(total < 0 < count for total, count in exact(connection, plan).values())
+
+
 def test_the_moments_of_a_unit_are_scaled_by_one_weight() -> None:
     """So that the average of a unit that is always alike stays what it is, however heavy the unit."""
     rows = [{"uid": 1, "item": item, "paid": 37.5, "n": 20} for item in "abcd" for _ in range(300)]

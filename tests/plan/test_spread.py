@@ -65,6 +65,15 @@ def test_without_noise_it_is_the_spread_of_the_bounded_rows(bounds: list[float])
     assert ours["dev"] == pytest.approx(bounded.std(), abs=width * 1e-5 + step)
 
 
+@pytest.mark.parametrize("high", [1.0, 3.0, 9.9])
+def test_squares_are_rounded_not_cut(high: float) -> None:
+    """Cut, they would take half a step off every row's square, always the same way."""
+    given = amounts(6, 8000, 0, high)
+    plan = planned("SELECT VAR_POP(wild) AS var FROM sales", bounds={"var": [0, high]}, **LOOSE)
+    ours = unnoised(plan, totals(plan, paid(given, 100)))
+    assert ours["var"] == pytest.approx(np.clip(given, 0, high).var(), abs=3e-8 * high**2)
+
+
 def test_with_little_noise_and_many_people_it_is_close_to_numpy() -> None:
     given = amounts(2, 20_000)
     plan = planned(SQL.format("paid"), cost={"rho": 10}, contribution={"max_groups": 1, "max_rows": 4})
