@@ -178,11 +178,11 @@ def test_a_scaled_vector_points_where_it_pointed() -> None:
 
 
 def test_moments_whose_norm_is_no_whole_number_of_steps_are_not_lost() -> None:
-    rows = [{"uid": 1, "item": item, "paid": -100.0} for item in "ab" for _ in range(9)]
+    rows = [{"uid": 1, "item": item, "paid": 100.0} for item in "ab" for _ in range(9)]
     with opened(rows) as connection:
         for tenths in range(12):
-            plan = one("AVG(paid)", 1.5, bounds={"m": [-90 - tenths / 10, 80.0003]})
-            assert all(total < 0 < count for total, count in exact(connection, plan).values())
+            plan = one("AVG(paid)", 1.5, bounds={"m": [-90 - tenths, 80.0001]})
+            assert all(total > 0 < count for total, count in exact(connection, plan).values())
 
 
 def test_the_moments_of_a_unit_are_scaled_by_one_weight() -> None:
