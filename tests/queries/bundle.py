@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from dpstats.catalog.dataset import DatasetFile
@@ -25,6 +26,7 @@ class Bundle:
         self.queries: dict[str, QueryFile] = {path.stem: load_query(path) for path in FILES}
         self.analyses: dict[str, Analysis] = {name: analyse(q, dataset) for name, q in self.queries.items()}
 
+    @cache  # noqa: B019
     def plan(self, name: str, **given: object) -> Plan:
         """The plan of a query with these parameters, the rest as they are by default."""
         parameters = bind_parameters(self.queries[name], given)
