@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from dpstats.cli.output import Table, plain, printable, say, show
+from dpstats.cli.output import Table, plain, printable, show, tell
 from dpstats.cli.words import age, at_least, day, give_or_take, moment_text, number, settings_text
 
 Release = Mapping[str, Any]
@@ -15,9 +15,9 @@ Release = Mapping[str, Any]
 
 def show_answer(release: Release, title: str, now: datetime) -> None:
     """A release on stdout. `now` carries the zone in which its day is told."""
-    say("\n".join([*head(release, title), ""]))
+    tell(*head(release, title), "")
     show(table(release))
-    say("\n".join(["", *foot(release, now)]))
+    tell("", *foot(release, now))
 
 
 def answer_text(release: Release, title: str, now: datetime) -> str:

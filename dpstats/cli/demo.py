@@ -9,8 +9,8 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
-import sys
 import time
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,8 +20,8 @@ import typer
 from dpstats.cli.answer import show_answer
 from dpstats.cli.bundled import bundled, bundled_queries
 from dpstats.cli.demo_text import going_on, tokens_text
-from dpstats.cli.output import note, say
-from dpstats.cli.serve import Port, start
+from dpstats.cli.output import flush, note, say
+from dpstats.cli.serve import UNREAD, Port, start
 from dpstats.cli.session import Session, loading, session_of, working
 from dpstats.cli.words import counted
 from dpstats.errors import FileError
@@ -131,7 +131,8 @@ def _renewed(workspace: Workspace, me: Identity, role: str) -> str:
 
 
 def _ready(home: Path, address: str, tokens: dict[str, str]) -> None:
-    say(tokens_text(tokens) + "\n" + going_on(home, address, tokens["analyst"], serving=True))
-    say(f"\nserving at {address}")
-    sys.stdout.flush()
-    note("Ctrl-C stops it")
+    with suppress(*UNREAD):
+        say(tokens_text(tokens) + "\n" + going_on(home, address, tokens["analyst"], serving=True))
+        say(f"\nserving at {address}")
+        flush()
+        note("Ctrl-C stops it")

@@ -63,9 +63,14 @@ def age(moment: datetime, now: datetime) -> str:
     return "just now"
 
 
+def utc(iso: str) -> str:
+    """A stored moment to the minute, in UTC as it is stored, for a column that says so: `2026-03-03 14:05`."""
+    return f"{datetime.fromisoformat(iso):%Y-%m-%d %H:%M}"
+
+
 def moment_text(iso: str) -> str:
-    """A stored moment to the minute, in UTC as it is stored: `2026-03-03 14:05 UTC`."""
-    return f"{datetime.fromisoformat(iso):%Y-%m-%d %H:%M} UTC"
+    """A stored moment in a sentence: `2026-03-03 14:05 UTC`."""
+    return f"{utc(iso)} UTC"
 
 
 def settings_text(parameters: Mapping[str, object]) -> str:
