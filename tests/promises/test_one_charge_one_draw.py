@@ -269,16 +269,17 @@ def test_threads_that_ask_for_more_than_is_left_get_exactly_what_is_left(desk):
 
 
 def test_processes_killed_at_any_moment_leave_a_sound_ledger_and_never_two_draws_for_a_charge(desk, worker):
-    """25 processes, each killed within its first 60 ms of making releases."""
-    output, _ = worker("killed", desk.home, "spend", 25).communicate(timeout=120)
+    """15 processes, each killed within 60 ms after its first release; together they want more than the budget."""
+    desk.workspace.budgets.grant(ME, "shop", epsilon=Decimal(4), reason="room for many")
+    output, _ = worker("killed", desk.home, "spend", 15).communicate(timeout=120)
     given_out = [line.split() for line in output.splitlines() if line != "exhausted"]
     desk.reopen()
     charges = {charge["release_id"]: charge for charge in desk.charges("shop")}
     stored = {item["release_id"] for item in desk.workspace.releases.all(ME, limit=1000)["items"]}
     assert desk.workspace.budgets.verify(ME).findings == ()
-    assert desk.spent("shop") == len(charges) * PRICE <= 20 * PRICE
+    assert desk.spent("shop") == len(charges) * PRICE <= 60 * PRICE
     assert stored <= charges.keys()
-    assert given_out, output
+    assert len(given_out) >= 15
     for release_id, sent in given_out:
         assert digest(desk.workspace.store.ledger.release(release_id).body) == sent
     for release_id in charges.keys() - stored:
