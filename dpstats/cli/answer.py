@@ -55,7 +55,7 @@ def _key_text(value: object) -> str:
 def foot(release: Release, now: datetime) -> list[str]:
     """How it was bounded, what it cost, whether it is new, and what is left."""
     return [
-        "Brackets hold 95 % intervals of the bounded answer; what the bounds cut off is missing from it:",
+        "Brackets hold 95 % intervals of the bounded answer; clipping to these bounds may bias it:",
         *(f"  {name}: {bounding(measure)}" for name, measure in release["measures"].items()),
         paid(release, now),
         left(release),

@@ -36,9 +36,10 @@ def printable(text: str) -> str:
 
 
 def say(text: str = "") -> None:
-    """One or more lines on stdout, as they are."""
+    """One or more lines on stdout, as they are, at once: what takes long says what it does."""
     with _stdout_explained():
         sys.stdout.write("\n".join(printable(line) for line in text.split("\n")) + "\n")
+        sys.stdout.flush()
 
 
 def tell(*lines: str) -> None:

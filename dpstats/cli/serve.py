@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dpstats.cli.output import flush, say
+from dpstats.cli.output import say
 from dpstats.cli.session import Session, session_of
 from dpstats.errors import FileError
 
@@ -49,4 +49,3 @@ def start(session: Session, *, on_ready: OnReady, **given: object) -> None:
 def _ready(address: str) -> None:
     with suppress(*UNREAD):
         say(f"serving at {address}")
-        flush()

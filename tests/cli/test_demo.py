@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 from cli_running import PROCESS, Ran, run_here
+
+from dpstats.cli.bundled import bundled_queries
 
 TOKEN = re.compile(r"dps_[A-Za-z0-9_-]{43}")
 
@@ -56,6 +60,40 @@ def test_every_bundled_query_is_approved(twice: tuple[Path, Ran, Ran]) -> None:
     items = json.loads(run_here("--home", home, "query", "list", "--json").done().out)["items"]
     assert len(items) >= 10
     assert all(item["approved"] for item in items)
+
+
+def test_every_bundled_query_previews_runs_and_replays_free(twice: tuple[Path, Ran, Ran]) -> None:
+    home, _, _ = twice
+    for query in bundled_queries("complete_journey"):
+        ask = ("--home", home, "query")
+        assert "It costs " in run_here(*ask, "preview", query.stem).done().out
+        first = json.loads(run_here(*ask, "run", query.stem, "--format", "json").done().out)
+        again = json.loads(run_here(*ask, "run", query.stem, "--format", "json").done().out)
+        assert again == first | {"replayed": True}
+        assert "showing it again is free" in run_here(*ask, "run", query.stem).done().out
+    assert "nothing wrong" in run_here("--home", home, "ledger", "verify").done().out
+
+
+def test_the_demo_serves_and_its_token_opens_the_service(twice: tuple[Path, Ran, Ran]) -> None:
+    home, _, _ = twice
+    command = [*PROCESS, "--home", str(home), "demo", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        shown = ""
+        while not (line := server.stdout.readline()).startswith("serving at "):
+            assert line, "the demo ended"
+            shown += line
+        token, address = TOKEN.findall(shown)[0], line.removeprefix("serving at ").strip()
+        answer = httpx.post(
+            f"{address}/v1/queries/spend_by_income/releases",
+            headers={"Authorization": f"Bearer {token}"},
+            json={"parameters": {}},
+        )
+        server.send_signal(signal.SIGINT)
+        server.communicate(timeout=30)
+    assert address in shown
+    assert (answer.status_code, answer.json()["replayed"]) == (200, True)
+    assert server.returncode == 0
 
 
 def test_without_the_data_package_one_line_says_what_to_install(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import typer
 from cli_running import Run
 from typer.testing import CliRunner
 
+from dpstats import __version__
 from dpstats.cli.exits import OneLineGroup
 from dpstats.errors import Unavailable
 
@@ -86,7 +87,7 @@ def test_without_a_command_the_help_is_shown(anywhere: Run) -> None:
 
 
 def test_the_version_is_the_packages(anywhere: Run) -> None:
-    assert anywhere("--version").done().out == "dpstats 0.1.0\n"
+    assert anywhere("--version").done().out == f"dpstats {__version__}\n"
 
 
 @pytest.mark.parametrize("args", [["query", "list"], ["serve"], ["token", "create", "a", "--role", "job"]])

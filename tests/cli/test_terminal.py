@@ -38,4 +38,5 @@ def test_bytes_are_kept_off_a_terminal(on_terminal: OnTerminal, form: str) -> No
 def test_a_terminal_shows_that_a_load_goes_on(on_terminal: OnTerminal) -> None:
     status, shown = on_terminal("dataset", "load", "shop", "--source", "visits=visits.csv")
     assert status == 0
-    assert "loading" in shown
+    assert "━" in shown
+    assert "loaded" in shown
