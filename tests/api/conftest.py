@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from api_town import Town, build, opened, write_files  # noqa: E402
+from api_town import Town, build, opened, write_files
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from api_town import ME, Town
 
-from dpstats.api import problems
 from dpstats import errors
+from dpstats.api import problems
 from dpstats.errors import FileError, LedgerBroken, LockdownFailed, RateLimited
 
 MEDIA_TYPE = "application/problem+json"

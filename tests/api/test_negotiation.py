@@ -1,4 +1,4 @@
-"""A release comes in the format that was asked for, or not at all; and nothing is charged for one that does not come."""
+"""A release comes in the format that was asked for, or not at all; what does not come is not charged."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def read(form: Format, body: bytes) -> tuple[list[list[object]], object]:
     if form is Format.JSON:
         release = json.loads(body)
         rest = {name: value for name, value in release.items() if name != "rows"}
-        names = [name for name in release["measures"]]
+        names = list(release["measures"])
         return [
             [row["band"], *(row[name][end] for name in names for end in ("value", "low", "high"))]
             for row in release["rows"]
