@@ -32,7 +32,7 @@ def at_least(value: float) -> str:
 
 
 def give_or_take(half_width: float | None) -> str:
-    """A 95 % half-width to three digits, whole from 100 on: `± 28`, `± 13,859`, `± 0.0123`; one that differs by row says so."""
+    """A 95 % half-width to three digits, whole from 100 on: `± 0.0123`, `± 13,859`; or that it differs by row."""
     if half_width is None or not math.isfinite(half_width):
         return "differs by row"
     if half_width <= 0:
