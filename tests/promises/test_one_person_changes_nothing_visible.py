@@ -11,7 +11,7 @@ import json
 import logging
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -214,10 +214,10 @@ def _nasty(name: str = "nasty") -> dict[str, Person]:
         "only NULLs": Person([_row(name, **NULLS)], [_member(name, None, None)]),
         "most of everything": Person([_row(name, amount=1e9, few=9, price=20.0) for _ in range(50)], [_member(name)]),
         "least of everything": Person([_row(name, amount=-1e9, few=0, price=0.0, ok=False) for _ in range(50)]),
-    } | {f"named {odd!r}": Person([_row(odd), _row(odd, kind="b")], [_member(odd)]) for odd in ODD_NAMES}
+    }
 
 
-ODD_NAMES = ["", " ", "O'Brien", '"', "\u00e9", "\U0001f600", "a\x00", "NULL", "x" * 10_000]
+ODD_NAMES = ["", " ", "O'Brien", '"', "\u00e9", "\U0001f600", "a\x00", "NULL", "x" * 1000]
 
 
 def _made_up(seed: int) -> Person:
@@ -276,24 +276,24 @@ def desk(new_desk: Callable[..., Desk]) -> Desk:
     return desk
 
 
-def _look(desk: Desk, caplog: pytest.LogCaptureFixture) -> Seen:
+def _look(desk: Desk, caplog: pytest.LogCaptureFixture, queries: Iterable[str] = QUERIES) -> Seen:
     """Asks everything of the data version that is loaded."""
-    caplog.clear()
     caplog.set_level(logging.DEBUG)
     visible: dict[str, Any] = {}
-    for name in QUERIES:
+    for name in queries:
+        caplog.clear()
         before = desk.spent("shop")
         visible[name] = _shape(desk.ask(name, fresh=True)), desk.spent("shop") - before
-        visible[name, "preview"] = desk.workspace.releases.preview(ME, name, {})["measures"]
+        visible[f"{name}, preview"] = desk.workspace.releases.preview(ME, name, {})["measures"]
+        visible[f"{name}, log"] = [_log_line(record) for record in caplog.records]
     visible["refusals"] = [_refusal(desk, *asked) for asked in (("by_kind", {"x": 1}), ("unknown", {}))]
-    visible["views"] = [
-        _shape(desk.workspace.datasets.one(ME, "shop")),
-        desk.workspace.review.all(ME, approved_only=True),
-    ]
-    visible["log"] = [
-        f"{r.name} {r.levelname} " + re.sub(r"[0-9a-f]{16,}|\d+", "#", r.getMessage()) for r in caplog.records
-    ]
-    return Seen(visible, {name: desk.truth(desk.plan(name)) for name in QUERIES})
+    visible["dataset"] = _shape(desk.workspace.datasets.one(ME, "shop"))
+    visible["catalog"] = desk.workspace.review.all(ME, approved_only=True)
+    return Seen(visible, {name: desk.truth(desk.plan(name)) for name in queries})
+
+
+def _log_line(record: logging.LogRecord) -> str:
+    return f"{record.name} {record.levelname} " + re.sub(r"[0-9a-f]{16,}|\d+", "#", record.getMessage())
 
 
 def _refusal(desk: Desk, query: str, parameters: dict[str, object]) -> str:
@@ -311,10 +311,10 @@ def _shape(body: Any) -> Any:
 
 
 def _check_neighbours(desk: Desk, without: Seen, with_one: Seen) -> None:
-    for name, seen in without.visible.items():
-        assert json.dumps(with_one.visible[name], default=str) == json.dumps(seen, default=str), name
-    for name in QUERIES:
-        for draw, out, inside in zip(desk.plan(name).draws, without.exact[name], with_one.exact[name], strict=True):
+    for name, seen in with_one.visible.items():
+        assert json.dumps(seen, default=str) == json.dumps(without.visible[name], default=str), name
+    for name, exact in with_one.exact.items():
+        for draw, out, inside in zip(desk.plan(name).draws, without.exact[name], exact, strict=True):
             moved = np.array(inside, object) - np.array(out, object)
             where = f"{name}.{draw.name} moved in {np.count_nonzero(moved)} cells by up to {np.abs(moved).max()}"
             assert np.count_nonzero(moved) <= draw.mechanism.sensitivity.cells, where
@@ -322,57 +322,62 @@ def _check_neighbours(desk: Desk, without: Seen, with_one: Seen) -> None:
 
 
 @pytest.fixture(scope="module")
-def without(desk: Desk) -> dict[str, Seen]:
+def seen() -> dict[str, Seen]:
     return {}
 
 
-def _seen_without(desk: Desk, without: dict[str, Seen], caplog: pytest.LogCaptureFixture) -> Seen:
-    if not without:
+@pytest.fixture
+def without(desk: Desk, seen: dict[str, Seen], caplog: pytest.LogCaptureFixture) -> Seen:
+    """What is seen without them, looked at once."""
+    if not seen:
         desk.load("shop", **_tables(OTHERS))
-        without["them"] = _look(desk, caplog)
-    return without["them"]
+        seen["without"] = _look(desk, caplog)
+    return seen["without"]
 
 
 @pytest.mark.parametrize("who", _nasty())
 def test_a_nasty_person_more_changes_nothing_visible_and_moves_answers_within_their_sensitivity(
     desk, without, caplog, who
 ):
-    before = _seen_without(desk, without, caplog)
     desk.load("shop", **_tables(_nasty()[who], OTHERS))
-    _check_neighbours(desk, before, _look(desk, caplog))
+    _check_neighbours(desk, without, _look(desk, caplog))
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("name", ODD_NAMES, ids=ascii)
+def test_a_person_with_an_odd_name_is_a_person_like_any_other(desk, without, caplog, name):
+    desk.load("shop", **_tables(Person([_row(name), _row(name, kind="b")], [_member(name)]), OTHERS))
+    after = _look(desk, caplog, ["by_kind", "facts"])
+    _check_neighbours(desk, without, after)
+    assert sum(after.exact["facts"][1]) == sum(without.exact["facts"][1]) + 1
+
+
+@pytest.mark.parametrize("seed", range(6))
 def test_a_person_made_up_of_nasty_cells_changes_nothing_visible(desk, without, caplog, seed):
-    before = _seen_without(desk, without, caplog)
     desk.load("shop", **_tables(OTHERS, _made_up(seed)))
-    _check_neighbours(desk, before, _look(desk, caplog))
+    _check_neighbours(desk, without, _look(desk, caplog))
 
 
 def test_rows_of_nobody_move_nothing_at_all(desk, without, caplog):
-    before = _seen_without(desk, without, caplog)
     nobody = Person([_row(None, **cells) for cells in EXTREMES] * 10, [_member(None)] * 10)
     desk.load("shop", **_tables(nobody, OTHERS))
     after = _look(desk, caplog)
-    _check_neighbours(desk, before, after)
-    assert after.exact == before.exact
+    _check_neighbours(desk, without, after)
+    assert after.exact == without.exact
 
 
-def test_the_order_of_rows_and_other_people_s_twins_move_nothing_at_all(desk, without, caplog):
-    before = _seen_without(desk, without, caplog)
+def test_the_order_of_rows_moves_nothing_at_all(desk, without, caplog):
     turned = Person(OTHERS.visits[::-1], OTHERS.members[::-1])
     desk.load("shop", **_tables(turned))
-    assert _look(desk, caplog).exact == before.exact
+    assert _look(desk, caplog).exact == without.exact
 
 
 def test_two_spellings_of_one_name_are_one_person(desk, without, caplog):
     """A name in Unicode's composed and decomposed form: together they move answers as one person does."""
-    before = _seen_without(desk, without, caplog)
     composed, decomposed = (
         [_row(name, kind=kind, amount=1e9) for kind in KINDS[:12]] for name in ("\u00e9", "e\u0301")
     )
     desk.load("shop", **_tables(Person(composed + decomposed, [_member("\u00e9"), _member("e\u0301", "")]), OTHERS))
-    _check_neighbours(desk, before, _look(desk, caplog))
+    _check_neighbours(desk, without, _look(desk, caplog))
 
 
 def test_the_person_who_asks_sees_the_same_refusal_when_the_budget_ends(new_desk):
