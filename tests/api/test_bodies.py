@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from api_town import ME, Town
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpstats.api.strict_json import parse
@@ -21,11 +21,13 @@ values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(s
 decimals = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**30), max_value=10**30)
 
 
+@settings(deadline=None)
 @given(values)
 def test_what_is_written_is_read(value: Any) -> None:
     assert parse(json.dumps(value).encode()) == value
 
 
+@settings(deadline=None)
 @given(decimals)
 def test_a_number_is_read_as_it_is_written(number: Decimal) -> None:
     text = f"{number:f}"
@@ -79,11 +81,12 @@ def test_what_is_not_json_is_refused(quiet_town: Town, body: bytes) -> None:
         ({"parameters": {"'; DROP TABLE sales; --": 1}}, '"\'; DROP TABLE sales; --"'),
     ],
 )
-def test_a_wrong_field_is_named_and_nothing_is_charged(town: Town, body: Any, place: str) -> None:
-    answer = town.run(json=body)
+def test_a_wrong_field_is_named_and_nothing_is_charged(quiet_town: Town, body: Any, place: str) -> None:
+    before = quiet_town.charges()
+    answer = quiet_town.run(json=body)
     assert answer.status_code == 422
     assert list(answer.json()["problems"]) == [place]
-    assert town.charges() == 0
+    assert quiet_town.charges() == before
 
 
 def test_no_body_means_defaults(town: Town) -> None:
@@ -134,8 +137,8 @@ def grant(town: Town, text: str) -> httpx.Response:
         ('{"rho": 0.29999999999999998, "reason": "r"}', 299999999999),
     ],
 )
-def test_a_grant_is_exact_to_the_last_step_and_rounded_down(town: Town, text: str, steps: int) -> None:
-    answer = grant(town, text)
+def test_a_grant_is_exact_to_the_last_step_and_rounded_down(quiet_town: Town, text: str, steps: int) -> None:
+    answer = grant(quiet_town, text)
     assert answer.status_code == 201
     assert answer.json()["content"]["amount"] == steps
     assert answer.json()["actor"] == "steward"
@@ -158,7 +161,7 @@ def test_a_grant_by_epsilon_raises_the_cap_by_it(town: Town) -> None:
         ('{"rho": 1e-13, "reason": "r"}', "rho"),
         ('{"rho": 1e400000000, "reason": "r"}', "rho"),
         ('{"rho": 1e-400000000, "reason": "r"}', "rho"),
-        ('{"epsilon": 994.1, "reason": "r"}', "epsilon"),
+        ('{"epsilon": 999.1, "reason": "r"}', "epsilon"),
         ('{"epsilon": 1, "rho": 1, "reason": "r"}', "body"),
         ('{"reason": "r"}', "body"),
         ('{"rho": 1}', "reason"),
@@ -168,12 +171,12 @@ def test_a_grant_by_epsilon_raises_the_cap_by_it(town: Town) -> None:
         ('{"rho": 1, "reason": "r", "dataset": "x"}', "dataset"),
     ],
 )
-def test_a_grant_that_cannot_be_is_refused_and_changes_nothing(town: Town, text: str, place: str) -> None:
-    before = town.budget()
-    answer = grant(town, text)
+def test_a_grant_that_cannot_be_is_refused_and_changes_nothing(quiet_town: Town, text: str, place: str) -> None:
+    before = quiet_town.budget()
+    answer = grant(quiet_town, text)
     assert answer.status_code == 422
     assert list(answer.json()["problems"]) == [place]
-    assert town.budget() == before
+    assert quiet_town.budget() == before
 
 
 def test_rho_is_not_granted_where_epsilon_is_counted(town: Town) -> None:

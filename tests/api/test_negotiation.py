@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from api_town import BANDS, Town
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpstats.api.negotiation import chosen
@@ -50,6 +50,7 @@ def test_what_is_accepted_but_not_offered_is_refused(accept: str) -> None:
         chosen(accept)
 
 
+@settings(deadline=None)
 @given(st.permutations(list(Format)), st.lists(st.sampled_from(["text/html", "image/png;q=0.9", "a/b;q=x"])))
 def test_falling_qualities_are_obeyed_in_any_order_and_company(wanted: list[Format], others: list[str]) -> None:
     ranges = [f"{form.media_type}; q={1 - place / 10:.1f}" for place, form in enumerate(wanted)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
+from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from api_town import ME, Town
@@ -73,11 +75,11 @@ def test_a_key_belongs_to_the_token_that_sent_it(town: Town) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "two words", "x" * 256, "caf\xe9"])
-def test_a_key_that_is_not_one_is_refused_and_charges_nothing(town: Town, key: str) -> None:
-    answer = town.run(headers={"Idempotency-Key": key.encode("latin-1")})  # type: ignore[dict-item]
+def test_a_key_that_is_not_one_is_refused_and_charges_nothing(quiet_town: Town, key: str) -> None:
+    answer = quiet_town.run(headers={"Idempotency-Key": key.encode("latin-1")})
     assert answer.status_code == 422
     assert list(answer.json()["problems"]) == ["Idempotency-Key"]
-    assert town.charges() == 0
+    assert quiet_town.charges() == 0
 
 
 def test_an_exhausted_budget_refuses_charges_nothing_and_still_gives_replays(town: Town) -> None:
@@ -101,15 +103,13 @@ def test_the_refusal_of_an_exhausted_budget_does_not_depend_on_the_data(town: To
     assert details[0] == details[1]
 
 
-def _one_row(town: Town) -> object:
+def _one_row(town: Town) -> Path:
     path = town.workspace.home / "one.csv"
     path.write_text("household,value,note,day\n1,1,x,2017-01-01\n")
     return path
 
 
 def test_a_token_s_own_cap_is_told_from_the_dataset_s(town: Town) -> None:
-    from decimal import Decimal
-
     token = town.workspace.tokens.create(ME, "capped", "job", cap_rho=Decimal("0.02"))
     answer = town.ask("POST", RUN, token=token)
     assert (answer.status_code, answer.json()["scope"], town.charges()) == (409, "token", 0)
