@@ -70,6 +70,8 @@ def test_what_is_not_json_is_refused(quiet_town: Town, body: bytes) -> None:
         ("text", "body"),
         ({"parametres": {}}, "parametres"),
         ({"parameters": []}, "parameters"),
+        ({"line\nbreak": 1}, "'line\\nbreak'"),
+        ({"x" * 1000: 1}, repr("x" * 60) + "..."),
         ({"reuse": "sometimes"}, "reuse"),
         ({"reuse": True}, "reuse"),
         ({"parameters": {"since": None}}, "since"),
@@ -87,6 +89,11 @@ def test_a_wrong_field_is_named_and_nothing_is_charged(quiet_town: Town, body: A
     assert answer.status_code == 422
     assert list(answer.json()["problems"]) == [place]
     assert quiet_town.charges() == before
+
+
+def test_of_many_wrong_fields_some_are_named(quiet_town: Town) -> None:
+    answer = quiet_town.run(json={f"field_{number}": 1 for number in range(1000)})
+    assert len(answer.json()["problems"]) == 10
 
 
 def test_no_body_means_defaults(town: Town) -> None:
