@@ -6,8 +6,8 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from api_routes import TABLE, ask
 from api_town import MARKER, ROLES, Town, exact_spend
-from test_routes import TABLE, ask
 
 from dpstats.formats import Format
 

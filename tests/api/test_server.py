@@ -15,9 +15,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from api_town import MARKER, ME, exact_spend
+from anyio.from_thread import start_blocking_portal
+from api_town import MARKER, ME, InMemory, Town, exact_spend
 
 import dpstats
+from dpstats.api import app_of_home
 from dpstats.api.server import serve
 from dpstats.errors import FileError, LedgerBroken
 from dpstats.settings import read_settings
@@ -162,6 +164,19 @@ def test_a_broken_ledger_is_not_served(home: Path) -> None:
         (home / name).unlink(missing_ok=True)
     with pytest.raises(LedgerBroken):
         serve(read_settings(home=home, port=0), _never)
+
+
+def test_one_dataset_that_cannot_be_opened_does_not_keep_the_others_from_being_served(
+    home: Path, town_files: Path
+) -> None:
+    next((home / "data" / "harbour").glob("*.duckdb")).write_bytes(b"not a database")
+    app = app_of_home(read_settings(home=home))
+    workspace = app.state.workspace
+    with start_blocking_portal() as portal:
+        town = Town(workspace, app, InMemory(app, portal), town_files)
+        assert town.run().status_code == 201
+        assert town.run("boats").status_code == 503
+    workspace.close()
 
 
 def test_the_signal_handlers_are_as_before_in_the_end(home: Path) -> None:
