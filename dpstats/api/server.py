@@ -39,7 +39,9 @@ _UNTOUCHABLE = {signal.SIGKILL, signal.SIGSTOP}
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "formatters": {
+        "line": {"()": "dpstats.api.logs.UtcFormatter", "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s"}
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
         "dpstats": {"handlers": ["stderr"], "level": "INFO", "propagate": False},

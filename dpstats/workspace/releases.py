@@ -75,7 +75,7 @@ class Releases:
         after: str | None = None,
         limit: int = 100,
     ) -> dict[str, Any]:
-        """Releases made, newest first, without their rows."""
+        """Releases that would be given out, newest first, without their rows; a page may come short of `limit`."""
         check(identity, Action.READ)
         page = self._ledger.releases(dataset, query, datasets=identity.datasets, after=after, limit=limit)
         items = [
@@ -89,6 +89,6 @@ class Releases:
                 "fresh_until": item.fresh_until.isoformat(),
             }
             for item in page.items
-            if not self._registry.is_frozen(item.dataset)
+            if not self._registry.is_frozen(item.dataset) and self._registry.approval(item.query, item.query_version)
         ]
         return {"items": items, "next": page.next}
