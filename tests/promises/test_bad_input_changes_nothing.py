@@ -10,6 +10,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -19,8 +20,10 @@ import pyarrow as pa
 import pytest
 from desk import ME, Desk
 
-from dpstats.errors import DpstatsError, FileError, NotApproved
+from dpstats.errors import DpstatsError, FileError, NotApproved, Unavailable
 from dpstats.ledger.tokens import Identity, Role
+from dpstats.settings import read_settings
+from dpstats.workspace import Workspace
 
 DATASET = """
 dataset: shop
@@ -347,6 +350,38 @@ def test_a_source_that_is_not_listed_is_never_loaded(desk):
     desk.load("shop", visits=VISITS | {"email": [secret] * 3})
     for path in desk.home.rglob("*"):
         assert not path.is_file() or secret.encode() not in path.read_bytes()
+
+
+def test_a_damaged_bounding_key_is_refused_when_the_workspace_opens(new_desk):
+    desk = new_desk()
+    (desk.home / "bounding.key").write_bytes(b"short")
+    with pytest.raises(FileError, match=r"bounding\.key: must hold 32 bytes"):
+        desk.reopen()
+
+
+def test_workspaces_that_open_at_once_share_one_bounding_key(tmp_path):
+    with ThreadPoolExecutor(8) as threads:
+        opened = list(threads.map(lambda _: Workspace.open(read_settings(home=tmp_path / "home")), range(8)))
+    keys = {workspace.datasets._key for workspace in opened}
+    for workspace in opened:
+        workspace.close()
+    assert keys == {(tmp_path / "home" / "bounding.key").read_bytes()}
+    assert (tmp_path / "home" / "bounding.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_load_that_does_not_come_to_be_known_leaves_no_data_behind(new_desk):
+    desk = new_desk()
+    desk.add(DATASET, visits=VISITS, areas=AREAS)
+    before = list((desk.home / "data").rglob("*.duckdb"))
+
+    def break_the_ledger(_what: str, done: float) -> None:
+        if done == 1:
+            with closing(sqlite3.connect(desk.home / "ledger.db")) as ledger:
+                ledger.execute("DROP TABLE data_versions")
+
+    with pytest.raises(Unavailable):
+        desk.workspace.datasets.load(ME, "shop", desk.sources({"visits": VISITS}), progress=break_the_ledger)
+    assert list((desk.home / "data").rglob("*.duckdb")) == before
 
 
 # -- odd, but not bad ------------------------------------------------------------------------------------------------
