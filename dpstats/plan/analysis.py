@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 import sqlglot
-from sqlglot import exp
+from sqlglot import TokenType, exp
 from sqlglot.errors import SqlglotError
 
 from dpstats.catalog.canonical import canonical_json, dataset_content, query_content
@@ -338,8 +338,8 @@ def _length(analysis: Analysis) -> int:
 
 
 def canonical_sql(sql: str) -> str:
-    """The SQL without its comments and layout: its tokens as written, one space apart."""
-    tokens = sqlglot.tokenize(sql, read="duckdb")
+    """The SQL of one statement without its comments, layout and closing semicolon: its tokens, one space apart."""
+    tokens = [t for t in sqlglot.tokenize(sql, read="duckdb") if t.token_type is not TokenType.SEMICOLON]
     return " ".join(sql[token.start : token.end + 1] for token in tokens)
 
 
