@@ -99,7 +99,7 @@ def _sum_half_width(moving: tuple[Term, ...], alpha: float) -> float:
 
 def tail(terms: Sequence[Term], distance: float) -> float:
     """P(|sum of terms| > distance), for the continuous noises, after taking half a grid step of each off `distance`."""
-    moving = [term for term in terms if term.coefficient]
+    moving = [term for term in terms if term.weight]
     if not moving:
         return 0.0 if distance >= 0 else 1.0
     slack = sum(abs(term.coefficient) * term.step for term in moving) / 2
@@ -114,15 +114,20 @@ def _laplace_tail(scales: Sequence[float], distance: float) -> float:
 
     With distinct scales b_i the characteristic function 1/prod(1 + b_i^2 t^2) splits into partial fractions, so the
     tail is sum_i w_i exp(-distance / b_i) with w_i = prod_{j != i} b_i^2 / (b_i^2 - b_j^2). Equal scales are set apart
-    upward by a hair, which widens. Many terms, where the fractions cancel badly, take the union bound.
+    upward by a hair, and tiny ones raised to a millionth of the largest, which widens. Many terms, where the fractions
+    cancel badly, take the union bound.
     """
+    largest = max(scales)
+    if math.isinf(largest):
+        return 1.0
+    reach = distance / largest
     if len(scales) > 3:
         return min(1.0, sum(math.exp(-distance / (len(scales) * scale)) for scale in scales))
     apart: list[float] = []
-    for scale in sorted(scales):
-        apart.append(max(scale, apart[-1] * 1.002) if apart else scale)
+    for ratio in sorted(max(scale / largest, 1e-6) for scale in scales):
+        apart.append(max(ratio, apart[-1] * 1.002) if apart else ratio)
     total = 0.0
     for i, b in enumerate(apart):
         weight = math.prod(b * b / (b * b - other * other) for j, other in enumerate(apart) if j != i)
-        total += weight * math.exp(-distance / b)
+        total += weight * math.exp(-reach / b)
     return min(1.0, max(0.0, total))
