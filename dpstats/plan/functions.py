@@ -172,9 +172,10 @@ def _nullif(arguments: Arguments) -> Typed | str:
     kind = same_kind(arguments)
     if kind is None:
         return "NULLIF takes two arguments of one kind"
-    a, b = (as_kind(argument, kind) for argument in arguments)
+    x, other = arguments
+    same = f"{as_kind(x, kind)} = {as_kind(other, kind)}"
     # As DuckDB would write NULLIF out; written out here, it counts towards the length that an expression may have.
-    return derive(f"CASE WHEN {a} = {b} THEN NULL ELSE {a} END", kind, arguments, (arguments[0].low, arguments[0].high))
+    return derive(f"CASE WHEN {same} THEN NULL ELSE {x.sql} END", x.kind, arguments, (x.low, x.high))
 
 
 def _year_like(part: str) -> Function:
