@@ -218,7 +218,9 @@ class _Analyser:
                 )
             return None
         del grouped[value.sql]
-        if not name or value.unit:
+        if value.unit:
+            return None
+        if not name:
             self.refusals.add(item, "a key without a name", "Write .. AS name")
             return None
         if value.kind not in KEY_KINDS:

@@ -158,16 +158,18 @@ class Statistics:
         return self._refused(node)
 
     def _refused(self, node: exp.Expr) -> Expression:
-        inner = node.this if isinstance(node, exp.IgnoreNulls | exp.Filter) else node
-        what, instead = NAMED_REFUSALS.get(type(inner), ("", ""))
-        if isinstance(inner, LATER):
-            what, instead = f"{inner.key.upper()} is not among the statistics of this version", "Use COUNT, SUM or AVG"
-        if not what:
+        named = node.find(*NAMED_REFUSALS, *LATER)
+        if named is None:
+            inner = node.this if isinstance(node, exp.Filter) else node
             what = f"{inner.key.upper()} between or instead of aggregates"
             instead = (
                 "Measures are COUNT, COUNT(DISTINCT unit), SUM and AVG, and + - * / and NULLIF(.., 0) between them"
             )
-        self.clause.refusals.add(node, what, instead)
+        elif isinstance(named, LATER):
+            what, instead = f"{named.key.upper()} is not among the statistics of this version", "Use COUNT, SUM or AVG"
+        else:
+            what, instead = NAMED_REFUSALS[type(named)]
+        self.clause.refusals.add(named or node, what, instead)
         return Constant(0.0)
 
     # -- one aggregate -----------------------------------------------------------------------------------------
@@ -199,7 +201,7 @@ class Statistics:
         argument = node.this
         if isinstance(argument, exp.Distinct):
             return self._units(name, node, condition)
-        row = "" if isinstance(argument, exp.Star) else self.compiler.compile(argument, self.clause).sql
+        row = "" if argument == exp.Star() else self.compiler.compile(argument, self.clause).sql
         parts = [f"({row}) IS NOT NULL"] if row else []
         parts += [f"({condition})"] if condition else []
         sql = f"CASE WHEN {' AND '.join(parts)} THEN 1::BIGINT END" if parts else ""

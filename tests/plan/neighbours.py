@@ -1,4 +1,4 @@
-"""Pairs of neighbouring datasets: one with a unit more, all its rows in all personal tables; and rows to be nasty with."""
+"""Neighbouring datasets: one with a unit more, all its rows in all personal tables; and rows that are nasty."""
 
 from __future__ import annotations
 
@@ -40,7 +40,15 @@ COLUMNS = {
     "people": ("Band", "age"),
     "calls": ("minutes", "topic"),
 }
-ITEMS = [(0, "food", 1.0), (1, "food", 2.5), (2, "toys", None), (3, "toys", 9.0), (3, "books", 0.0), (None, "books", 1.0), (4, None, NAN)]  # fmt: skip
+ITEMS = [
+    (0, "food", 1.0),
+    (1, "food", 2.5),
+    (2, "toys", None),
+    (3, "toys", 9.0),
+    (3, "books", 0.0),
+    (None, "books", 1.0),
+    (4, None, NAN),
+]
 
 
 def shop_rows(random_: random.Random, units: int) -> dict[str, list[tuple[Any, ...]]]:

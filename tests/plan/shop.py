@@ -66,13 +66,8 @@ Rows: TypeAlias = Mapping[str, Sequence[tuple[Any, ...]]]
 """The rows of each table, in the order of its columns; the unit's id comes first in a personal one."""
 
 
-def dataset(text: str = DATASET, **changes: str) -> DatasetFile:
-    """The shop's dataset, with some text of its file replaced: old="new" by pairs in `changes` of `{old: new}`."""
-    return parse_dataset(text, "dataset.yaml")
-
-
-SHOP = dataset()
-PURE = dataset(DATASET.replace("delta: 1.0e-6", "delta: 0"))
+SHOP = parse_dataset(DATASET, "dataset.yaml")
+PURE = parse_dataset(DATASET.replace("delta: 1.0e-6", "delta: 0"), "dataset.yaml")
 
 
 def query(sql: str, **parts: Any) -> QueryFile:
@@ -106,6 +101,11 @@ def reasons(sql: str, *, shop: DatasetFile = SHOP, **parts: Any) -> list[Refusal
     except QueryRefused as refused:
         return list(refused.reasons)
     return []
+
+
+def visit(uid: int | None, **cells: Any) -> tuple[Any, ...]:
+    """One row of visits; cells that are not named are NULL."""
+    return (uid, *(cells.get(column) for column in list(SHOP.tables["visits"].columns)[1:]))
 
 
 def opened(rows: Rows, *, threads: int = 1, shop: DatasetFile = SHOP) -> duckdb.DuckDBPyConnection:

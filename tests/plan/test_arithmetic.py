@@ -1,4 +1,4 @@
-"""Intervals of arithmetic between draws: their coverage, summed exactly over the discrete noise, and no input that breaks
+"""Intervals of arithmetic between draws: their coverage, summed exactly over the discrete noise; and nothing breaks
 them."""
 
 from __future__ import annotations
