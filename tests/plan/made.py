@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-WHOLE = ("n", "big", "LENGTH(word)", "YEAR(at)", "CAST(wild AS BIGINT)", "3", "CAST(word AS BIGINT)")
+WHOLE = ("n", "big", "LENGTH(word)", "YEAR(seen)", "CAST(wild AS BIGINT)", "3", "CAST(word AS BIGINT)")
 LEAVES = {
     "number": (
         ("n", "paid", "wild", "big", "price"),
@@ -13,7 +13,7 @@ LEAVES = {
     ),
     "text": (("word",), ("''", "'a'", "'12'", "'2017-03-01'", "'o''x'", "'%a%'")),
     "bool": (("flag",), ("TRUE", "FALSE", "NULL")),
-    "time": (("day", "at"), ("DATE '2017-05-05'", "CAST('2017-01-01' AS DATE)", "TIMESTAMP '2017-05-05 10:00:00'")),
+    "time": (("day", "seen"), ("DATE '2017-05-05'", "CAST('2017-01-01' AS DATE)", "TIMESTAMP '2017-05-05 10:00:00'")),
 }  # fmt: skip
 
 

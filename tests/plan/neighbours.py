@@ -27,7 +27,7 @@ NASTY: Mapping[str, Sequence[Any]] = {
     "flag": (True, False, None),
     "day": ("2017-01-01", "2017-01-08", "2017-03-15", "0001-01-01", "9999-12-31", "5874897-12-31", "infinity",
             "-infinity", None, "5877642-06-25 (BC)"),
-    "at": ("2017-01-01 10:11:12.999999", "2017-01-09", "2017-12-31 23:59:59", "0001-01-01", "294246-12-31 23:59:59",
+    "seen": ("2017-01-01 10:11:12.999999", "2017-01-09", "2017-12-31 23:59:59", "0001-01-01", "294246-12-31 23:59:59",
            "infinity", None, "290309-12-22 (BC) 00:00:00"),
     "code": ("00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff", None),
     "Band": ("low", "mid", "high", "other", "", None),
@@ -36,7 +36,7 @@ NASTY: Mapping[str, Sequence[Any]] = {
     "topic": ("a", "b", "", None),
 }  # fmt: skip
 COLUMNS = {
-    "visits": ("item", "n", "paid", "wild", "big", "price", "word", "flag", "day", "at", "code"),
+    "visits": ("item", "n", "paid", "wild", "big", "price", "word", "flag", "day", "seen", "code"),
     "people": ("Band", "age"),
     "calls": ("minutes", "topic"),
 }

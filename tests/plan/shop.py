@@ -42,7 +42,7 @@ tables:
       word: {type: varchar}
       flag: {type: boolean}
       day: {type: date}
-      at: {type: timestamp}
+      seen: {type: timestamp}
       code: {type: uuid}
       secret: {type: varchar, purposes: [marketing]}
   people:

@@ -13,11 +13,10 @@ import duckdb
 import pytest
 from made import Maker
 from neighbours import shop_rows, shuffled
-from shop import SHOP, answer, opened, planned, query
+from row_level import understood, values
+from shop import answer, opened, planned
 
 from dpstats.errors import QueryRefused
-from dpstats.plan.analysis import _Analyser
-from dpstats.plan.subqueries import Subqueries
 from dpstats.plan.typed import Kind, Typed
 
 ROWS = shop_rows(random.Random(5), 40)
@@ -31,23 +30,6 @@ def nasty() -> duckdb.DuckDBPyConnection:
 @pytest.fixture(scope="module")
 def reordered() -> duckdb.DuckDBPyConnection:
     return opened(shuffled(random.Random(6), ROWS), threads=4)
-
-
-def understood(expression: str) -> tuple[Typed, str] | None:
-    """What is known of an expression over visits, and the WITH clause under which its SQL runs; None if refused."""
-    analyser = _Analyser(query(f"SELECT SUM({expression}) AS s FROM visits"), SHOP)
-    select = analyser._parsed()
-    clause = analyser.relations.from_clause(select, Subqueries(analyser.relations))
-    found = analyser.compiler.compile(select.expressions[0].this.this, clause)
-    if analyser.refusals:
-        return None
-    return found, ", ".join(f"{name} AS ({sql})" for name, sql in analyser.sources.ctes())
-
-
-def values(connection: duckdb.DuckDBPyConnection, with_: str, sql: str) -> list[tuple[Any, ...]]:
-    shown = "CASE WHEN typeof(x) IN ('DATE', 'TIMESTAMP') THEN x::VARCHAR END"
-    inner = f'SELECT {sql} AS x FROM "dp_t_visits" AS "visits"'
-    return connection.execute(f"WITH {with_} SELECT typeof(x), {shown}, x FROM ({inner})").fetchall()
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -92,7 +92,7 @@ Q: dict[str, tuple[str, dict[str, Any]]] = {
     "what may overflow": (
         "SELECT GREATEST(v.big, v.n) AS k, v.flag AS f, COUNT(DISTINCT v.uid) AS u, "
         "SUM(LEAST(GREATEST(v.big * 2, -9), 9)) AS s, AVG(v.price) AS p FROM visits v "
-        "WHERE v.word LIKE '%' OR v.wild / v.paid > 3 OR v.day + INTERVAL 999999 YEAR > v.at GROUP BY 1, 2",
+        "WHERE v.word LIKE '%' OR v.wild / v.paid > 3 OR v.day + INTERVAL 999999 YEAR > v.seen GROUP BY 1, 2",
         {
             "keys": {"k": {"values": [0, 1, 10, 50, 2**63 - 1]}, "f": {"values": [True, False]}},
             "bounds": {"s": [-10, 10]},

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO
 
 import duckdb  # noqa: F401 - loaded once, for every fork
 import opendp.prelude  # noqa: F401
@@ -72,7 +72,7 @@ def killed(home: Path, query: str, rounds: int) -> None:
     moments = random.Random(4)
     for number in range(rounds):
 
-        def make(lines: IO[str], number: int = number) -> NoReturn:
+        def make(lines: IO[str], number: int = number) -> None:
             workspace = opened(home)
             for n in itertools.count(100 * number):
                 try:
