@@ -18,7 +18,7 @@ from dpstats.catalog.dataset import DatasetFile
 from dpstats.catalog.parameters import BoundParameters, bind_parameters
 from dpstats.catalog.query import KeysFrom
 from dpstats.engine.duck import DuckEngine
-from dpstats.engine.noise import Vectors, add_noise
+from dpstats.engine.noise import add_noise
 from dpstats.engine.versions import Engines
 from dpstats.errors import FileError, NotLoaded
 from dpstats.ledger.records import Charged, ChargeRequest, Question, StoredRelease
@@ -29,7 +29,7 @@ from dpstats.library import Known, Library
 from dpstats.plan.analysis import Analysis
 from dpstats.plan.answer import measures, rows
 from dpstats.plan.build import build
-from dpstats.plan.plan import Plan
+from dpstats.plan.plan import Noisy, Plan
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _fresh_for(known: Known) -> timedelta:
     return known.query.fresh_for or known.dataset.fresh_for
 
 
-def _core(plan: Plan, charged: Charged, version: DataVersionRecord, noisy: Vectors, known: Known) -> dict[str, Any]:
+def _core(plan: Plan, charged: Charged, version: DataVersionRecord, noisy: Noisy, known: Known) -> dict[str, Any]:
     """The release that is stored: everything but what changes from one showing to the next."""
     return {
         "release_id": charged.release_id,

@@ -77,7 +77,7 @@ def preview(plan: Plan, price: Mapping[str, Any], *, free_replay: bool, times: i
         "affordable": times > 0 or free_replay,
         "free_replay": free_replay,
         "remaining_like_this": times,
-        "groups": plan.groups,
+        "groups": None if plan.private_keys else plan.groups,
         "measures": measures(plan),
         "proof": list(plan.proof),
     }

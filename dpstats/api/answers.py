@@ -198,7 +198,7 @@ class Preview(_Answer):
     affordable: bool
     free_replay: bool
     remaining_like_this: int
-    groups: int
+    groups: int | None
     measures: dict[str, Measure]
     proof: list[str]
 

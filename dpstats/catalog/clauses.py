@@ -154,14 +154,26 @@ class KeysFrom(FileModel):
         return {"table": table, "column": column}
 
 
+def _small_delta(delta: Decimal) -> Decimal:
+    if not Decimal("1e-15") <= delta < 1:
+        raise ValueError(f"must be at least 1e-15 and below 1, not {quoted(delta)}")
+    return delta
+
+
 class PrivateKeys(FileModel):
-    """The values of a key are found in the data by thresholding, which costs delta."""
+    """The values of a key are found in the data by thresholding, which costs delta.
+
+    `delta`: at most so much of the dataset's `delta_thresholds`; None: a hundredth of it.
+    """
 
     private: Literal[True]
+    delta: Annotated[Number, AfterValidator(_small_delta)] | None = None
 
 
 def _kind_of_single(*kinds: str) -> Discriminator:
     def kind(raw: object) -> str | None:
+        if isinstance(raw, Mapping) and set(raw) == {"private", "delta"}:
+            return "<private>" if "private" in kinds else None
         only = next(iter(raw)) if isinstance(raw, Mapping) and len(raw) == 1 else None
         return f"<{only}>" if only in kinds else None
 
@@ -189,12 +201,25 @@ def _positive(number: Decimal) -> Decimal:
 Positive = Annotated[Number, AfterValidator(_positive)]
 
 
+def _kind_of_norm(raw: object) -> str:
+    return "<each>" if isinstance(raw, Mapping) else "<all>"
+
+
+Norms = Annotated[
+    Annotated[Positive, Tag("<all>")] | Annotated[FrozenMap[Name, Positive], Tag("<each>")],
+    Discriminator(_kind_of_norm),
+]
+
+
 class Contribution(FileModel):
-    """What one unit may bring: groups that it touches, rows in one group, or the norm of its vector. None: unsaid."""
+    """What one unit may bring: groups that it touches, rows in one group, or the norm of its vector. None: unsaid.
+
+    `max_norm` is by measure, in the measure's own units (rows for counts and averages, groups for counts of units).
+    """
 
     max_groups: UpToAMillion | None = None
     max_rows: UpToAMillion | None = None
-    max_norm: Positive | None = None
+    max_norm: Norms | None = None
 
 
 def _window_edge(raw: object) -> date | str:

@@ -166,8 +166,9 @@ def _default_purposes() -> Mapping[str, Purpose]:
 class DatasetFile(FileModel):
     """A dataset: tables behind one privacy unit, with one budget for life.
 
-    `max_rows_per_unit`: rows that are loaded of one unit in one table, 1 to 10,000,000. `fresh_for`: how long a
-    release is given again for free. `lineage`: the name under which the budget lives, by default the dataset's.
+    `max_rows_per_unit`: rows that are loaded of one unit in one table, 1 to 10,000,000. `min_units`: the least noisy
+    count of units at which a group whose key was found in the data is released. `fresh_for`: how long a release is
+    given again for free. `lineage`: the name under which the budget lives, by default the dataset's.
     """
 
     dataset: Name
@@ -178,6 +179,7 @@ class DatasetFile(FileModel):
     blocks: Annotated[None, BeforeValidator(_no_blocks)] = None
     fresh_for: Duration = DEFAULT_FRESH_FOR
     max_rows_per_unit: Annotated[int, between(1, 10_000_000)] = 20_000
+    min_units: Annotated[int, between(1, 1_000_000)] = 20
     lineage: Name = ""  # set before the fields are checked
     purposes: Annotated[FrozenMap[Name, Purpose], AfterValidator(not_empty)] = Field(default_factory=_default_purposes)
     tables: Annotated[FrozenMap[Name, Table], AfterValidator(not_empty)]

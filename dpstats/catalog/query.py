@@ -26,6 +26,7 @@ from dpstats.catalog.clauses import (
     Keys,
     KeysFrom,
     Parameter,
+    Positive,
     PrivateKeys,
     Scalar,
     Window,
@@ -68,7 +69,10 @@ def _tags_once(tags: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class QueryFile(FileModel):
-    """A query. `fresh_for` None: the dataset's. `keys`, `bounds` and `why` are by the name of the key or measure."""
+    """A query. `fresh_for` None: the dataset's. `keys`, `bounds` and `why` are by the name of the key or measure.
+
+    `weights`: each measure's share of the cost relative to the others', 1 where unsaid.
+    """
 
     query: Name
     dataset: Name
@@ -83,6 +87,7 @@ class QueryFile(FileModel):
         default_factory=dict, validate_default=True
     )
     contribution: Contribution = Contribution()
+    weights: FrozenMap[Name, Positive] = Field(default_factory=dict, validate_default=True)
     window: Window | None = None
     cost: Cost
     fresh_for: Duration | None = None

@@ -75,7 +75,8 @@ def _show_plan(plan: Plan, cost: dict[str, Any]) -> None:
 
     keys = ", ".join(key.name for key in plan.keys) or "no keys"
     say(f"  price    {price(cost)}")
-    say(f"  answer   {counted(plan.groups, 'group')} ({keys})")
+    groups = "groups found in the data" if plan.private_keys else counted(plan.groups, "group")
+    say(f"  answer   {groups} ({keys})")
     say("\nHow sure the answer will be")
     rows = tuple(
         (name, give_or_take(item["half_width_95"]), item.get("unit", ""), item["mechanism"], item["bounding"])
@@ -91,8 +92,9 @@ def _show_plan(plan: Plan, cost: dict[str, Any]) -> None:
 
 def _sensitivity(draw: Draw) -> tuple[str, ...]:
     sensitivity, grid = draw.mechanism.sensitivity, float(draw.grid)
-    most = number(float(sensitivity.per_cell * draw.grid))
-    return draw.name, most, f"{sensitivity.cells:,}", f"{draw.mechanism.scale * grid:.6g}"
+    most = sensitivity.per_cell if sensitivity.norm is None else min(sensitivity.per_cell, sensitivity.norm)
+    groups = f"{sensitivity.cells:,}" + (" together" if sensitivity.norm is not None else "")
+    return draw.name, number(float(most * draw.grid)), groups, f"{draw.mechanism.scale * grid:.6g}"
 
 
 def _cost(found: Check, plan: Plan) -> dict[str, Any]:
@@ -115,7 +117,7 @@ def _show_json(found: Check) -> None:
     if plan is not None:
         body |= {
             "cost": _cost(found, plan),
-            "groups": plan.groups,
+            "groups": None if plan.private_keys else plan.groups,
             "keys": [key.name for key in plan.keys],
             "measures": measures(plan),
             "draws": list(plan.events),

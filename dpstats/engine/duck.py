@@ -22,7 +22,7 @@ from dpstats.engine.names import quoted
 from dpstats.engine.noise import Exact
 from dpstats.engine.probes import probe
 from dpstats.errors import FileError, NotFound, Unavailable
-from dpstats.plan.plan import KeyColumn, Plan
+from dpstats.plan.plan import Group, KeyColumn, Plan
 
 CONNECT_CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
@@ -124,10 +124,10 @@ class DuckEngine:
         Raises:
           Unavailable: whatever went wrong: the reason may depend on rows, so there is none.
         """
-        vectors = self._quietly(lambda cursor: _vectors(cursor, plan, self._sampling_key))
-        if vectors is None:
+        answer = self._quietly(lambda cursor: _answer(cursor, plan, self._sampling_key))
+        if answer is None:
             raise Unavailable
-        return Exact(plan, vectors)
+        return answer
 
     def public_values(self, table: str, column: str) -> tuple[Value, ...]:
         """The distinct values of a public table's column, sorted, without NULL, as `catalog.types` writes them.
@@ -160,14 +160,15 @@ class DuckEngine:
             return None
 
 
-def _vectors(cursor: duckdb.DuckDBPyConnection, plan: Plan, sampling_key: int) -> list[list[int]]:
+def _answer(cursor: duckdb.DuckDBPyConnection, plan: Plan, sampling_key: int) -> Exact:
     (statement,) = cursor.extract_statements(plan.sql)
     if statement.type != duckdb.StatementType.SELECT:
         raise ValueError("a plan is one SELECT")
     binds = {name: _bind(name, plan, sampling_key) for name in statement.named_parameters}
     cursor.execute(statement, binds)
     names = [column[0] for column in cursor.description]
-    return _dense(plan, names, cursor.fetchall())
+    rows = cursor.fetchall()
+    return _found(plan, names, rows) if plan.private_keys else Exact(plan, _dense(plan, names, rows))
 
 
 def _bind(name: str, plan: Plan, sampling_key: int) -> Any:
@@ -200,6 +201,22 @@ def _dense(plan: Plan, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> l
         for vector, column in zip(vectors, columns, strict=True):
             vector[group] = 0 if row[column] is None else _whole(row[column])
     return vectors
+
+
+def _found(plan: Plan, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Exact:
+    """The groups that are there, sorted by key, and a vector over them for each draw."""
+    place, declared = names.index("g"), list(plan.declared_groups())
+    own = {i: names.index(f"k{i}") for i in plan.private_keys}
+    columns = [names.index(f"d{draw.index}") for draw in plan.draws]
+    found: dict[Group, list[int]] = {}
+    for row in rows:
+        given = iter(declared[_whole(row[place])])
+        group = tuple(_value(row[own[i]]) if i in own else next(given) for i in range(len(plan.keys)))
+        if group in found:
+            raise ValueError("a group is there twice")
+        found[group] = [0 if row[column] is None else _whole(row[column]) for column in columns]
+    groups = sorted(found)
+    return Exact(plan, ([found[group][i] for group in groups] for i in range(len(columns))), groups)
 
 
 def _whole(value: object) -> int:

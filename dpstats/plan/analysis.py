@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import NoReturn
 
 import sqlglot
@@ -18,20 +19,39 @@ from sqlglot.errors import SqlglotError
 
 from dpstats.catalog.canonical import canonical_json, dataset_content, query_content
 from dpstats.catalog.dataset import DatasetFile
-from dpstats.catalog.query import KeysFrom, PrivateKeys, QueryFile
+from dpstats.catalog.query import CostAccuracy, KeysFrom, PrivateKeys, QueryFile
 from dpstats.errors import QueryRefused, Refusal
 from dpstats.plan.arithmetic import Expression
 from dpstats.plan.expressions import Compiler
+from dpstats.plan.moments import DrawSpec
 from dpstats.plan.refusals import Refusals
 from dpstats.plan.relations import FromClause, Relations
 from dpstats.plan.sources import Sources
-from dpstats.plan.statistics import MAX_ROWS, DrawSpec, Statistic, Statistics
+from dpstats.plan.statistics import MAX_ROWS, Statistic, Statistics
 from dpstats.plan.subqueries import Subqueries, check_parts, group_expressions
 from dpstats.plan.typed import Kind, Typed
+from dpstats.privacy.loss import Measure
 
 SQL_MAX = 100_000
 GENERATED_MAX = 1_000_000
+GROUPS_MAX = 1_000_000
+"""Groups that one query may answer."""
+BINS_MAX = 10_000
+"""The most whole numbers that a key's own range declares as its values."""
 KEY_KINDS = {Kind.INT, Kind.TEXT, Kind.BOOL, Kind.DATE, Kind.TIMESTAMP}
+
+
+@dataclass(frozen=True)
+class TruncatedSpan:
+    """The dates that DATE_TRUNC gives in the window's half-open span: a `$parameter` or a date at either end."""
+
+    unit: str
+    since: date | str
+    until: date | str
+
+
+KeySource = tuple[object, ...] | KeysFrom | TruncatedSpan | PrivateKeys
+"""Declared values, a public column, the window's dates, or what a threshold finds in the data."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +62,7 @@ class KeySpec:
     kind: Kind
     sql: str
     fact: bool
-    source: tuple[object, ...] | KeysFrom
+    source: KeySource
 
 
 @dataclass(frozen=True)
@@ -57,7 +77,10 @@ class OutputSpec:
 
 @dataclass(frozen=True)
 class Analysis:
-    """An answerable query, understood. `version` is the SHA-256 of its resolved specification."""
+    """An answerable query, understood. `version` is the SHA-256 of its resolved specification.
+
+    `deciding`: where keys are private, the draw that counts each group's units, by which groups are released.
+    """
 
     query: QueryFile
     dataset: DatasetFile
@@ -70,6 +93,7 @@ class Analysis:
     statistics: tuple[Statistic, ...]
     draws: tuple[DrawSpec, ...]
     outputs: tuple[OutputSpec, ...]
+    deciding: int | None
     max_groups: int
     facts: bool
     used_parameters: frozenset[str]
@@ -115,6 +139,8 @@ class _Analyser:
         self._check_names([key.name for key in keys], [output.name for output in outputs])
         self._check_file(statistics, {output.name for output in outputs}, {key.name for key in keys})
         self._check_purpose()
+        private = any(isinstance(key.source, PrivateKeys) for key in keys)
+        deciding = statistics.deciding_units() if private else None
         self.refusals.raise_if_any()
         made = Analysis(
             query=self.query,
@@ -128,6 +154,7 @@ class _Analyser:
             statistics=tuple(statistics.found),
             draws=tuple(statistics.draws),
             outputs=tuple(outputs),
+            deciding=deciding,
             max_groups=max_groups,
             facts=facts,
             used_parameters=frozenset(self.compiler.used_parameters),
@@ -205,23 +232,47 @@ class _Analyser:
         source = self._key_source(name, value, item)
         return None if source is None else KeySpec(name, value.kind, value.sql, value.fact, source)
 
-    def _key_source(self, name: str, value: Typed, item: exp.Expr) -> tuple[object, ...] | KeysFrom | None:
+    def _key_source(self, name: str, value: Typed, item: exp.Expr) -> KeySource | None:
         declared = self.query.keys.get(name)
         if isinstance(declared, PrivateKeys):
-            self.refusals.add(item, f"private keys ({name})", f"Declare them: keys: {{{name}: {{values: [..]}}}}")
-            return None
+            return self._private_source(declared, item)
         if isinstance(declared, KeysFrom):
             return self._public_source(declared, name, item)
         if declared is not None:
             return declared.values
-        if value.values:
-            return value.values
+        binned = self._binned(value, item)
+        if binned:
+            return binned
         self.refusals.add(
             item,
             f"the values of the key {name} are not declared",
             f"Write keys: {{{name}: {{values: [..]}}}} or {{from: public_table.column}}",
         )
         return None
+
+    def _binned(self, value: Typed, item: exp.Expr) -> KeySource | None:
+        """The values that the expression itself declares: literals, whole numbers in a range, dates of the window."""
+        if value.values:
+            return value.values
+        if value.kind is Kind.BOOL:
+            return (False, True)
+        if value.kind is Kind.INT and value.bounded and value.high - value.low < BINS_MAX:
+            return tuple(range(int(value.low), int(value.high) + 1))
+        node, window = item.unalias(), self.query.window
+        if value.kind is Kind.DATE and isinstance(node, exp.TimestampTrunc | exp.DateTrunc) and window is not None:
+            return TruncatedSpan(node.args["unit"].name.lower(), window.since, window.until)
+        return None
+
+    def _private_source(self, source: PrivateKeys, item: exp.Expr) -> PrivateKeys | None:
+        if self.dataset.measure is Measure.PURE:
+            self.refusals.add(
+                item, "private keys in a dataset with delta 0", "Declare their values: thresholds cost delta"
+            )
+            return None
+        if self.query.contribution.max_norm is not None:
+            self.refusals.add(item, "private keys with max_norm", "Write contribution: {max_groups: ..}")
+            return None
+        return source
 
     def _public_source(self, source: KeysFrom, name: str, item: exp.Expr) -> KeysFrom | None:
         table = self.dataset.tables.get(source.table)
@@ -240,7 +291,7 @@ class _Analyser:
 
     def _statistics(self, clause: FromClause) -> Statistics:
         max_rows = self.query.contribution.max_rows or MAX_ROWS
-        return Statistics(clause, self.query.bounds, max_rows, clause.rows == 1)
+        return Statistics(clause, self.query.bounds, max_rows, clause.rows == 1, self.query.contribution.max_norm)
 
     def _outputs(self, select: exp.Select, statistics: Statistics, taken: set[str]) -> list[OutputSpec]:
         items = [item for item in select.expressions if _has_aggregate(item)]
@@ -259,9 +310,9 @@ class _Analyser:
     def _max_groups(self, *, facts: bool) -> int:
         contribution = self.query.contribution
         if contribution.max_norm is not None:
-            self.refusals.add(
-                None, "bounding by max_norm is not in this version", "Write contribution: {max_groups: ..}"
-            )
+            if contribution.max_groups is not None or contribution.max_rows is not None:
+                self.refusals.add(None, "max_norm beside max_groups or max_rows", "Give one way of bounding")
+            return GROUPS_MAX
         if facts:
             return 1
         if contribution.max_groups is None:
@@ -288,6 +339,14 @@ class _Analyser:
         for name in self.query.bounds.keys() - statistics.used_bounds:
             what = "bounds are not needed" if name in measures else "there is no such measure"
             self.refusals.add(None, f"bounds: {name}: {what}", f"The measures are: {', '.join(sorted(measures))}")
+        for name in self.query.weights.keys() - measures:
+            known = ", ".join(sorted(measures))
+            self.refusals.add(None, f"weights: {name} is not a measure", f"The measures are: {known}")
+        if self.query.weights and isinstance(self.query.cost, CostAccuracy):
+            self.refusals.add(None, "weights beside cost: {accuracy: ..}", "Give one: the targets decide the shares")
+        norms = self.query.contribution.max_norm
+        for name in (norms.keys() if isinstance(norms, Mapping) else set()) - statistics.used_norms:
+            self.refusals.add(None, f"contribution: max_norm: {name} is not an aggregate of the query", "Remove it")
         targets = getattr(self.query.cost, "accuracy", {})
         for name in set(targets) - measures:
             self.refusals.add(

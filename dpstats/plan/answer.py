@@ -6,19 +6,20 @@ tell and kept inside what is possible.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from dpstats.plan.arithmetic import Drawn, Estimate, Estimator, half_width_of
-from dpstats.plan.plan import Draw, KeyValue, Output, Plan
+from dpstats.plan.arithmetic import Drawn, Estimate, Estimator, Spread, half_width_of
+from dpstats.plan.plan import Draw, KeyValue, Noisy, Output, Plan
 from dpstats.privacy.accuracy import Term, half_width_steps
 
 LOG10_2 = math.log10(2)
+DIGITS_MAX = 15
+"""Beyond so many digits either way a number is shown as it is."""
 
 
 def terms_of(plan: Plan) -> dict[int, Term]:
@@ -56,28 +57,24 @@ def _measure(plan: Plan, output: Output) -> dict[str, Any]:
     return body | {"bounding": output.bounding, "type": "integer" if is_integer(plan, output) else "number"}
 
 
-def rows(plan: Plan, noisy: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
+def rows(plan: Plan, noisy: Noisy) -> list[dict[str, Any]]:
     """One object a group, sorted by key: the keys, then each measure's value, interval and display.
 
     Args:
       plan: what was asked.
-      noisy: for each draw, one whole number a group, in the order of the product of the keys' values.
+      noisy: its groups and, for each draw, one whole number a group.
     """
     terms = terms_of(plan)
     estimators = [Estimator(output.expression, terms) for output in plan.outputs]
     names = [key.name for key in plan.keys]
     answer: list[dict[str, Any]] = []
-    for group, values in enumerate(_groups(plan)):
-        row: dict[str, Any] = dict(zip(names, (json_value(value) for value in values), strict=True))
-        draws = {draw.index: float(noisy[draw.index][group] * draw.grid) for draw in plan.draws}
+    for place, group in enumerate(noisy.groups):
+        row: dict[str, Any] = dict(zip(names, (json_value(value) for value in group), strict=True))
+        draws = {draw.index: float(noisy.vectors[draw.index][place] * draw.grid) for draw in plan.draws}
         for output, estimator in zip(plan.outputs, estimators, strict=True):
-            row[output.name] = _cell(plan, output, estimator, draws, [vector[group] for vector in noisy])
+            row[output.name] = _cell(plan, output, estimator, draws, [vector[place] for vector in noisy.vectors])
         answer.append(row)
     return answer
-
-
-def _groups(plan: Plan) -> Iterator[tuple[KeyValue, ...]]:
-    return itertools.product(*(key.values for key in plan.keys))
 
 
 def _cell(
@@ -89,11 +86,12 @@ def _cell(
         value = steps[draw.index]
         cell = {"value": value, "low": value - width, "high": value + width}
         body: dict[str, Any] = {name: _in_units(number, draw) for name, number in cell.items()}
-        least = 0.0 if draw.kind in {"count", "units"} else -math.inf
+        least = 0.0 if draw.kind in {"count", "units", "distinct"} else -math.inf
         return body | {"display": display(Estimate(body["value"], body["low"], body["high"]), least=least)}
     found = estimator.estimate(draws)
     found = Estimate(_finite(found.value), _finite(found.low), _finite(found.high))
-    return {"value": found.value, "low": found.low, "high": found.high, "display": display(found)}
+    least = 0.0 if isinstance(output.expression, Spread) else -math.inf
+    return {"value": found.value, "low": found.low, "high": found.high, "display": display(found, least=least)}
 
 
 def _finite(number: float | None) -> float | None:
@@ -120,14 +118,17 @@ def display(estimate: Estimate, *, least: float = -math.inf) -> str:
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return "too noisy to tell"
     width = estimate.high / 2 - estimate.low / 2
-    low, high = (_rounded(max(least, end), width) for end in (estimate.low, estimate.high))
+    low = _rounded(max(least, estimate.low), width, math.floor)
+    high = _rounded(max(least, estimate.high), width, math.ceil)
     if estimate.low <= 0 <= estimate.high:
         return f"too noisy to tell: between {low} and {high}"
     return f"about {_rounded(max(least, estimate.value), width)} ({low} to {high})"
 
 
-def _rounded(value: float, width: float) -> str:
-    """`value` with no digit finer than a tenth of the interval's half-width."""
+def _rounded(value: float, width: float, to_whole: Callable[[float], float] = round) -> str:
+    """`value` with no digit finer than a tenth of the interval's half-width; an interval's ends are rounded outward."""
     digits = 0 if width <= 0 else -math.floor(math.log10(width) - LOG10_2)
-    number = round(value, digits)
+    # Rounded first to a finer digit, so that a representation error is not taken for a step further out.
+    steps = round(value * 10.0**digits, 6) if abs(digits) < DIGITS_MAX else value
+    number = to_whole(steps) / 10.0**digits if abs(digits) < DIGITS_MAX else value
     return f"{number:,.{max(0, digits)}f}" if number else "0"

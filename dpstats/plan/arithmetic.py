@@ -46,6 +46,21 @@ class Average:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """The variance, or its root, of rows: mean of squares minus square of the mean, both about a centre.
+
+    `total`, `count`, `squares`: the draws of the centred sum, of the number of rows and of the centred squares. The
+    variance of values in a range of width w is at most w^2 / 4 (Popoviciu 1935): `most`.
+    """
+
+    total: int
+    count: int
+    squares: int
+    most: float
+    root: bool
+
+
+@dataclass(frozen=True)
 class Binary:
     """`left` op `right`, op one of + - * /."""
 
@@ -61,7 +76,7 @@ class NullIfZero:
     operand: Expression
 
 
-Expression = Constant | Drawn | Average | Binary | NullIfZero
+Expression = Constant | Drawn | Average | Spread | Binary | NullIfZero
 
 
 @dataclass(frozen=True)
@@ -152,6 +167,8 @@ def shape_of(expression: Expression) -> Shape:
             return Ratio(centre, Linear(0.0, ((total, 1.0),)), Linear(0.0, ((count, 1.0),)), low, high)
         case NullIfZero(operand):
             return shape_of(operand)
+        case Spread():
+            return Other(expression)
         case Binary(op, left, right):
             made = _combine(op, shape_of(left), shape_of(right))
             return made if made and made.finite else Other(expression)
@@ -310,13 +327,17 @@ def _closed_in(past: Callable[[float], float], near: float, far: float, inside: 
 
 
 def _other_estimate(expression: Expression, draws: Mapping[int, float], terms: Mapping[int, Term]) -> Estimate:
-    used = sorted(_indices(expression))
+    used = sorted(draws_of(expression))
     alpha = ALPHA / len(used)
-    box = {i: half_width([_with_coefficient(terms[i], 1.0)], alpha) for i in used}
+    width = {i: half_width([_with_coefficient(terms[i], 1.0)], alpha) for i in used}
+    box = {i: (draws[i] - width[i], draws[i] + width[i]) for i in used}
     value, _ = _evaluate(_as_drawn(expression), {i: (draws[i], draws[i]) for i in used})
-    low, high = _evaluate(expression, {i: (draws[i] - box[i], draws[i] + box[i]) for i in used})
+    low, high = _evaluate(expression, box)
     if not math.isfinite(value):
         return Estimate(None, _known(low), _known(high))
+    if isinstance(expression, Spread) and box[expression.count][0] <= 0:
+        # As for a ratio: where the number of rows cannot be told from zero, the value is kept inside what is possible.
+        value = max(0.0, min(math.sqrt(expression.most) if expression.root else expression.most, value))
     return Estimate(value, _known(min(low, value)), _known(max(high, value)))
 
 
@@ -336,7 +357,8 @@ def _as_drawn(expression: Expression) -> Expression:
     return expression
 
 
-def _indices(expression: Expression) -> set[int]:
+def draws_of(expression: Expression) -> set[int]:
+    """The draws that an expression uses."""
     match expression:
         case Constant():
             return set()
@@ -344,10 +366,12 @@ def _indices(expression: Expression) -> set[int]:
             return {index}
         case Average(total, count):
             return {total, count}
+        case Spread(total, count, squares):
+            return {total, count, squares}
         case NullIfZero(operand):
-            return _indices(operand)
+            return draws_of(operand)
         case Binary(_, left, right):
-            return _indices(left) | _indices(right)
+            return draws_of(left) | draws_of(right)
 
 
 Span = tuple[float, float]
@@ -367,8 +391,21 @@ def _evaluate(expression: Expression, box: Mapping[int, Span]) -> Span:
             ends = (centre + end for end in _span("/", box[total], box[count]))
             down, up = (max(low, min(high, end)) for end in ends)
             return down, up
+        case Spread():
+            return _spread(expression, box)
         case Binary(op, left, right):
             return _span(op, _evaluate(left, box), _evaluate(right, box))
+
+
+def _spread(spread: Spread, box: Mapping[int, Span]) -> Span:
+    mean_square = _span("/", box[spread.squares], box[spread.count])
+    mean = _span("/", box[spread.total], box[spread.count])
+    ends = [_product(end, end) for end in mean]
+    square = (0.0 if mean[0] <= 0 <= mean[1] else min(ends), max(ends))
+    low, high = _span("-", mean_square, square)
+    if low < high:  # an interval, not a value: what is known beforehand narrows it
+        low, high = max(0.0, min(low, spread.most)), min(spread.most, max(0.0, high))
+    return (math.sqrt(max(0.0, low)), math.sqrt(max(0.0, high))) if spread.root else (low, high)
 
 
 def _span(op: str, left: Span, right: Span) -> Span:

@@ -34,6 +34,7 @@ from dpstats.plan.typed import (
     product,
     quotient,
     text_literal,
+    union,
 )
 
 Parameter = DateParameter | EnumParameter | IntegerParameter
@@ -142,7 +143,8 @@ class Compiler:
     def _literal(self, node: exp.Expr, scope: Scope) -> Typed:
         assert isinstance(node, exp.Literal)
         if node.is_string:  # loaded text is in normal form C
-            return constant(text_literal(unicodedata.normalize("NFC", node.this)), Kind.TEXT)
+            text = unicodedata.normalize("NFC", node.this)
+            return constant(text_literal(text), Kind.TEXT, values=(text,))
         try:
             number = float(node.this)
         except ValueError:
@@ -283,7 +285,7 @@ class Compiler:
         if not ({a.kind, b.kind} <= {Kind.INT, Kind.UNKNOWN}):
             return self._refuse(node, "// and % take whole numbers", "CAST both sides to BIGINT")
         word = "%" if isinstance(node, exp.Mod) else "//"
-        most = max(abs(b.low), abs(b.high)) if word == "%" else max(abs(a.low), abs(a.high))
+        most = _remainder_most(a, b) if word == "%" else _quotient_most(a, b)
         low = 0.0 if a.low >= 0 and (word == "%" or b.low >= 0) else -most
         return derive(f"({a.sql} {word} NULLIF({b.sql}, 0))", Kind.INT, [a, b], (low, most), safe=False)
 
@@ -312,7 +314,8 @@ class Compiler:
         parts = [*conditions, *values, last]
         sure = all(value.sure for value in (*values, last))
         sql = f"(CASE {branches} ELSE {as_kind(last, kind)} END)"
-        return derive(sql, kind, parts, hull(*values, last), sure=sure)
+        made = derive(sql, kind, parts, hull(*values, last), sure=sure)
+        return replace(made, values=union(*values, last))
 
     def _conditions(self, node: exp.Expr, scope: Scope) -> list[Typed]:
         """The conditions of CASE; those of CASE x WHEN y are x = y."""
@@ -390,6 +393,17 @@ def _arithmetic(sql: str, arguments: Sequence[Typed], span: Span, kind: Kind | N
     wild = kind is Kind.DOUBLE and (most > DOUBLE_RANGE or any(a.wild for a in arguments))
     made = derive(sql, kind, arguments, span, safe=safe, sure=all(a.sure for a in arguments))
     return replace(made, wild=wild)
+
+
+def _remainder_most(a: Typed, b: Typed) -> float:
+    """The largest size of a % b: it is smaller than b's, no larger than a's, and has the sign of a."""
+    return min(max(abs(a.low), abs(a.high)), max(0.0, max(abs(b.low), abs(b.high)) - 1))
+
+
+def _quotient_most(a: Typed, b: Typed) -> float:
+    """The largest size of a // b, which is cut toward zero; b is at least 1 in size."""
+    most = max(abs(a.low), abs(a.high)) / max(1.0, b.low, -b.high)
+    return float(math.floor(most)) if math.isfinite(most) else most
 
 
 _FLAGS = {

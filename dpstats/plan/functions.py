@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from dpstats.plan.typed import DOUBLE_RANGE, INT_RANGE, Kind, Span, Typed, derive, hull, text_literal
+from dpstats.plan.typed import DOUBLE_RANGE, INT_RANGE, Kind, Span, Typed, derive, hull, text_literal, union
 
 Arguments = Sequence[Typed]
 Function = Callable[[Arguments], Typed | str]
@@ -163,7 +164,8 @@ def _coalesce(arguments: Arguments) -> Typed | str:
     if kind is None:
         return "COALESCE takes arguments of one kind"
     sql = f"COALESCE({', '.join(as_kind(a, kind) for a in arguments)})"
-    return derive(sql, kind, arguments, hull(*arguments), sure=any(a.sure for a in arguments))
+    made = derive(sql, kind, arguments, hull(*arguments), sure=any(a.sure for a in arguments))
+    return replace(made, values=union(*arguments))
 
 
 def _nullif(arguments: Arguments) -> Typed | str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -22,12 +23,14 @@ KeyValue = str | int | bool | Decimal | date | datetime
 class KeyColumn:
     """One grouping key: its name in the answer, its SQL type and every value that is released, sorted.
 
-    The values are public knowledge: declared by a steward or read off a public table, never off personal data.
+    The values are public knowledge: declared by a steward or read off a public table. Those of a `private` key are not
+    known before the noise: there are none here, and a threshold decides which are released.
     """
 
     name: str
     sql_type: str
     values: tuple[KeyValue, ...]
+    private: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,19 @@ class Draw:
 
 
 @dataclass(frozen=True)
+class Threshold:
+    """Which groups are released where keys are private: those whose draw `draw` (their units) is at least `at`.
+
+    `delta_steps`: what it costs, in steps of 1e-18, for a unit that touches at most `max_groups` groups.
+    """
+
+    draw: int
+    at: int
+    max_groups: int
+    delta_steps: int
+
+
+@dataclass(frozen=True)
 class Output:
     """One measure of the answer: an expression over the draws, evaluated after the noise."""
 
@@ -55,6 +71,20 @@ class Output:
     expression: Expression
     bounding: str
     unit: str | None = None
+
+
+Vectors = tuple[tuple[int, ...], ...]
+"""One vector of whole numbers for each draw of a plan, an entry for each group."""
+Group = tuple[KeyValue, ...]
+"""The values of every key, in the plan's order."""
+
+
+@dataclass(frozen=True)
+class Noisy:
+    """What is left after noise: a vector for each draw, and the groups that its entries are of, in order."""
+
+    groups: tuple[Group, ...]
+    vectors: Vectors
 
 
 @dataclass(frozen=True)
@@ -65,7 +95,8 @@ class Plan:
     `parameter_values`), `$k_<i>` for the list of values of the i-th key, and `$dp_key` for the workspace's secret
     64-bit key, which only the engine knows. Its result has the column `g`, a group's place in the product of the
     keys' values (the last key varies fastest), and `d0 ... d<n-1>`, one HUGEINT for each draw; a group without rows
-    is absent and means zero in every draw.
+    is absent and means zero in every draw. With private keys, `g` is the place among the other keys' values, and the
+    i-th key's own value is in the column `k<i>`; nothing is known then of groups without rows.
     """
 
     dataset: str
@@ -80,11 +111,21 @@ class Plan:
     loss: Loss
     tables: tuple[str, ...]
     proof: tuple[str, ...] = field(default=())
+    threshold: Threshold | None = None
 
     @property
     def groups(self) -> int:
-        """How many groups are released: the product of the keys' sizes, 1 without keys."""
-        return math.prod(len(key.values) for key in self.keys)
+        """How many groups the declared keys make: the product of their sizes, 1 without them."""
+        return math.prod(len(key.values) for key in self.keys if not key.private)
+
+    def declared_groups(self) -> Iterator[Group]:
+        """The values of the declared keys, group by group; the last key varies fastest."""
+        return itertools.product(*(key.values for key in self.keys if not key.private))
+
+    @property
+    def private_keys(self) -> tuple[int, ...]:
+        """The places of the keys whose values are found in the data."""
+        return tuple(i for i, key in enumerate(self.keys) if key.private)
 
     @property
     def measure(self) -> Measure:
@@ -93,18 +134,35 @@ class Plan:
 
     @property
     def events(self) -> tuple[dict[str, object], ...]:
-        """The mechanism events of the charge: enough for anyone to compute the price again."""
-        return tuple(
+        """The mechanism events of the charge: enough for anyone to compute the price again.
+
+        One for each draw, in order: the noise's `scale` and how far one unit moves the vector (`per_cell` in `cells`
+        entries, its norm at most `norm` where that is a number), all in steps of `grid`. Then the threshold, if there
+        is one, on the draw at `place`: `cells` times the chance that noise of its scale is `at` - 1 or more.
+        """
+        drawn: tuple[dict[str, object], ...] = tuple(
             {
                 "draw": draw.name,
                 "mechanism": str(draw.mechanism.noise),
                 "scale": repr(draw.mechanism.scale),
                 "per_cell": draw.mechanism.sensitivity.per_cell,
                 "cells": draw.mechanism.sensitivity.cells,
+                "norm": draw.mechanism.sensitivity.norm,
                 "grid": str(draw.grid),
             }
             for draw in self.draws
         )
+        if self.threshold is None:
+            return drawn
+        threshold: dict[str, object] = {
+            "draw": self.draws[self.threshold.draw].name,
+            "place": self.threshold.draw,
+            "mechanism": "threshold",
+            "at": self.threshold.at,
+            "cells": self.threshold.max_groups,
+            "delta_steps": self.threshold.delta_steps,
+        }
+        return (*drawn, threshold)
 
     @property
     def hash(self) -> str:

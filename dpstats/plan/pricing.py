@@ -1,8 +1,8 @@
 """How a query's cost is shared among its draws.
 
-Every statistic gets the same share, so that each measure's 95 % error is alike relative to its own bounds (a draw's
-scale is its sensitivity over the square root of its share, and the sensitivity is its bound). The two draws behind an
-average share its part equally. Nothing here looks at data.
+Unless the query states `weights`, every statistic gets the same share, so that each measure's 95 % error is alike
+relative to its own bounds (a draw's scale is its sensitivity over the square root of its share, and the sensitivity is
+its bound). The draws behind an average or a variance share its part equally. Nothing here looks at data.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from dpstats.catalog.query import CostAccuracy, CostEpsilon, CostRho
 from dpstats.plan.analysis import Analysis
-from dpstats.plan.arithmetic import Drawn
+from dpstats.plan.arithmetic import Drawn, draws_of
 from dpstats.privacy.accuracy import half_width_steps
 from dpstats.privacy.conversion import rho_within
 from dpstats.privacy.loss import AMOUNT_STEPS, Measure, amount_down
@@ -54,10 +54,13 @@ def _total(analysis: Analysis, cost: CostRho | CostEpsilon) -> int:
 
 
 def _weights(analysis: Analysis) -> list[Fraction]:
+    """A draw's weight: its statistic's, which is that of the weightiest measure that uses it, shared by its draws."""
     weights = [Fraction(0)] * len(analysis.draws)
     for statistic in analysis.statistics:
+        users = [o for o in analysis.outputs if draws_of(o.expression) & set(statistic.draws)]
+        weight = max((Fraction(analysis.query.weights.get(o.name, Decimal(1))) for o in users), default=Fraction(1))
         for index in statistic.draws:
-            weights[index] = Fraction(1, len(statistic.draws))
+            weights[index] = weight / len(statistic.draws)
     return weights
 
 

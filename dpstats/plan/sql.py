@@ -3,22 +3,35 @@
 Stability, for one privacy unit u added or removed with all its rows:
 
 - `dp_rows` gains or loses u's rows alone (relations.py). Rows of undeclared or NULL keys are dropped by the join with
-  the declared values, row by row.
+  the declared values, row by row; so are, where keys are private, those of a NULL key or of one that could not be
+  answered (`_answerable`), so that nobody's key can make the answer fail.
 - `dp_ranked` numbers rows within one (unit, group) and one average, by a keyed hash of the row's content with an
   ordinal among identical rows, so which rows are kept depends on the multiset of u's rows alone.
 - `dp_units` has a row for each (unit, group), made of that unit's rows alone, each part clipped to `per_cell`.
 - `dp_kept` keeps at most `max_groups` of u's groups, by a keyed hash of unit and group: again of u's rows alone.
 - the last SELECT adds whole numbers (HUGEINT): u changes at most `max_groups` cells, each by at most `per_cell`.
+
+With `max_norm`, `dp_kept` keeps every group and scales u's vector down instead (`dp_norms`, `dp_scaled`): where its
+norm is above the bound R, each entry is multiplied by R / norm * (1 - 1e-12) and truncated toward zero. The factor's
+rounding is below 1e-14, so the scaled norm is at most R; the norm of what came out is checked again in whole numbers,
+and a vector that failed would count as zero. All of it looks at u's own entries alone, so u changes a draw's vector by
+at most R in that norm.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dpstats.catalog.query import PrivateKeys
 from dpstats.plan.analysis import Analysis, KeySpec
+from dpstats.plan.moments import DrawSpec
 from dpstats.plan.statistics import Statistic
+from dpstats.plan.typed import Kind
+from dpstats.privacy.loss import Measure
 
 HASH_KEY = "$dp_key::UBIGINT"
+KEY_BYTES_MAX = 1000
+"""A private key of longer text is dropped: one unit's keys must not decide how much memory an answer takes."""
 
 
 def write(analysis: Analysis, sizes: Sequence[int], max_groups: int) -> str:
@@ -35,11 +48,15 @@ def write(analysis: Analysis, sizes: Sequence[int], max_groups: int) -> str:
         ("dp_coded", _coded(analysis, sizes)),
         *_ranked(analysis),
         ("dp_units", _units(analysis)),
-        ("dp_kept", _kept(max_groups)),
+        *(_dropped(max_groups) if analysis.query.contribution.max_norm is None else _scaled(analysis)),
     ]
-    totals = ", ".join(f"sum(d{i})::HUGEINT AS d{i}" for i in range(len(analysis.draws)))
+    distinct = [(i, statistic) for i, statistic in enumerate(analysis.statistics) if statistic.distinct]
+    ctes += [(f"dp_distinct{i}", _distinct(i, statistic)) for i, statistic in distinct]
+    counted = {statistic.draws[0]: f"coalesce(any_value(dp_distinct{i}.c), 0)" for i, statistic in distinct}
+    totals = ", ".join(f"{counted.get(i, f'sum(dp_kept.d{i})')}::HUGEINT AS d{i}" for i in range(len(analysis.draws)))
+    joins = "".join(f" LEFT JOIN dp_distinct{i} USING (g)" for i, _ in distinct)
     clauses = ",\n".join(f"{name} AS (\n  {sql}\n)" for name, sql in ctes)
-    return f"WITH {clauses}\nSELECT g, {totals} FROM dp_kept GROUP BY g ORDER BY g"
+    return f"WITH {clauses}\nSELECT {_named_group(analysis)}, {totals} FROM dp_kept{joins} GROUP BY dp_kept.g"
 
 
 def _rows(analysis: Analysis) -> str:
@@ -52,11 +69,46 @@ def _rows(analysis: Analysis) -> str:
 def _coded(analysis: Analysis, sizes: Sequence[int]) -> str:
     place = "0::BIGINT"
     for i, size in enumerate(sizes):
-        place = f"({place} * {size} + n{i}.c)"
-    parts = ["u", f"{place} AS g"]
+        if not _is_private(analysis.keys[i]):
+            place = f"({place} * {size} + n{i}.c)"
+    parts = ["u", f"{_group(analysis, place)} AS g"]
     parts += [_coded_value(i, statistic) for i, statistic in enumerate(analysis.statistics) if statistic.row]
-    joins = " ".join(_key_join(i, key) for i, key in enumerate(analysis.keys))
-    return f"SELECT {', '.join(parts)} FROM dp_rows {joins}".rstrip()
+    joins = " ".join(_key_join(i, key) for i, key in enumerate(analysis.keys) if not _is_private(key))
+    present = [_answerable(f"dp_rows.k{i}", analysis.keys[i].kind) for i in _private(analysis)]
+    where = f" WHERE {' AND '.join(present)}" if present else ""
+    return f"SELECT {', '.join(parts)} FROM dp_rows {joins}".rstrip() + where
+
+
+def _is_private(key: KeySpec) -> bool:
+    return isinstance(key.source, PrivateKeys)
+
+
+def _private(analysis: Analysis) -> list[int]:
+    return [i for i, key in enumerate(analysis.keys) if _is_private(key)]
+
+
+def _answerable(key: str, kind: Kind) -> str:
+    """Whether a private key's value can be in an answer: text that is not too long, a date of the years 1 to 9999."""
+    if kind is Kind.TEXT:
+        return f"{key} IS NOT NULL AND strlen({key}) <= {KEY_BYTES_MAX}"
+    if kind in {Kind.DATE, Kind.TIMESTAMP}:
+        return f"{key} >= DATE '0001-01-01' AND {key} < DATE '10000-01-01'"
+    return f"{key} IS NOT NULL"
+
+
+def _group(analysis: Analysis, place: str) -> str:
+    """What tells groups apart: the place among declared values and, with private keys, their own values."""
+    own = ", ".join(f"k{i} := dp_rows.k{i}" for i in _private(analysis))
+    return f"struct_pack(c := {place}, {own})" if own else place
+
+
+def _named_group(analysis: Analysis) -> str:
+    """The columns that name a group in the result."""
+    private = _private(analysis)
+    if not private:
+        return "dp_kept.g AS g"
+    own = [f"struct_extract(dp_kept.g, 'k{i}') AS k{i}" for i in private]
+    return ", ".join(["struct_extract(dp_kept.g, 'c') AS g", *own])
 
 
 def _coded_value(index: int, statistic: Statistic) -> str:
@@ -93,6 +145,54 @@ def _units(analysis: Analysis) -> str:
     return f"SELECT u, g, {parts} FROM {source} GROUP BY u, g"
 
 
-def _kept(max_groups: int) -> str:
+def _dropped(max_groups: int) -> list[tuple[str, str]]:
     order = f"row_number() OVER (PARTITION BY u ORDER BY hash({HASH_KEY}, u, g), g)"
-    return f"SELECT * FROM dp_units QUALIFY {order} <= {max_groups}"
+    return [("dp_kept", f"SELECT * FROM dp_units QUALIFY {order} <= {max_groups}")]
+
+
+def _distinct(index: int, statistic: Statistic) -> str:
+    """For each group, the number of values that its kept units have, at most so many of each unit."""
+    pairs = f"SELECT DISTINCT u, g, x{index} AS x FROM dp_coded WHERE x{index} IS NOT NULL"
+    order = f"row_number() OVER (PARTITION BY u, g ORDER BY hash({HASH_KEY}, u, x), x)"
+    kept = f"SELECT * FROM ({pairs}) SEMI JOIN dp_kept USING (u, g) QUALIFY {order} <= {statistic.distinct}"
+    return f"SELECT g, count(DISTINCT x) AS c FROM ({kept}) GROUP BY g"
+
+
+def _scaled(analysis: Analysis) -> list[tuple[str, str]]:
+    """Scales each unit's vectors to their norms; L2 for Gaussian noise, L1 for Laplace."""
+    l2 = analysis.dataset.measure is Measure.ZCDP
+    weighers = sorted({draw.weigher for draw in analysis.draws})
+    norms = ", ".join(f"{_norm(f'd{i}', l2=l2)} AS q{i}" for i in weighers)
+    scaled = ", ".join(_entry(analysis, i, draw, l2=l2) for i, draw in enumerate(analysis.draws))
+    checked = ", ".join(
+        f"CASE WHEN {_norm(f'd{i}', l2=l2)} <= {_limit(draw, l2=l2)} THEN d{i} ELSE 0 END AS d{i}"
+        for i, draw in enumerate(analysis.draws)
+    )
+    return [
+        ("dp_norms", f"SELECT *, {norms} FROM dp_units"),
+        ("dp_scaled", f"SELECT u, g, {scaled} FROM dp_norms"),
+        ("dp_kept", f"SELECT u, g, {checked} FROM dp_scaled"),
+    ]
+
+
+def _norm(column: str, *, l2: bool) -> str:
+    """The unit's L1 norm, or its L2 norm squared, as a whole number."""
+    part = f"{column}::HUGEINT * {column}::HUGEINT" if l2 else f"abs({column}::HUGEINT)"
+    return f"sum({part}) OVER (PARTITION BY u)"
+
+
+def _limit(draw: DrawSpec, *, l2: bool) -> str:
+    norm = draw.norm or 0
+    return f"{norm**2 if l2 else norm}::HUGEINT"
+
+
+def _entry(analysis: Analysis, index: int, draw: DrawSpec, *, l2: bool) -> str:
+    weigher = analysis.draws[draw.weigher]
+    square, norm = f"q{draw.weigher}", weigher.norm or 0
+    length = f"sqrt({square}::DOUBLE)" if l2 else f"{square}::DOUBLE"
+    factor = f"({norm}::DOUBLE / {length} * (1 - 1e-12))"
+    shrunk = f"trunc(d{index}::DOUBLE * {factor})::HUGEINT"
+    entry = f"CASE WHEN {square} <= {_limit(weigher, l2=l2)} THEN d{index}::HUGEINT ELSE {shrunk} END"
+    # The clip keeps squares inside 128 bits; an entry inside the norm is never touched by it.
+    most = draw.norm or 0
+    return f"greatest({-most}::HUGEINT, least({most}::HUGEINT, {entry})) AS d{index}"

@@ -6,62 +6,47 @@ database, before it is added to anybody else's:
 - units: 1 if the unit has a row in the group, so at most 1;
 - count: its rows in the group, at most the upper bound of the measure;
 - sum: the total of its coded rows, clipped to the measure's bounds;
+- distinct values: at most the upper bound of the measure of them, chosen by a keyed hash of unit and value; a number of
+  distinct values over all units grows by at most as many as a unit adds;
 - average: at most `max_rows` rows of the unit in the group, chosen by a keyed hash of their content; each row's value
   is clipped to the bounds and centred, so the centred sum is at most max_rows * (half the range), the count max_rows.
 
 So a unit that touches at most `max_groups` groups changes at most that many cells of a draw's vector, each by at most
 `per_cell`: `Sensitivity(per_cell, max_groups)`.
+
+With `max_norm` no group and no row is dropped: the unit's vector over all groups is scaled down, in `sql.py`, until its
+norm is at most `norm` (L2 for Gaussian noise, L1 for Laplace), which is then its sensitivity. The two draws behind an
+average share one weight, taken from the unit's numbers of rows n: each centred row is at most `reach` in size, so the
+norm of the sums is at most reach times the norm of n.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 
 from sqlglot import exp
 
-from dpstats.plan.arithmetic import Average, Binary, Constant, Drawn, Expression, NullIfZero
+from dpstats.plan.arithmetic import Average, Binary, Constant, Drawn, Expression, NullIfZero, Spread, draws_of
 from dpstats.plan.expressions import Compiler, parts_of
-from dpstats.plan.grid import Grid, grid_for
+from dpstats.plan.grid import grid_for
+from dpstats.plan.moments import FRACTION, SATURATED, DrawSpec, Moments, moment_draws
 from dpstats.plan.refusals import NAMED_REFUSALS
 from dpstats.plan.relations import FromClause
-from dpstats.plan.typed import UNKNOWN, Kind, Typed
+from dpstats.plan.typed import Kind, Typed
 
-ASKED = (exp.Count, exp.Sum, exp.Avg)
-LATER = (
-    exp.Median,
-    exp.Quantile,
-    exp.PercentileCont,
-    exp.VariancePop,
-    exp.Variance,
-    exp.Stddev,
-    exp.StddevPop,
-    exp.StddevSamp,
-)
+SPREADS = (exp.VariancePop, exp.StddevPop)
+MOMENTS = (exp.Avg, *SPREADS)
+ASKED = (exp.Count, exp.Sum, *MOMENTS)
+LATER = (exp.Median, exp.Quantile, exp.PercentileCont, exp.Variance, exp.Stddev, exp.StddevSamp)
 OPERATORS: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/"}
 MAX_ROWS = 20
 """Rows that a unit may bring to one group of an average, unless the query says otherwise."""
 Bounds = tuple[Decimal, Decimal]
-
-
-@dataclass(frozen=True)
-class DrawSpec:
-    """One vector to draw: its name, kind, grid and the most that one unit moves one cell, in grid steps.
-
-    `row` is the SQL of a row's part over the query's rows, "" where rows are only counted; `coded` the SQL of its code
-    over the column `x{statistic}`; `per_unit` the SQL that clips one unit's part in one group.
-    """
-
-    name: str
-    kind: str
-    grid: Fraction
-    per_cell: int
-    words: str
-    statistic: int
-    per_unit: str
+Norms = Decimal | Mapping[str, Decimal] | None
 
 
 @dataclass(frozen=True)
@@ -72,6 +57,8 @@ class Statistic:
     code: str
     max_rows: int
     draws: tuple[int, ...]
+    distinct: int = 0
+    """Distinct values of one unit that are kept in a group; 0 for other statistics."""
 
 
 @dataclass
@@ -82,13 +69,18 @@ class Statistics:
     bounds: Mapping[str, Bounds]
     max_rows: int
     one_row: bool
+    norms: Norms = None
     found: list[Statistic] = field(default_factory=list)
     draws: list[DrawSpec] = field(default_factory=list)
     used_bounds: set[str] = field(default_factory=set)
+    used_norms: set[str] = field(default_factory=set)
     _known: dict[tuple[object, ...], Expression] = field(default_factory=dict)
+    _drawn_moments: dict[tuple[object, ...], int] = field(default_factory=dict)
     _owners: dict[str, str] = field(default_factory=dict)
     """An aggregate's SQL -> the measure that is just this aggregate and has bounds."""
     _share_name: bool = True
+    _spread_rows: set[str] = field(default_factory=set)
+    """The rows whose variance is asked: an average of the same rows uses its moments."""
 
     @property
     def compiler(self) -> Compiler:
@@ -96,7 +88,9 @@ class Statistics:
 
     def expect(self, name: str, node: exp.Expr) -> None:
         """Notes that the measure `name` is this aggregate, so that its bounds hold wherever it is asked again."""
-        if name in self.bounds and _is_aggregate(node):
+        self._spread_rows |= {self._row_of(spread) for spread in node.find_all(*SPREADS)}
+        norms = self.norms if isinstance(self.norms, Mapping) else {}
+        if (name in self.bounds or name in norms) and _is_aggregate(node):
             self._owners[node.sql()] = name
 
     def measure(self, name: str, node: exp.Expr) -> tuple[Expression, str, str | None]:
@@ -106,16 +100,39 @@ class Statistics:
             expression = self._statistic(name, node)
         else:
             # A measure's bounds can mean only one aggregate in it.
-            self._share_name = len({a.sql() for a in _bounded_aggregates(node)} - self._owners.keys()) == 1
+            self._share_name = len({a.sql() for a in self._bounded_aggregates(node)} - self._owners.keys()) == 1
             expression = self._arithmetic(name, node)
             self._share_name = True
-        used = sorted(_draws(expression)) or range(before, len(self.draws))
+        used = sorted(draws_of(expression)) or range(before, len(self.draws))
         words = "; ".join(dict.fromkeys(self.draws[i].words for i in used if self.draws[i].words))
         return expression, words, self._unit_of_measurement(node)
 
+    def _row_of(self, spread: exp.Expr) -> str:
+        """The SQL of the rows that an aggregate looks at; "" where it is not understood, which is refused later."""
+        if not isinstance(spread.this, exp.Expr) or isinstance(spread.this, exp.Distinct | exp.Order | exp.Limit):
+            return ""
+        condition = None
+        if isinstance(spread.parent, exp.Filter):
+            condition = self.compiler.condition(spread.parent.expression.this, self.clause)
+        return _filtered(self.compiler.compile(spread.this, self.clause).sql, condition)
+
+    def _bounded_aggregates(self, node: exp.Expr) -> list[exp.Expr]:
+        """The aggregates in an expression that need bounds, with their FILTER: all but counts of units."""
+        found: list[exp.Expr] = []
+        for aggregate in node.find_all(*ASKED):
+            if not self._counts_units(aggregate):
+                found.append(aggregate.parent if isinstance(aggregate.parent, exp.Filter) else aggregate)
+        return found
+
+    def _counts_units(self, aggregate: exp.Expr) -> bool:
+        argument = aggregate.this
+        if not (isinstance(aggregate, exp.Count) and isinstance(argument, exp.Distinct)):
+            return False
+        return any(self.compiler.compile(each, self.clause, unit=True).unit for each in argument.expressions)
+
     def _unit_of_measurement(self, node: exp.Expr) -> str | None:
         inner = node.this if isinstance(node, exp.Filter) else node
-        if isinstance(inner, exp.Sum | exp.Avg) and isinstance(inner.this, exp.Column):
+        if isinstance(inner, exp.Sum | exp.Avg | exp.StddevPop) and isinstance(inner.this, exp.Column):
             column = self.clause.column(inner.this)
             return column.measured_in if column else None
         return None
@@ -176,8 +193,8 @@ class Statistics:
         if not value.kind.is_number:
             self.clause.refusals.add(node, f"{aggregate.key.upper()} of {value.kind}", "CAST it to a number")
             return Constant(0.0)
-        if isinstance(aggregate, exp.Avg):
-            return self._average(name, node, value, condition)
+        if isinstance(aggregate, MOMENTS):
+            return self._moments(name, node, value, condition)
         return self._sum(name, node, value, condition)
 
     def _count(self, name: str, node: exp.Count, condition: str | None) -> Expression:
@@ -188,10 +205,13 @@ class Statistics:
         parts = [f"({row}) IS NOT NULL"] if row else []
         parts += [f"({condition})"] if condition else []
         sql = f"CASE WHEN {' AND '.join(parts)} THEN 1::BIGINT END" if parts else ""
-        bounds = self._bounds(name, node.parent if isinstance(node.parent, exp.Filter) else node)
+        owner = node.parent if isinstance(node.parent, exp.Filter) else node
+        norm, bounds = self._norm(name, owner), self._bounds(name, owner)
         if bounds is None:
-            bounds = (Decimal(0), Decimal(1)) if self.one_row else None
+            bounds = (Decimal(0), Decimal(1)) if self.one_row else self._unclipped(norm)
         least, most = (math.ceil(bounds[0]), math.floor(bounds[1])) if bounds else (0, 0)
+        if norm is not None:
+            most = min(most, SATURATED // FRACTION)  # so that squares add up inside 128 bits
         if not 0 <= least <= most or most < 1:
             self.clause.refusals.add(
                 node,
@@ -199,31 +219,65 @@ class Statistics:
                 f"Write bounds: {{{name}: [0, m]}} with m >= 1 rows of one unit in one group",
             )
             return Constant(0.0)
-        words = f"clipped to [{least}, {most}]"
         counted = "count(x{i})" if sql else "count(*)"
         clip = f"CASE WHEN {counted} > 0 THEN greatest({least}, least({most}, {counted})) ELSE 0 END"
-        return self._single(("count", sql, most, least), name, "count", Grid(Fraction(1)), most, words, sql, "", clip)
+        spec = DrawSpec(name, "count", Fraction(1), most, f"clipped to [{least}, {most}]", len(self.found), clip)
+        return self._single(("count", sql, most, least, norm), self._fractional(node, spec, norm), sql, "")
 
     def _units(self, name: str, node: exp.Count, condition: str | None) -> Expression:
         listed = node.this.expressions
-        unit = self.compiler.compile(listed[0], self.clause, unit=True) if len(listed) == 1 else UNKNOWN
+        if len(listed) != 1:
+            return self._several(node)
+        unit = self.compiler.compile(listed[0], self.clause, unit=True)
         if not unit.unit:
-            self.clause.refusals.add(
-                node,
-                "COUNT(DISTINCT ..) of something other than the privacy unit",
-                "Count the unit's id; other distinct counts are not among this version's statistics",
-            )
-            return Constant(0.0)
+            return self._distinct(name, node, unit, condition)
         always = unit.sql == self.clause.unit and condition is None
         present = f"{unit.sql} IS NOT NULL" + (f" AND ({condition})" if condition else "")
         row = "" if always else f"CASE WHEN {present} THEN 1::BIGINT END"
         per_unit = "1::BIGINT" if always else "CASE WHEN count(x{i}) > 0 THEN 1::BIGINT ELSE 0 END"
-        return self._single(("units", row), name, "units", Grid(Fraction(1)), 1, "", row, "", per_unit)
+        norm = self._norm(name, node.parent if isinstance(node.parent, exp.Filter) else node)
+        spec = DrawSpec(name, "units", Fraction(1), 1, "", len(self.found), per_unit)
+        return self._single(("units", row, norm), self._fractional(node, spec, norm), row, "")
+
+    def deciding_units(self) -> int:
+        """The draw that counts each group's units, added if the query has none: it decides which keys are released."""
+        spec = DrawSpec("units", "units", Fraction(1), 1, "", len(self.found), "1::BIGINT")
+        expression = self._single(("units", "", None), spec, "", "")
+        return expression.index if isinstance(expression, Drawn) else -1
+
+    def _distinct(self, name: str, node: exp.Count, value: Typed, condition: str | None) -> Expression:
+        """COUNT(DISTINCT x): the number of values that any unit has in the group."""
+        owner = node.parent if isinstance(node.parent, exp.Filter) else node
+        bounds = self._bounds(name, owner)
+        if self.norms is not None:
+            self.clause.refusals.add(
+                node, "max_norm for a number of distinct values", "Write contribution: {max_groups}"
+            )
+        if value.kind is Kind.INTERVAL:
+            return self._several(node)
+        if bounds is None and self.one_row:
+            bounds = (Decimal(0), Decimal(1))
+        if bounds is None or bounds[0] != 0 or bounds[1] < 1:
+            self.clause.refusals.add(
+                node,
+                f"no bound on the distinct values that one unit adds to {name}",
+                f"Write bounds: {{{name}: [0, m]}} with m >= 1 values of one unit in one group",
+            )
+            return Constant(0.0)
+        most, row = int(bounds[1]), _filtered(value.sql, condition)
+        spec = DrawSpec(name, "distinct", Fraction(1), most, f"clipped to [0, {most}] values", len(self.found), "0")
+        return self._single(("distinct", row, most), spec, row, "", distinct=most)
+
+    def _several(self, node: exp.Expr) -> Expression:
+        self.clause.refusals.add(node, "COUNT(DISTINCT ..) of several values", "Count one column or expression")
+        return Constant(0.0)
 
     def _sum(self, name: str, node: exp.Expr, value: Typed, condition: str | None) -> Expression:
-        bounds = self._bounds(name, node)
+        norm, bounds = self._norm(name, node), self._bounds(name, node)
         if bounds is None and self.one_row and value.bounded:
             bounds = (Decimal(value.low), Decimal(value.high))
+        if bounds is None and norm is not None:
+            bounds = (-norm, norm)
         if bounds is None or not any(bounds):
             self.clause.refusals.add(
                 node,
@@ -249,10 +303,14 @@ class Statistics:
             f"CASE WHEN count(v{{i}}) > 0 THEN greatest({low}::HUGEINT, least({high}::HUGEINT, sum(v{{i}}))) ELSE 0 END"
         )
         words = f"clipped to [{_plain(bounds[0])}, {_plain(bounds[1])}]"
-        most = max(abs(low), abs(high), 1)
-        return self._single(("sum", row, low, high, grid), name, "sum", grid, most, words, row, code, clip)
+        spec = DrawSpec(name, "sum", grid.step, max(abs(low), abs(high), 1), words, len(self.found), clip)
+        if norm is not None:
+            steps = self._norm_steps(name, node, norm, grid.step)
+            spec = replace(spec, norm=steps, words=f"max_norm {_plain(norm)}")
+        return self._single(("sum", row, low, high, grid, norm), spec, row, code)
 
-    def _average(self, name: str, node: exp.Expr, value: Typed, condition: str | None) -> Expression:
+    def _moments(self, name: str, node: exp.Expr, value: Typed, condition: str | None) -> Expression:
+        """AVG, VAR_POP or STDDEV_POP: noisy moments of a unit's rows about the centre of their bounds."""
         bounds = self._bounds(name, node) or ((Decimal(value.low), Decimal(value.high)) if value.bounded else None)
         if bounds is None or bounds[0] >= bounds[1]:
             self.clause.refusals.add(
@@ -261,58 +319,84 @@ class Statistics:
                 f"Give its columns `bounds` in dataset.yaml, or write bounds: {{{name}: [low, high]}}",
             )
             return Constant(0.0)
+        norm = self._norm(name, node)
         rows = 1 if self.one_row else self.max_rows
         row = _filtered(value.sql, condition)
-        key = ("average", row, bounds, rows)
-        if key in self._known:
-            return self._known[key]
+        squares = row in self._spread_rows
+        key = ("moments", row, bounds, rows, norm)
         grid = grid_for(bounds[1] - bounds[0], max(abs(float(end)) for end in bounds), whole=False)
         low, high = grid.up(bounds[0]), grid.down(bounds[1])
         if low >= high:
             return self._too_close(name, node)
         centre = (low + high) // 2
         reach = max(high - centre, centre - low, 1)
-        index, first = len(self.found), len(self.draws)
-        code = grid.code(_named(value, index), low, high)
-        words = f"max_rows {rows}, values clipped to [{_plain(bounds[0])}, {_plain(bounds[1])}]"
-        kept = f"FILTER (WHERE r{index} <= {rows} AND v{index} IS NOT NULL)"
-        total = f"coalesce(sum(v{index} - {centre}::BIGINT) {kept}, 0)"
-        clipped = f"greatest({-rows * reach}::HUGEINT, least({rows * reach}::HUGEINT, {total}))"
-        counted = f"least({rows}, count(*) {kept})"
-        self.draws += [
-            DrawSpec(f"{name}.sum", "rows_sum", grid.step, rows * reach, words, index, clipped),
-            DrawSpec(f"{name}.rows", "count", Fraction(1), rows, words, index, counted),
-        ]
-        self.found.append(Statistic(row, code, rows, (first, first + 1)))
-        low_value, high_value = float(low * grid.step), float(high * grid.step)
-        expression = Average(first, first + 1, float(centre * grid.step), low_value, high_value)
-        self._known[key] = expression
-        return expression
+        first = self._drawn_moments.setdefault(key, len(self.draws))
+        if first == len(self.draws):
+            index = len(self.found)
+            clipped = f"values clipped to [{_plain(bounds[0])}, {_plain(bounds[1])}]"
+            kept = f"max_rows {rows}" if norm is None else f"max_norm {_plain(norm)}"
+            steps = None if norm is None else self._norm_steps(name, node, norm, Fraction(1, FRACTION))
+            specs = moment_draws(name, index, Moments(grid.step, centre, reach, rows, steps), squares=squares)
+            self.draws += [replace(spec, words=f"{kept}, {clipped}", weigher=first + 1) for spec in specs]
+            code = grid.code(_named(value, index), low, high)
+            places = tuple(range(first, len(self.draws)))
+            self.found.append(Statistic(row, code, rows if norm is None else 0, places))
+        middle, ends = float(centre * grid.step), (float(low * grid.step), float(high * grid.step))
+        asked = _unfiltered(node)
+        if isinstance(asked, exp.Avg):
+            return Average(first, first + 1, middle, *ends)
+        most = (ends[1] - ends[0]) ** 2 / 4
+        return Spread(first, first + 1, first + 2, most, root=isinstance(asked, exp.StddevPop))
 
     def _too_close(self, name: str, node: exp.Expr) -> Expression:
         self.clause.refusals.add(node, f"bounds of {name} that no step of its grid lies between", "Widen them")
         return Constant(0.0)
 
-    def _single(
-        self,
-        key: tuple[object, ...],
-        name: str,
-        kind: str,
-        grid: Grid,
-        per_cell: int,
-        words: str,
-        row: str,
-        code: str,
-        per_unit: str,
-    ) -> Expression:
+    def _single(self, key: tuple[object, ...], spec: DrawSpec, row: str, code: str, *, distinct: int = 0) -> Expression:
         if key in self._known:
             return self._known[key]
         index, place = len(self.found), len(self.draws)
-        sql = per_unit.replace("{i}", str(index))
-        self.draws.append(DrawSpec(name, kind, grid.step, per_cell, words, index, sql))
-        self.found.append(Statistic(row, code.replace("x{i}", f"x{index}"), 0, (place,)))
+        sql = spec.per_unit.replace("{i}", str(index))
+        self.draws.append(replace(spec, per_unit=sql, weigher=place))
+        self.found.append(Statistic(row, code.replace("x{i}", f"x{index}"), 0, (place,), distinct))
         self._known[key] = Drawn(place)
         return self._known[key]
+
+    def _norm(self, name: str, node: exp.Expr) -> Decimal | None:
+        """The norm of a unit's vector over all groups, in the measure's own units; None where groups are dropped."""
+        if self.norms is None:
+            return None
+        if isinstance(self.norms, Decimal):
+            return self.norms
+        name = self._owners.get(node.sql(), name)
+        if name not in self.norms:
+            self.clause.refusals.add(
+                node, f"no max_norm for {name}", f"Write contribution: {{max_norm: {{{name}: ..}}}}"
+            )
+            return Decimal(1)
+        self.used_norms.add(name)
+        return self.norms[name]
+
+    def _norm_steps(self, name: str, node: exp.Expr, norm: Decimal, step: Fraction) -> int:
+        """A norm in whole grid steps, from 1 to SATURATED."""
+        steps = math.floor(Fraction(norm) / step)
+        if steps < 1:
+            self.clause.refusals.add(node, f"max_norm of {name} is below a step of its grid", "Raise it")
+        if steps > SATURATED:
+            self.clause.refusals.add(node, f"max_norm of {name} is far above its bounds", "Lower it, or widen bounds")
+        return max(1, steps)
+
+    def _fractional(self, node: exp.Expr, spec: DrawSpec, norm: Decimal | None) -> DrawSpec:
+        """A count on a grid of thousandths where a weight scales it; as it is where groups are dropped."""
+        if norm is None:
+            return spec
+        grid = Fraction(1, FRACTION)
+        sql = f"({spec.per_unit})::HUGEINT * {FRACTION}"
+        steps = self._norm_steps(spec.name, node, norm, grid)
+        return replace(spec, grid=grid, per_cell=steps, norm=steps, per_unit=sql, words=f"max_norm {_plain(norm)}")
+
+    def _unclipped(self, norm: Decimal | None) -> Bounds | None:
+        return None if norm is None else (Decimal(0), Decimal(SATURATED // FRACTION))
 
     def _bounds(self, name: str, node: exp.Expr) -> Bounds | None:
         """The bounds of the measure that is this aggregate; else those of the measure that it is part of."""
@@ -323,31 +407,12 @@ class Statistics:
         return None
 
 
+def _unfiltered(node: exp.Expr) -> exp.Expr:
+    return node.this if isinstance(node, exp.Filter) else node
+
+
 def _is_aggregate(node: exp.Expr) -> bool:
     return isinstance(node, ASKED) or (isinstance(node, exp.Filter) and isinstance(node.this, ASKED))
-
-
-def _bounded_aggregates(node: exp.Expr) -> list[exp.Expr]:
-    """The aggregates in an expression that need bounds, with their FILTER."""
-    found: list[exp.Expr] = []
-    for aggregate in node.find_all(*ASKED):
-        if not isinstance(aggregate.this, exp.Distinct):
-            found.append(aggregate.parent if isinstance(aggregate.parent, exp.Filter) else aggregate)
-    return found
-
-
-def _draws(expression: Expression) -> set[int]:
-    match expression:
-        case Drawn(index):
-            return {index}
-        case Average(total, count):
-            return {total, count}
-        case Binary(_, left, right):
-            return _draws(left) | _draws(right)
-        case NullIfZero(operand):
-            return _draws(operand)
-        case Constant():
-            return set()
 
 
 def _filtered(sql: str, condition: str | None) -> str:

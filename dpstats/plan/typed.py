@@ -48,7 +48,8 @@ class Typed:
     `low`, `high`: the range of its numbers, where they are finite. `wild`: it may be NaN or infinite, which only an
     operand of arithmetic may be; `finite` makes those NULL. `sure`: it is a number that is never NULL.
     `unit`: it is the privacy unit's id. `fact`: it is the same in all rows of one unit. `constant`: it depends on no
-    row. `measured_in`, `values`: the unit of measurement and the declared values of the column that it is.
+    row. `measured_in`: the unit of measurement of the column that it is. `values`: every value that it can have besides
+    NULL, where the query or the dataset's file says so; empty where they do not.
     """
 
     sql: str
@@ -69,9 +70,11 @@ class Typed:
         return math.isfinite(self.low) and math.isfinite(self.high)
 
 
-def constant(sql: str, kind: Kind, low: float = -math.inf, high: float = math.inf) -> Typed:
+def constant(
+    sql: str, kind: Kind, low: float = -math.inf, high: float = math.inf, values: tuple[object, ...] = ()
+) -> Typed:
     """A literal or a parameter: the same for everyone, so also a fact about each unit."""
-    return Typed(sql, kind, low, high, sure=kind.is_number, fact=True, constant=True)
+    return Typed(sql, kind, low, high, sure=kind.is_number, fact=True, constant=True, values=values)
 
 
 UNKNOWN = Typed("NULL", Kind.UNKNOWN, fact=True, constant=True)
@@ -142,6 +145,14 @@ def hull(*values: Typed) -> tuple[float, float]:
     if not known:
         return -math.inf, math.inf
     return min(value.low for value in known), max(value.high for value in known)
+
+
+def union(*values: Typed) -> tuple[object, ...]:
+    """Every value that one of them can have; empty if that is not known of all. NULLs add nothing."""
+    known = [value for value in values if value.kind is not Kind.NULL]
+    if not all(value.values for value in known):
+        return ()
+    return tuple(dict.fromkeys(each for value in known for each in value.values))
 
 
 def quoted(name: str) -> str:

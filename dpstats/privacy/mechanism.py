@@ -41,27 +41,32 @@ class Sensitivity:
     """How far one privacy unit, added or removed with all its rows, can move a vector of integers.
 
     `per_cell`: the most that one entry changes, in grid steps, >= 1; `cells`: how many entries can change, >= 1.
+    `norm`, where the change as a whole is clipped: its L2 norm for Gaussian noise, its L1 norm for Laplace, >= 1.
 
     Bound: the change has at most `cells` entries other than zero, each at most `per_cell` in size, so its L1 norm is
-    at most cells * per_cell and the square of its L2 norm at most cells * per_cell^2.
+    at most cells * per_cell and the square of its L2 norm at most cells * per_cell^2. Where its norm is clipped too, it
+    is at most `norm`; the L2 norm is never above the L1 norm.
     """
 
     per_cell: int
     cells: int
+    norm: int | None = None
 
     def __post_init__(self) -> None:
-        if self.per_cell < 1 or self.cells < 1:
+        if self.per_cell < 1 or self.cells < 1 or (self.norm is not None and self.norm < 1):
             raise ValueError("a sensitivity is at least one grid step in one cell")
 
     @property
     def l1(self) -> int:
-        """The L1 bound, in grid steps."""
-        return self.per_cell * self.cells
+        """The L1 bound, in grid steps; a `norm` is read as an L1 norm."""
+        dropped = self.per_cell * self.cells
+        return dropped if self.norm is None else min(dropped, self.norm)
 
     @property
     def l2_squared(self) -> int:
         """The square of the L2 bound, in grid steps squared; kept squared so that it stays an exact integer."""
-        return self.per_cell**2 * self.cells
+        dropped = self.per_cell**2 * self.cells
+        return dropped if self.norm is None else min(dropped, self.norm**2)
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,8 @@ class Releases:
         """How many releases of this price the dataset's budget and the caller's own cap cover."""
         remaining = self._ledger.budget(known.dataset.lineage).remaining
         times = remaining.amount // plan.loss.amount
+        if plan.loss.delta:
+            times = min(times, remaining.delta // plan.loss.delta)
         if identity.cap_steps is not None:
             own = identity.cap_steps - self._ledger.token_spent(identity.token_id)
             times = min(times, max(0, own) // plan.loss.amount)

@@ -64,9 +64,9 @@ def answers(bundle: Bundle, plain: duckdb.DuckDBPyConnection) -> Answers:
 @each_query
 def test_an_answer_has_a_number_for_each_group_and_draw(bundle: Bundle, name: str) -> None:
     plan = bundle.plan(name)
-    vectors = add_noise(plan, bundle.engine.run(plan))
-    assert [len(vector) for vector in vectors] == [plan.groups] * len(plan.draws)
-    assert len(rows(plan, vectors)) == plan.groups
+    noisy = add_noise(plan, bundle.engine.run(plan))
+    assert [len(vector) for vector in noisy.vectors] == [plan.groups] * len(plan.draws)
+    assert len(rows(plan, noisy)) == plan.groups
 
 
 @each_query
@@ -83,7 +83,7 @@ def test_a_query_runs_at_both_ends_of_each_parameter(bundle: Bundle, name: str) 
                 ends = (parameter.min, parameter.max)
         for end in ends:
             plan = bundle.plan(name, **{parameter_name: end})
-            assert len(add_noise(plan, bundle.engine.run(plan))) == len(plan.draws)
+            assert len(add_noise(plan, bundle.engine.run(plan)).vectors) == len(plan.draws)
 
 
 @each_query

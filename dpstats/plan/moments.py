@@ -1,0 +1,96 @@
+"""What is drawn for a statistic, and the moments behind averages and variances.
+
+For one unit and group, with n rows of codes v about a centre c, each |v - c| <= reach:
+
+- the centred sum is at most n * reach, the count is n, and the centred squares, each divided by `square_steps` and
+  rounded to a whole number, add up to at most n times what reach^2 becomes so;
+- where rows are dropped, n <= max_rows in each group; where the unit's vector over groups is weighed, the weight that
+  brings the norm of its numbers of rows to R brings the other moments to R times what one row can add.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+FRACTION = 1000
+"""Grid steps in one row or unit where counts are scaled by a weight."""
+SATURATED = 2**50
+"""The most that one cell may hold before norms are taken: squares of it add up inside 128 bits."""
+SQUARE_DIGITS = 7
+"""Squares of codes are divided by a power of ten that leaves the largest so many digits: sums stay inside 64 bits."""
+
+
+@dataclass(frozen=True)
+class DrawSpec:
+    """One vector to draw: its name, kind, grid and the most that one unit moves one cell, in grid steps.
+
+    `per_unit` is the SQL that clips one unit's part in one group. Where a unit's vector over all groups is clipped to
+    a norm, `norm` is that norm in grid steps, and `weigher` the draw whose norm decides the weight.
+    """
+
+    name: str
+    kind: str
+    grid: Fraction
+    per_cell: int
+    words: str
+    statistic: int
+    per_unit: str
+    norm: int | None = None
+    weigher: int = -1
+
+
+@dataclass(frozen=True)
+class Moments:
+    """How rows are coded (steps of `step` about `centre`, at most `reach` away) and how a unit's part is limited.
+
+    `norm`: of a unit's numbers of rows over groups, in thousandths of a row, >= 1; None where rows are dropped.
+    """
+
+    step: Fraction
+    centre: int
+    reach: int
+    max_rows: int
+    norm: int | None
+
+    @property
+    def square_steps(self) -> int:
+        """What squares of codes are divided by."""
+        return int(10 ** max(0, len(str(self.reach**2)) - SQUARE_DIGITS))
+
+
+def moment_draws(name: str, index: int, moments: Moments, *, squares: bool) -> list[DrawSpec]:
+    """The draws behind an average (centred sum, number of rows) and, with `squares`, a variance."""
+    centred = f"(v{index} - {moments.centre}::BIGINT)"
+    divisor, half = moments.square_steps, moments.square_steps // 2
+    square = f"(({centred}::HUGEINT * {centred} + {half}) // {divisor})"
+    square_reach = max(1, (moments.reach**2 + half) // divisor)
+    wanted = [("sum", "rows_sum", moments.step, centred, moments.reach), ("rows", "count", Fraction(1), "", 1)]
+    if squares:
+        wanted.append(("squares", "rows_squares", moments.step**2 * divisor, square, square_reach))
+    make = _dropped if moments.norm is None else _weighed
+    rows = [DrawSpec(f"{name}.{tail}", kind, grid, reach, "", index, row) for tail, kind, grid, row, reach in wanted]
+    return [make(row, moments) for row in rows]
+
+
+def _dropped(spec: DrawSpec, moments: Moments) -> DrawSpec:
+    """At most `max_rows` rows of the unit in a group; `spec` holds one row's SQL and reach."""
+    i, rows = spec.statistic, moments.max_rows
+    kept = f"FILTER (WHERE r{i} <= {rows} AND v{i} IS NOT NULL)"
+    most = rows * spec.per_cell
+    if not spec.per_unit:
+        sql = f"least({rows}, count(*) {kept})"
+    else:
+        sql = f"greatest({-most}::HUGEINT, least({most}::HUGEINT, coalesce(sum({spec.per_unit}) {kept}, 0)))"
+    return replace(spec, per_cell=most, per_unit=sql)
+
+
+def _weighed(spec: DrawSpec, moments: Moments) -> DrawSpec:
+    """All rows of the unit in a group; the norm of its numbers of rows decides the weight of every moment."""
+    steps = moments.norm or 1
+    if spec.per_unit:
+        most = math.ceil(Fraction(steps, FRACTION) * spec.per_cell)
+        return replace(spec, per_cell=most, norm=most, per_unit=f"coalesce(sum({spec.per_unit}), 0)")
+    counted = f"least({SATURATED // FRACTION}, count(v{spec.statistic}))::HUGEINT * {FRACTION}"
+    return replace(spec, grid=Fraction(1, FRACTION), per_cell=steps, norm=steps, per_unit=counted)
