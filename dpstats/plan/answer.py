@@ -88,10 +88,23 @@ def _cell(
         body: dict[str, Any] = {name: _in_units(number, draw) for name, number in cell.items()}
         least = 0.0 if draw.kind in {"count", "units", "distinct"} else -math.inf
         return body | {"display": display(Estimate(body["value"], body["low"], body["high"]), least=least)}
-    found = estimator.estimate(draws)
-    found = Estimate(_finite(found.value), _finite(found.low), _finite(found.high))
+    return _derived(output, estimator, draws)
+
+
+def _derived(output: Output, estimator: Estimator, draws: Mapping[int, float]) -> dict[str, Any]:
+    """A cell that is computed from draws, or one that says nothing.
+
+    Nothing here may raise: a draw that was paid for and lost would be drawn again, and whether it was lost would tell
+    something of it for free.
+    """
     least = 0.0 if isinstance(output.expression, Spread) else -math.inf
-    return {"value": found.value, "low": found.low, "high": found.high, "display": display(found, least=least)}
+    try:
+        made = estimator.estimate(draws)
+        found = Estimate(_finite(made.value), _finite(made.low), _finite(made.high))
+        shown = display(found, least=least)
+    except (ArithmeticError, ValueError):
+        found, shown = Estimate(None, None, None), display(Estimate(None, None, None))
+    return {"value": found.value, "low": found.low, "high": found.high, "display": shown}
 
 
 def _finite(number: float | None) -> float | None:

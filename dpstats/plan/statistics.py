@@ -43,6 +43,8 @@ MOMENTS = (exp.Avg, *SPREADS)
 ASKED = (exp.Count, exp.Sum, *MOMENTS)
 LATER = (exp.Median, exp.Quantile, exp.PercentileCont, exp.Variance, exp.Stddev, exp.StddevSamp)
 OPERATORS: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/"}
+SMALLEST, LARGEST = 1e-15, 1e15
+"""The sizes of constants that may stand between aggregates."""
 MAX_ROWS = 20
 """Rows that a unit may bring to one group of an average, unless the query says otherwise."""
 Bounds = tuple[Decimal, Decimal]
@@ -144,7 +146,7 @@ class Statistics:
             return self._statistic(name, node)
         if isinstance(node, exp.Paren):
             return self._arithmetic(name, node.this)
-        if isinstance(node, exp.Literal) and not node.is_string and math.isfinite(float(node.this)):
+        if isinstance(node, exp.Literal) and not node.is_string and _is_sane(float(node.this)):
             return Constant(float(node.this))
         if isinstance(node, exp.Neg):
             return Binary("-", Constant(0.0), self._arithmetic(name, node.this))
@@ -409,6 +411,11 @@ class Statistics:
 
 def _unfiltered(node: exp.Expr) -> exp.Expr:
     return node.this if isinstance(node, exp.Filter) else node
+
+
+def _is_sane(number: float) -> bool:
+    """Whether a constant between aggregates keeps results inside what doubles hold; others are refused."""
+    return number == 0 or SMALLEST <= abs(number) <= LARGEST
 
 
 def _is_aggregate(node: exp.Expr) -> bool:

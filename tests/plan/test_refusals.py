@@ -254,12 +254,6 @@ AGGREGATES = [
     ("SELECT SUM(n ORDER BY n) AS n FROM visits", "SUM between or instead of aggregates", "1:8", "Measures are"),
     ("SELECT ROUND(AVG(n), 2) AS n FROM visits", "ROUND between or instead of aggregates", "1:8", "Measures are"),
     ("SELECT COUNT(*) * 1e999 AS n FROM visits", "LITERAL between or instead of aggregates", "1:19", "Measures are"),
-    (
-        "SELECT COUNT(DISTINCT item) AS n FROM visits",
-        "no bound on the distinct values",
-        "1:8",
-        "Write bounds: {n: [0, m]}",
-    ),
     ("SELECT COUNT(DISTINCT uid, item) AS n FROM visits", "of several values", "1:8", "Count one column"),
     ("SELECT SUM(wild) AS n FROM visits", "without proven bounds", "1:8", "LEAST(GREATEST(x, low), high)"),
     ("SELECT SUM(DISTINCT n) AS n FROM visits", "SUM(DISTINCT ..)", "1:8", "in a subquery first"),
