@@ -7,6 +7,7 @@ that are read off public tables, and the price, which `build` adds.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from dpstats.plan.subqueries import Subqueries, check_parts, group_expressions
 from dpstats.plan.typed import Kind, Typed
 from dpstats.privacy.loss import Measure
 
+logging.getLogger("sqlglot").addHandler(logging.NullHandler())  # what it warns of is refused, with its place
 SQL_MAX = 100_000
 GENERATED_MAX = 1_000_000
 GROUPS_MAX = 1_000_000

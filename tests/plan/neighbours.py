@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import duckdb
-from shop import PERSONAL, Rows, answer, opened
+from shop import PERSONAL, Rows, cells, opened
 
 from dpstats.plan.plan import Plan
+from dpstats.privacy.mechanism import Noise
+
+Cells = Mapping[tuple[Any, ...], tuple[int, ...]]
 
 NAN, INF = float("nan"), float("inf")
 NASTY: Mapping[str, Sequence[Any]] = {
@@ -83,22 +86,26 @@ def connections(random_: random.Random, rows: Rows, units: Sequence[object]) -> 
 
 
 def check(plan: Plan, given: Sequence[duckdb.DuckDBPyConnection]) -> int:
-    """Asserts that order is nothing and that each unit moves the vectors by no more than the plan says.
+    """Asserts that order is nothing and that each unit moves the answer by no more than the plan says.
 
     Returns:
       How many neighbours differed at all.
     """
-    whole, other_order, *neighbours = [answer(connection, plan) for connection in given]
+    whole, other_order, *neighbours = [cells(connection, plan) for connection in given]
     assert whole == other_order
     return sum(_within(plan, whole, less) for less in neighbours)
 
 
-def _within(plan: Plan, more: Sequence[Sequence[int]], less: Sequence[Sequence[int]]) -> bool:
-    moved = False
-    for draw, with_unit, without_unit in zip(plan.draws, more, less, strict=True):
-        changes = [abs(a - b) for a, b in zip(with_unit, without_unit, strict=True) if a != b]
+def _within(plan: Plan, more: Cells, less: Cells) -> bool:
+    nothing = (0,) * len(plan.draws)
+    pairs = [(more.get(group, nothing), less.get(group, nothing)) for group in more.keys() | less.keys()]
+    for place, draw in enumerate(plan.draws):
+        changes = [abs(a[place] - b[place]) for a, b in pairs if a[place] != b[place]]
         bound = draw.mechanism.sensitivity
         assert len(changes) <= bound.cells, draw.name
         assert max(changes, default=0) <= bound.per_cell, draw.name
-        moved = moved or bool(changes)
-    return moved
+        if draw.mechanism.noise is Noise.GAUSSIAN:
+            assert sum(change**2 for change in changes) <= bound.l2_squared, draw.name
+        else:
+            assert sum(changes) <= bound.l1, draw.name
+    return any(a != b for a, b in pairs)

@@ -130,15 +130,23 @@ def fill(
         connection.execute(f"INSERT INTO {table} VALUES {values}", [value for row in rows for value in row])
 
 
-def answer(connection: duckdb.DuckDBPyConnection, plan: Plan) -> list[list[int]]:
-    """The exact vectors of a plan, as the engine reads them: an entry a group, 0 for one that is absent."""
+def cells(connection: duckdb.DuckDBPyConnection, plan: Plan) -> dict[tuple[Any, ...], tuple[int, ...]]:
+    """The exact answer of a plan: what names a group (place among declared keys, private keys) -> draws."""
     (statement,) = connection.extract_statements(plan.sql)
     assert statement.type == duckdb.StatementType.SELECT
-    binds = {name: _bind(plan, name) for name in statement.named_parameters}
+    rows = connection.execute(statement, {name: _bind(plan, name) for name in statement.named_parameters}).fetchall()
+    named = len(connection.description) - len(plan.draws)
+    found = {row[:named]: tuple(value or 0 for value in row[named:]) for row in rows}
+    assert len(found) == len(rows)
+    assert {type(value) for draws in found.values() for value in draws} <= {int}
+    return found
+
+
+def answer(connection: duckdb.DuckDBPyConnection, plan: Plan) -> list[list[int]]:
+    """The exact vectors of a plan with declared keys: an entry a group, 0 for one that is absent."""
     vectors = [[0] * plan.groups for _ in plan.draws]
-    for group, *values in connection.execute(statement, binds).fetchall():
+    for (group,), values in cells(connection, plan).items():
         for vector, value in zip(vectors, values, strict=True):
-            assert type(value) is int
             vector[group] = value
     return vectors
 

@@ -83,8 +83,8 @@ def _value(expression: Expression, truth: tuple[float, float]) -> float:
     [
         (Noise.GAUSSIAN, (-600.0, 90.0), (12.0, 12.0)),
         (Noise.GAUSSIAN, (40.0, 400.0), (14.0, 10.0)),
-        (Noise.LAPLACE, (300.0, 200.0), (4.0, 3.0)),
-        (Noise.LAPLACE, (-90.0, 150.0), (3.0, 6.0)),
+        (Noise.LAPLACE, (300.0, 200.0), (2.0, 2.0)),
+        (Noise.LAPLACE, (-90.0, 150.0), (1.0, 3.0)),
     ],
 )
 def test_the_interval_of_a_mean_holds_95_percent_and_not_much_more(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 import pytest
 from row_level import understood, values
-from shop import opened
+from shop import answer, opened, planned, visit
 from tame import TAME, VISITS
 
 from dpstats.plan.typed import Kind
@@ -168,3 +168,14 @@ def test_what_may_be_null_bounds_nothing(expression: str) -> None:
     found = understood(expression)
     assert found is not None
     assert not found[0].bounded
+
+
+def test_texts_joined_again_and_again_do_not_grow_without_end() -> None:
+    subqueries = ["s0 AS (SELECT uid, word AS w FROM visits)"]
+    subqueries += [f"s{i} AS (SELECT uid, w || w || CONCAT(w, w) AS w FROM s{i - 1})" for i in range(1, 20)]
+    plan = planned(
+        f"WITH {', '.join(subqueries)} SELECT COUNT(*) AS n FROM s19 WHERE LENGTH(w) = 10000", bounds={"n": [0, 9]}
+    )
+    assert answer(opened({"visits": [visit(1, word="abc"), visit(1, word=""), visit(2, word="x" * 3000)]}), plan) == [
+        [2]
+    ]
