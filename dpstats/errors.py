@@ -131,6 +131,12 @@ class InvalidParameters(DpstatsError):
         self.problems = dict(problems)
 
 
+_WAYS_OUT = {
+    "dataset": "a steward can raise the budget with `dpstats budget grant`",
+    "token": "a steward can make a new token with a higher `--cap-rho`",
+}
+
+
 class BudgetExhausted(DpstatsError):
     """The charge does not fit. `measure` is "rho" or "epsilon"; amounts are exact."""
 
@@ -139,8 +145,7 @@ class BudgetExhausted(DpstatsError):
     def __init__(self, *, measure: str, requested: Decimal, remaining: Decimal, scope: str = "dataset") -> None:
         super().__init__(
             f"the {scope}'s privacy budget does not cover this: it costs {measure} {requested:f}, "
-            f"{remaining:f} is left; nothing was charged. Answers released before are still free; "
-            "a steward can raise the budget with `dpstats budget grant`"
+            f"{remaining:f} is left; nothing was charged. Answers released before are still free; {_WAYS_OUT[scope]}"
         )
         self.measure, self.requested, self.remaining, self.scope = measure, requested, remaining, scope
 

@@ -281,6 +281,8 @@ class ReleaseLine(_Answer):
     query_version: str
     dataset: str
     data_version: str
+    parameters: dict[str, str | int]
+    cost: Cost
     created_at: str
     fresh_until: str
 

@@ -65,5 +65,9 @@ def app_of_home(settings: Settings) -> FastAPI:
       DpstatsError: the workspace cannot be opened, or DuckDB is not shut in as it must be.
     """
     workspace = Workspace.open(settings)
-    workspace.open_data()
+    try:
+        workspace.open_data()
+    except BaseException:
+        workspace.close()
+        raise
     return create_app(workspace, close=True)

@@ -21,6 +21,7 @@ from dpstats.ledger.tokens import Identity
 from dpstats.workspace import Workspace
 
 MAX_BODY_BYTES = 1024 * 1024
+LONGEST_METHOD = 8
 REQUEST_HEADER = "Dpstats-Request"
 """Names the request in the log."""
 
@@ -159,4 +160,4 @@ def _token(headers: Iterable[str]) -> str | None:
 def _line(scope: Scope) -> str:
     """Method and route, as the route is written, never as it was asked."""
     route = getattr(scope.get("route"), "path", None)
-    return f"{scope['method']} {route or 'no route'}"
+    return f"{scope['method'][:LONGEST_METHOD]} {route or 'no route'}"

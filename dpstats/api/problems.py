@@ -6,6 +6,7 @@ error says is made from its own numbers; an exception that is not ours says noth
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from dpstats.catalog.text import quoted
 from dpstats.errors import (
     BudgetExhausted,
     DpstatsError,
@@ -32,6 +34,11 @@ from dpstats.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
+MOST_SHOWN = 10
+"""How many fields of one request are said to be wrong."""
+
+_FIELD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
 RETRY_AFTER_S = 1
 """After how long a request that failed for no fault of its own may be sent again."""
 
@@ -192,12 +199,13 @@ def _invalid(error: RequestValidationError) -> Problem:
         if item["type"] == "json_invalid":
             where = f" at character {item['loc'][-1]}" if item["loc"][-1] else ""
             return Problem("bad-request", f"the body is not the JSON that is read here: {item['ctx']['error']}{where}")
-    return _ours(InvalidParameters({_place(item["loc"]): _what(item) for item in found}))
+    return _ours(InvalidParameters({_place(item["loc"]): _what(item) for item in found[:MOST_SHOWN]}))
 
 
 def _place(loc: tuple[int | str, ...]) -> str:
     """The field's name, without where in the request it stood; the body as a whole is "body"."""
-    return ".".join(str(part) for part in loc[1:]) or str(loc[0])
+    name = ".".join(str(part) for part in loc[1:]) or str(loc[0])
+    return name if _FIELD.fullmatch(name) else quoted(name)
 
 
 def _what(item: Mapping[str, Any]) -> str:

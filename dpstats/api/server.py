@@ -27,6 +27,7 @@ from dpstats.settings import Settings
 from dpstats.workspace import Workspace
 
 POLL_S = 0.05
+BACKLOG = 1024
 GRACE_S = 5
 """Seconds that a request gets beyond its deadline when the service is told to stop."""
 
@@ -38,7 +39,9 @@ _UNTOUCHABLE = {signal.SIGKILL, signal.SIGSTOP}
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "formatters": {
+        "line": {"()": "dpstats.api.logs.UtcFormatter", "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s"}
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
         "dpstats": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
@@ -60,7 +63,8 @@ def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
     with _signals_kept(), suppress(KeyboardInterrupt):
         # Whatever is wrong with the ledger is said here, in one line, before anything listens.
         Workspace.open(settings).close()
-        with closing(_bound(settings)) as listener, _telling(settings.host, listener, on_ready):
+        listener = _listening(settings)
+        with _telling(settings.host, listener.getsockname()[1], on_ready), closing(listener):
             _run(settings, listener)
 
 
@@ -91,12 +95,14 @@ def _worker_app(settings: Settings) -> FastAPI:
     """What a worker process serves; one that cannot start ends with the status that stops them all."""
     try:
         return app_of_home(settings)
-    except DpstatsError as error:
-        logging.getLogger("dpstats.api").error("%s", error)
+    except Exception as error:
+        said = str(error) if isinstance(error, DpstatsError) else type(error).__name__
+        logging.getLogger("dpstats.api").error("not started: %s", said)
         sys.exit(STARTUP_FAILURE)
 
 
-def _bound(settings: Settings) -> socket.socket:
+def _listening(settings: Settings) -> socket.socket:
+    """A socket that takes connections from now on; they wait until a process is there to answer."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -105,6 +111,7 @@ def _bound(settings: Settings) -> socket.socket:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
+            listener.listen(BACKLOG)
         except BaseException:
             listener.close()
             raise
@@ -135,9 +142,8 @@ def _interrupt(_number: int, _frame: object) -> None:
 
 
 @contextmanager
-def _telling(host: str, listener: socket.socket, on_ready: Callable[[str], None]) -> Iterator[None]:
+def _telling(host: str, port: int, on_ready: Callable[[str], None]) -> Iterator[None]:
     """Calls `on_ready` when the service is ready, unless it ends before."""
-    port = listener.getsockname()[1]
     ended = threading.Event()
 
     def tell() -> None:

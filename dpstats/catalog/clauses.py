@@ -202,11 +202,11 @@ Positive = Annotated[Number, AfterValidator(_positive)]
 
 
 def _kind_of_norm(raw: object) -> str:
-    return "by measure" if isinstance(raw, Mapping) else "for all"
+    return "<each>" if isinstance(raw, Mapping) else "<all>"
 
 
 Norms = Annotated[
-    Annotated[Positive, Tag("for all")] | Annotated[FrozenMap[Name, Positive], Tag("by measure")],
+    Annotated[Positive, Tag("<all>")] | Annotated[FrozenMap[Name, Positive], Tag("<each>")],
     Discriminator(_kind_of_norm),
 ]
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from dpstats.cli.output import Table, plain, printable, say, show
+from dpstats.cli.output import Table, plain, printable, show, tell
 from dpstats.cli.words import age, at_least, day, give_or_take, moment_text, number, settings_text
 
 Release = Mapping[str, Any]
@@ -15,9 +15,9 @@ Release = Mapping[str, Any]
 
 def show_answer(release: Release, title: str, now: datetime) -> None:
     """A release on stdout. `now` carries the zone in which its day is told."""
-    say("\n".join([*head(release, title), ""]))
+    tell(*head(release, title), "")
     show(table(release))
-    say("\n".join(["", *foot(release, now)]))
+    tell("", *foot(release, now))
 
 
 def answer_text(release: Release, title: str, now: datetime) -> str:
@@ -55,7 +55,7 @@ def _key_text(value: object) -> str:
 def foot(release: Release, now: datetime) -> list[str]:
     """How it was bounded, what it cost, whether it is new, and what is left."""
     return [
-        "Brackets hold 95 % intervals of the bounded answer; what the bounds cut off is missing from it:",
+        "Brackets hold 95 % intervals of the bounded answer; clipping to these bounds may bias it:",
         *(f"  {name}: {bounding(measure)}" for name, measure in release["measures"].items()),
         paid(release, now),
         left(release),

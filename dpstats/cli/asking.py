@@ -12,7 +12,7 @@ import typer
 
 from dpstats.cli import inputs
 from dpstats.cli.answer import answer_text, bounding, enough, price, show_answer
-from dpstats.cli.output import destination, json_bytes, note, say, show_json
+from dpstats.cli.output import destination, json_bytes, note, say, show_json, tell
 from dpstats.cli.session import session_of, working
 from dpstats.cli.words import settings_text
 
@@ -56,7 +56,7 @@ def _show_preview(found: dict[str, Any]) -> None:
     say(f"  The budget is {enough(found['remaining_like_this'])}.")
     say("  How sure, 95 times in 100:")
     for name, measure in found["measures"].items():
-        say(f"    {name}: {bounding(measure)}")
+        tell(f"    {name}: {bounding(measure)}")
 
 
 def run(

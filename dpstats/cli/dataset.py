@@ -10,7 +10,7 @@ import typer
 from dpstats.cli import inputs
 from dpstats.cli.output import Table, note, say, show, show_json
 from dpstats.cli.session import loading, session_of
-from dpstats.cli.words import moment_text
+from dpstats.cli.words import utc
 
 app = typer.Typer(help="Datasets: register, load, list.")
 
@@ -62,11 +62,11 @@ def list_(context: typer.Context, as_json: inputs.AsJson = False) -> None:
     elif not items:
         note("no datasets yet: `dpstats dataset add dataset.yaml --source TABLE=PATH` adds one")
     else:
-        heads = ("dataset", "title", "privacy unit", "data version", "as of", "state")
+        heads = ("dataset", "title", "privacy unit", "data version", "as of (UTC)", "state")
         rows = ((*(item[k] or "" for k in ("dataset", "title", "privacy_unit")), *_state(item)) for item in items)
         show(Table(heads, tuple(rows)))
 
 
 def _state(item: dict[str, str | None]) -> tuple[str, str, str]:
-    as_of = moment_text(item["as_of"]) if item["as_of"] else "-"
+    as_of = utc(item["as_of"]) if item["as_of"] else "-"
     return item["data_version"] or "not loaded", as_of, "frozen" if item["frozen"] else "open"

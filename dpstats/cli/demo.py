@@ -9,8 +9,8 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
-import sys
 import time
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,9 +19,9 @@ import typer
 
 from dpstats.cli.answer import show_answer
 from dpstats.cli.bundled import bundled, bundled_queries
-from dpstats.cli.demo_text import going_on, tokens_text
+from dpstats.cli.demo_text import next_text, start_text, tokens_text
 from dpstats.cli.output import note, say
-from dpstats.cli.serve import Port, start
+from dpstats.cli.serve import UNREAD, Port, start
 from dpstats.cli.session import Session, loading, session_of, working
 from dpstats.cli.words import counted
 from dpstats.errors import FileError
@@ -54,11 +54,13 @@ def demo(
         _approve(workspace, me)
         _answer(workspace, me)
         tokens = {role: _renewed(workspace, me, role) for role in ROLES}
+    say(tokens_text(tokens))
     if once:
-        address = f"http://127.0.0.1:{session.settings(port=port).port or 8471}"
-        say(tokens_text(tokens) + "\n" + going_on(session.folder, address, tokens["analyst"], serving=False))
+        settings = session.settings(port=port)
+        say(start_text(session.folder, port))
+        say(next_text(session.folder, f"http://{settings.host}:{settings.port}", tokens["analyst"]))
     else:
-        start(session, port=port, on_ready=lambda address: _ready(session.folder, address, tokens))
+        start(session, port=port, on_ready=lambda address: _ready(session.folder, address, tokens["analyst"]))
 
 
 def package_files() -> dict[str, Path]:
@@ -108,7 +110,7 @@ def _approve(workspace: Workspace, me: Identity) -> None:
         for file in files:
             name, version = workspace.review.submit(me, file)
             workspace.review.approve(me, name, version)
-    say(f"Approved {counted(len(files), 'query', 'queries')}: `dpstats query list` lists them.")
+    say(f"Approved {counted(len(files), 'query', 'queries')}.")
 
 
 def _answer(workspace: Workspace, me: Identity) -> None:
@@ -130,8 +132,8 @@ def _renewed(workspace: Workspace, me: Identity, role: str) -> str:
     return workspace.tokens.create(me, name, role, datasets=(DATASET,))
 
 
-def _ready(home: Path, address: str, tokens: dict[str, str]) -> None:
-    say(tokens_text(tokens) + "\n" + going_on(home, address, tokens["analyst"], serving=True))
-    say(f"\nserving at {address}")
-    sys.stdout.flush()
-    note("Ctrl-C stops it")
+def _ready(home: Path, address: str, token: str) -> None:
+    with suppress(*UNREAD):
+        say(next_text(home, address, token))
+        say(f"serving at {address}")
+        note("Ctrl-C stops it")

@@ -10,7 +10,7 @@ import typer
 from dpstats.cli import inputs
 from dpstats.cli.answer import price
 from dpstats.cli.exits import FAILED
-from dpstats.cli.output import Table, note, say, show, show_json
+from dpstats.cli.output import Table, note, say, show, show_json, tell
 from dpstats.cli.session import session_of, working
 from dpstats.cli.words import counted, give_or_take, number
 from dpstats.errors import FileError, QueryRefused
@@ -67,8 +67,7 @@ def _show(found: Check) -> None:
         say("  price    known once the dataset is added: the values of its keys come from a public table")
     else:
         _show_plan(plan, _cost(found, plan))
-    for warning in found.warnings:
-        say(f"Warning: {warning}")
+    tell(*(f"Warning: {warning}" for warning in found.warnings))
 
 
 def _show_plan(plan: Plan, cost: dict[str, Any]) -> None:
@@ -88,8 +87,7 @@ def _show_plan(plan: Plan, cost: dict[str, Any]) -> None:
     heads = ("draw", "by at most", "in groups", "noise scale")
     show(Table(heads, tuple(_sensitivity(draw) for draw in plan.draws), frozenset(heads[1:])))
     say("\nWhy it is safe")
-    for line in plan.proof:
-        say(f"  {line}")
+    tell(*(f"  {line}" for line in plan.proof))
 
 
 def _sensitivity(draw: Draw) -> tuple[str, ...]:

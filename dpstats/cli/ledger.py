@@ -11,7 +11,7 @@ from dpstats.cli import inputs
 from dpstats.cli.exits import FAILED
 from dpstats.cli.output import Table, destination, json_bytes, note, say, show, show_json
 from dpstats.cli.session import session_of, working
-from dpstats.cli.words import counted, moment_text, number
+from dpstats.cli.words import counted, number, utc
 
 if TYPE_CHECKING:
     from dpstats.ledger.tokens import Identity
@@ -41,7 +41,7 @@ def list_(
     elif not body["entries"]:
         note(f"no entries after {after}")
     else:
-        heads = ("seq", "at", "kind", "rho", "epsilon", "delta", "by", "for")
+        heads = ("seq", "at (UTC)", "kind", "rho", "epsilon", "delta", "by", "for")
         rows = tuple(_row(entry) for entry in body["entries"])
         show(Table(heads, rows, numeric=frozenset({"seq", "rho", "epsilon", "delta"})))
 
@@ -60,7 +60,7 @@ def _row(entry: dict[str, Any]) -> tuple[str, ...]:
     epsilon = number(entry["epsilon"]) if entry["kind"] == "grant" or entry["rho"] is None else "-"
     amounts = (number(entry["rho"]), epsilon, number(entry["delta"]))
     what = entry["reason"] if entry["kind"] == "grant" else entry["query"]
-    return str(entry["seq"]), moment_text(entry["at"]), entry["kind"], *amounts, entry["actor"], what or "-"
+    return str(entry["seq"]), utc(entry["at"]), entry["kind"], *amounts, entry["actor"], what or "-"
 
 
 @app.command("verify")

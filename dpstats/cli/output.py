@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,9 +36,25 @@ def printable(text: str) -> str:
 
 
 def say(text: str = "") -> None:
-    """One or more lines on stdout."""
+    """One or more lines on stdout, as they are, at once: what takes long says what it does."""
     with _stdout_explained():
         sys.stdout.write("\n".join(printable(line) for line in text.split("\n")) + "\n")
+        sys.stdout.flush()
+
+
+def tell(*lines: str) -> None:
+    """Sentences on stdout: folded between words on a terminal, as they are in a pipe."""
+    for line in lines:
+        say(_folded(line) if sys.stdout.isatty() else line)
+
+
+def _folded(line: str) -> str:
+    indent = " " * (len(line) - len(line.lstrip()))
+    width = max(40, shutil.get_terminal_size().columns)
+    wrapper = textwrap.TextWrapper(
+        width, subsequent_indent=indent + "  ", break_on_hyphens=False, break_long_words=False
+    )
+    return wrapper.fill(line)
 
 
 def note(line: str) -> None:

@@ -9,8 +9,8 @@ import typer
 
 from dpstats.cli import asking, explanation, inputs
 from dpstats.cli.explanation import QueryPath
-from dpstats.cli.output import Table, note, say, show, show_json
-from dpstats.cli.query_text import query_lines
+from dpstats.cli.output import Table, note, say, show, show_json, tell
+from dpstats.cli.query_text import query_lines, sql_lines
 from dpstats.cli.session import session_of, working
 from dpstats.cli.words import counted
 from dpstats.errors import Conflict, DpstatsError, QueryRefused
@@ -122,7 +122,11 @@ def show_query(context: typer.Context, name: inputs.QueryName, as_json: inputs.A
     """Show a query's parameters, bounds, price, SQL and approvals."""
     with session_of(context).opened() as (workspace, me):
         query = workspace.review.one(me, name)
-    show_json(query) if as_json else say("\n".join(query_lines(query)))
+    if as_json:
+        show_json(query)
+        return
+    tell(*query_lines(query))
+    say("\n".join(sql_lines(query)))
 
 
 app.command("preview")(asking.preview)

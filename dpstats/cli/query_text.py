@@ -9,7 +9,7 @@ from dpstats.cli.words import moment_text, number
 
 
 def query_lines(query: Mapping[str, Any]) -> list[str]:
-    """Everything that a steward reviews, a fact a line."""
+    """Everything that a steward reviews but the SQL, a fact a line."""
     lines = [f"{query['query']}: {query['title'] or 'no title'}"]
     lines += [f"  {line}" for line in query["description"].splitlines()]
     lines += [
@@ -23,7 +23,7 @@ def query_lines(query: Mapping[str, Any]) -> list[str]:
     ]
     if query["tags"]:
         lines.append(f"  tags     {', '.join(query['tags'])}")
-    return [*lines, *_parameters(query), *_bounds(query), *_approvals(query), "SQL", *_sql(query)]
+    return [*lines, *_parameters(query), *_bounds(query), *_approvals(query), "SQL"]
 
 
 def _cost_text(cost: Mapping[str, Any]) -> str:
@@ -60,6 +60,6 @@ def _approvals(query: Mapping[str, Any]) -> Iterator[str]:
         yield f"Approved {when} by {item['approved_by']}: {item['version'][:19]}...{ended}"
 
 
-def _sql(query: Mapping[str, Any]) -> Iterator[str]:
-    for line in query["sql"].strip().splitlines():
-        yield f"  {line}"
+def sql_lines(query: Mapping[str, Any]) -> list[str]:
+    """The SQL, line by line."""
+    return [f"  {line}" for line in query["sql"].strip().splitlines()]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from dpstats.cli.output import say
 from dpstats.cli.session import Session, session_of
+from dpstats.errors import FileError
 
 OnReady = Callable[[str], None]
 """Called once with the address, when the service answers."""
+
+UNREAD = (BrokenPipeError, FileError)
+"""Nobody reads stdout any more: the service is worth more than a line about it."""
 
 Port = Annotated[
     int | None,
@@ -30,8 +34,7 @@ def serve(
 ) -> None:
     """Serve over HTTP; prints the address once it is ready."""
     session = session_of(context)
-    with session.opened():
-        pass  # what is wrong with the workspace is told here, in one line, before a server starts
+    session.require()
     start(session, host=host, port=port, workers=workers, on_ready=_ready)
 
 
@@ -44,5 +47,5 @@ def start(session: Session, *, on_ready: OnReady, **given: object) -> None:
 
 
 def _ready(address: str) -> None:
-    say(f"serving at {address}")
-    sys.stdout.flush()
+    with suppress(*UNREAD):
+        say(f"serving at {address}")

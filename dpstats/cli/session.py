@@ -48,6 +48,16 @@ class Session:
         """Whether a workspace was ever made there: its ledger, or the key of a ledger that is gone."""
         return any((self.folder / name).exists() for name in ("ledger.db", "ledger.key"))
 
+    def require(self) -> None:
+        """Makes sure that there is a workspace.
+
+        Raises:
+          FileError: there is none.
+        """
+        if not self.exists:
+            what = "there is no workspace here: make one with `dpstats init`, or name its folder with `--home DIR`"
+            raise FileError(printable(str(self.folder)), what)
+
     def settings(self, **given: object) -> Settings:
         """The settings of this run.
 
@@ -68,9 +78,8 @@ class Session:
         Raises:
           FileError: there is none, or its folder cannot be used. LedgerBroken, Unavailable: see `Workspace`.
         """
-        if not make and not self.exists:
-            what = "there is no workspace here: make one with `dpstats init`, or name its folder with `--home DIR`"
-            raise FileError(printable(str(self.folder)), what)
+        if not make:
+            self.require()
         settings = self.settings()
         from dpstats.access import operator
         from dpstats.workspace import Workspace
@@ -124,7 +133,7 @@ def working(what: str) -> Iterator[None]:
     from rich.console import Console
     from rich.text import Text
 
-    with Console(stderr=True).status(Text(what)):
+    with Console(stderr=True).status(Text(printable(what))):
         yield
 
 

@@ -11,7 +11,7 @@ import typer
 from dpstats.cli import inputs
 from dpstats.cli.output import Table, note, say, show, show_json
 from dpstats.cli.session import session_of, values_refused
-from dpstats.cli.words import moment_text, number
+from dpstats.cli.words import number, utc
 
 app = typer.Typer(help="Tokens: create, list, revoke.")
 
@@ -59,14 +59,14 @@ def list_(context: typer.Context, as_json: inputs.AsJson = False) -> None:
     elif not items:
         note("no tokens yet: `dpstats token create NAME --role analyst` makes one")
     else:
-        heads = ("name", "role", "datasets", "cap rho", "begins with", "made", "state")
+        heads = ("name", "role", "datasets", "cap rho", "begins with", "made (UTC)", "state")
         show(Table(heads, tuple(_row(item) for item in items), numeric=frozenset({"cap rho"})))
 
 
 def _row(item: dict[str, Any]) -> tuple[str, ...]:
-    state = f"revoked {moment_text(item['revoked_at'])}" if item["revoked_at"] else "live"
+    state = f"revoked {utc(item['revoked_at'])}" if item["revoked_at"] else "live"
     seen = ", ".join(item["datasets"]) or "all"
-    made = moment_text(item["created_at"])
+    made = utc(item["created_at"])
     return item["name"], item["role"], seen, number(item["cap_rho"]), item["prefix"] + "...", made, state
 
 

@@ -32,7 +32,7 @@ def at_least(value: float) -> str:
 
 
 def give_or_take(half_width: float | None) -> str:
-    """A 95 % half-width to three digits: `± 28`, `± 13,859`, `± 0.0123`; one that differs by row says so."""
+    """A 95 % half-width to three digits, whole from 100 on: `± 0.0123`, `± 13,859`; or that it differs by row."""
     if half_width is None or not math.isfinite(half_width):
         return "differs by row"
     if half_width <= 0:
@@ -63,9 +63,14 @@ def age(moment: datetime, now: datetime) -> str:
     return "just now"
 
 
+def utc(iso: str) -> str:
+    """A stored moment to the minute, in UTC as it is stored, for a column that says so: `2026-03-03 14:05`."""
+    return f"{datetime.fromisoformat(iso):%Y-%m-%d %H:%M}"
+
+
 def moment_text(iso: str) -> str:
-    """A stored moment to the minute, in UTC as it is stored: `2026-03-03 14:05 UTC`."""
-    return f"{datetime.fromisoformat(iso):%Y-%m-%d %H:%M} UTC"
+    """A stored moment in a sentence: `2026-03-03 14:05 UTC`."""
+    return f"{utc(iso)} UTC"
 
 
 def settings_text(parameters: Mapping[str, object]) -> str:

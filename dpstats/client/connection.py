@@ -14,7 +14,7 @@ import httpx
 import dpstats
 from dpstats.client.errors import BadAnswer, ClientError, ConnectionFailed, TimedOut, Unavailable, of_problem
 
-PAUSES_S = (0.2, 1.0)
+PAUSES_S = (0.1, 0.5)
 """How long to wait, at least, before the second try and before the third, which is the last."""
 
 LONGEST_PAUSE_S = 5.0

@@ -45,7 +45,7 @@ def load(
       sources: Table name -> Parquet or CSV file.
       target: The file to make. Its folder is made if it is missing.
       key: The workspace's secret key; which rows are kept of a unit over its cap depends on it.
-      base: An earlier data version of the dataset.
+      base: An earlier data version of the dataset; opened only if something is carried over.
       append: Whether a source's rows come on top of the base's rows of that table.
       progress: Called with what is being done and the fraction done, 0 to 1.
       memory_limit_mb: Memory of the load; what does not fit is spilled beside the new file, and removed.
@@ -61,7 +61,9 @@ def load(
     with whole_file(target) as made, duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
         _set_up(connection, made.parent / "spill", memory_limit_mb)
         loader = _Loader(connection, dataset, target, hash_key(key))
-        loader.attach(made, base)
+        # A base that nothing is carried over from may be damaged or gone: this load replaces it.
+        carries = append or any(name not in sources for name in dataset.tables)
+        loader.attach(made, base if carries else None)
         feeds = {name: loader.feed(name, sources.get(name), append=append) for name in dataset.tables}
         for place, (name, feed) in enumerate(feeds.items()):
             if progress:

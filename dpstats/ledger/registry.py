@@ -180,7 +180,7 @@ class Registry:
             return tuple(_freeze(row) for row in histories.every(connection, schema.freezes, dataset))
 
     def submit_query(self, query: str, dataset: str, text: str, actor: str) -> QueryRecord:
-        """Submits a text for review; what is approved stays in force. The newest text again changes nothing.
+        """Submits a text for review. The newest text again changes nothing; approvals stay recorded.
 
         Raises:
           NotFound: the dataset was never registered. Conflict: another dataset has a query of this name.

@@ -7,6 +7,7 @@ that are read off public tables, and the price, which `build` adds.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from datetime import date
 from typing import NoReturn
 
 import sqlglot
-from sqlglot import exp
+from sqlglot import TokenType, exp
 from sqlglot.errors import SqlglotError
 
 from dpstats.catalog.canonical import canonical_json, dataset_content, query_content
@@ -32,6 +33,7 @@ from dpstats.plan.subqueries import Subqueries, check_parts, group_expressions
 from dpstats.plan.typed import Kind, Typed
 from dpstats.privacy.loss import Measure
 
+logging.getLogger("sqlglot").addHandler(logging.NullHandler())  # what it warns of is refused, with its place
 SQL_MAX = 100_000
 GENERATED_MAX = 1_000_000
 GROUPS_MAX = 1_000_000
@@ -218,7 +220,9 @@ class _Analyser:
                 )
             return None
         del grouped[value.sql]
-        if not name or value.unit:
+        if value.unit:
+            return None
+        if not name:
             self.refusals.add(item, "a key without a name", "Write .. AS name")
             return None
         if value.kind not in KEY_KINDS:
@@ -395,8 +399,8 @@ def _length(analysis: Analysis) -> int:
 
 
 def canonical_sql(sql: str) -> str:
-    """The SQL without its comments and layout: its tokens as written, one space apart."""
-    tokens = sqlglot.tokenize(sql, read="duckdb")
+    """The SQL of one statement without its comments, layout and closing semicolon: its tokens, one space apart."""
+    tokens = [t for t in sqlglot.tokenize(sql, read="duckdb") if t.token_type is not TokenType.SEMICOLON]
     return " ".join(sql[token.start : token.end + 1] for token in tokens)
 
 

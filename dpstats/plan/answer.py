@@ -7,7 +7,7 @@ tell and kept inside what is possible.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -18,6 +18,8 @@ from dpstats.plan.plan import Draw, KeyValue, Noisy, Output, Plan
 from dpstats.privacy.accuracy import Term, half_width_steps
 
 LOG10_2 = math.log10(2)
+DIGITS_MAX = 15
+"""Beyond so many digits either way a number is shown as it is."""
 
 
 def terms_of(plan: Plan) -> dict[int, Term]:
@@ -86,10 +88,23 @@ def _cell(
         body: dict[str, Any] = {name: _in_units(number, draw) for name, number in cell.items()}
         least = 0.0 if draw.kind in {"count", "units", "distinct"} else -math.inf
         return body | {"display": display(Estimate(body["value"], body["low"], body["high"]), least=least)}
-    found = estimator.estimate(draws)
-    found = Estimate(_finite(found.value), _finite(found.low), _finite(found.high))
+    return _derived(output, estimator, draws)
+
+
+def _derived(output: Output, estimator: Estimator, draws: Mapping[int, float]) -> dict[str, Any]:
+    """A cell that is computed from draws, or one that says nothing.
+
+    Nothing here may raise: a draw that was paid for and lost would be drawn again, and whether it was lost would tell
+    something of it for free.
+    """
     least = 0.0 if isinstance(output.expression, Spread) else -math.inf
-    return {"value": found.value, "low": found.low, "high": found.high, "display": display(found, least=least)}
+    try:
+        made = estimator.estimate(draws)
+        found = Estimate(_finite(made.value), _finite(made.low), _finite(made.high))
+        shown = display(found, least=least)
+    except (ArithmeticError, ValueError):
+        found, shown = Estimate(None, None, None), display(Estimate(None, None, None))
+    return {"value": found.value, "low": found.low, "high": found.high, "display": shown}
 
 
 def _finite(number: float | None) -> float | None:
@@ -116,14 +131,17 @@ def display(estimate: Estimate, *, least: float = -math.inf) -> str:
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return "too noisy to tell"
     width = estimate.high / 2 - estimate.low / 2
-    low, high = (_rounded(max(least, end), width) for end in (estimate.low, estimate.high))
+    low = _rounded(max(least, estimate.low), width, math.floor)
+    high = _rounded(max(least, estimate.high), width, math.ceil)
     if estimate.low <= 0 <= estimate.high:
         return f"too noisy to tell: between {low} and {high}"
     return f"about {_rounded(max(least, estimate.value), width)} ({low} to {high})"
 
 
-def _rounded(value: float, width: float) -> str:
-    """`value` with no digit finer than a tenth of the interval's half-width."""
+def _rounded(value: float, width: float, to_whole: Callable[[float], float] = round) -> str:
+    """`value` with no digit finer than a tenth of the interval's half-width; an interval's ends are rounded outward."""
     digits = 0 if width <= 0 else -math.floor(math.log10(width) - LOG10_2)
-    number = round(value, digits)
+    # Rounded first to a finer digit, so that a representation error is not taken for a step further out.
+    steps = round(value * 10.0**digits, 6) if abs(digits) < DIGITS_MAX else value
+    number = to_whole(steps) / 10.0**digits if abs(digits) < DIGITS_MAX else value
     return f"{number:,.{max(0, digits)}f}" if number else "0"

@@ -14,10 +14,10 @@ Three shapes have an interval of their own, and it is right:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from dpstats.privacy.accuracy import ALPHA, Term, half_width, tail
+from dpstats.privacy.accuracy import ALPHA, Term, half_width, surplus
 
 
 @dataclass(frozen=True)
@@ -152,6 +152,8 @@ class Other:
 Shape = Linear | Ratio | Other
 
 _REACH_MAX = 1e300
+_CLOSE = 1e-6
+"""How near the end of an interval is found, relative to its width."""
 
 
 def shape_of(expression: Expression) -> Shape:
@@ -240,26 +242,38 @@ class Estimator:
 
 
 class _Pivot:
-    """`numerator - t * denominator`, the linear function whose tail tells whether t can be the true ratio."""
+    """`numerator - t * denominator`, the linear function whose noise tells whether t can be the true ratio."""
 
     def __init__(self, ratio: Ratio, terms: Mapping[int, Term]) -> None:
         top, bottom = dict(ratio.numerator.coefficients), dict(ratio.denominator.coefficients)
-        self._parts = [(terms[i], top.get(i, 0.0), bottom.get(i, 0.0)) for i in sorted(top | bottom)]
-        self.top_width = half_width([_with_coefficient(term, up) for term, up, _ in self._parts])
+        used = sorted(top | bottom)
+        self._noise = terms[used[0]].noise
+        self._parts = [
+            (top.get(i, 0.0) * terms[i].step, bottom.get(i, 0.0) * terms[i].step, terms[i].scale) for i in used
+        ]
 
-    def holds(self, candidate: float, top: float, bottom: float) -> bool:
-        """Whether `candidate` is in Fieller's set for the observed numerator and denominator."""
-        terms = [_with_coefficient(term, up - candidate * down) for term, up, down in self._parts]
-        return tail(terms, abs(top - candidate * bottom)) > ALPHA
+    def spread(self, candidate: float) -> float:
+        """About the size of the pivot's noise."""
+        return math.hypot(*((up - candidate * down) * scale for up, down, scale in self._parts))
+
+    def surplus(self, candidate: float, top: float, bottom: float) -> float:
+        """Negative where `candidate` is in Fieller's set for the observed numerator and denominator."""
+        return self._surplus(
+            [(up - candidate * down, scale) for up, down, scale in self._parts], top - candidate * bottom
+        )
 
     def tells_from_zero(self, bottom: float) -> bool:
         """Whether the denominator is told from zero, which is when Fieller's set is bounded."""
-        return tail([_with_coefficient(term, down) for term, _, down in self._parts], abs(bottom)) <= ALPHA
+        return self._surplus([(down, scale) for _, down, scale in self._parts], bottom) >= 0
+
+    def _surplus(self, steps: Sequence[tuple[float, float]], value: float) -> float:
+        slack = sum(abs(step) for step, _ in steps) / 2  # as in `accuracy.tail`
+        return surplus(self._noise, [abs(step) * scale for step, scale in steps], max(0.0, abs(value) - slack))
 
 
 def _ratio_estimate(ratio: Ratio, pivot: _Pivot, draws: Mapping[int, float]) -> Estimate:
     top, bottom = ratio.numerator.value(draws), ratio.denominator.value(draws)
-    if not pivot.tells_from_zero(bottom):
+    if not bottom or not pivot.tells_from_zero(bottom):
         return _unknown(ratio, top, bottom)
     low, high = (ratio.offset + _fieller_end(pivot, top, bottom, direction) for direction in (-1, +1))
     value = ratio.offset + top / bottom
@@ -276,18 +290,40 @@ def _unknown(ratio: Ratio, top: float, bottom: float) -> Estimate:
 
 
 def _fieller_end(pivot: _Pivot, top: float, bottom: float, direction: int) -> float:
-    """The end of Fieller's set on one side of the estimate: doubled outward until outside, then halved inward."""
+    """The end of Fieller's set on one side of the estimate, on its outer side: doubled outward, then closed in on."""
     centre = top / bottom
-    reach = max(pivot.top_width / abs(bottom), abs(centre) * 1e-9, 1e-12)
-    while pivot.holds(centre + direction * reach, top, bottom):
-        reach *= 2
-        if reach > _REACH_MAX:
+
+    def past(distance: float) -> float:
+        return pivot.surplus(centre + direction * distance, top, bottom)
+
+    near, far = 0.0, max(2 * pivot.spread(centre) / abs(bottom), abs(centre) * 1e-9, 1e-12)
+    inside, outside = past(near), past(far)
+    if inside >= 0:  # numerator and denominator move together: no noise is left in the ratio
+        return centre
+    while not outside >= 0:
+        near, far, inside = far, far * 2, outside
+        if not far <= _REACH_MAX:  # or it is NaN: the numbers left the doubles
             return direction * math.inf
-    near, far = 0.0, reach
-    for _ in range(40):
-        middle = (near + far) / 2
-        near, far = (middle, far) if pivot.holds(centre + direction * middle, top, bottom) else (near, middle)
-    return centre + direction * far
+        outside = past(far)
+    return centre + direction * _closed_in(past, near, far, inside, outside)
+
+
+def _closed_in(past: Callable[[float], float], near: float, far: float, inside: float, outside: float) -> float:
+    """Just past the root of `past` between `near`, where it is `inside` < 0, and `far`, where it is `outside` >= 0.
+
+    Regula falsi; an end that stays put counts half (the Illinois algorithm, Dowell and Jarratt 1971).
+    """
+    for _ in range(100):
+        if far - near <= _CLOSE * far:
+            break
+        share = inside / (inside - outside)
+        middle = near + (far - near) * (share if 0 < share < 1 else 0.5)
+        value = past(middle)
+        if value >= 0:
+            far, outside, inside = middle, value, inside / 2
+        else:
+            near, inside, outside = middle, value, outside / 2
+    return far
 
 
 def _other_estimate(expression: Expression, draws: Mapping[int, float], terms: Mapping[int, Term]) -> Estimate:
@@ -295,16 +331,30 @@ def _other_estimate(expression: Expression, draws: Mapping[int, float], terms: M
     alpha = ALPHA / len(used)
     width = {i: half_width([_with_coefficient(terms[i], 1.0)], alpha) for i in used}
     box = {i: (draws[i] - width[i], draws[i] + width[i]) for i in used}
-    value = _evaluate(expression, {i: (draws[i], draws[i]) for i in used})
-    around = _evaluate(expression, box)
-    middle = value[0] if math.isfinite(value[0]) else None
-    if middle is not None and isinstance(expression, Spread) and box[expression.count][0] <= 0:
+    value, _ = _evaluate(_as_drawn(expression), {i: (draws[i], draws[i]) for i in used})
+    low, high = _evaluate(expression, box)
+    if not math.isfinite(value):
+        return Estimate(None, _known(low), _known(high))
+    if isinstance(expression, Spread) and box[expression.count][0] <= 0:
         # As for a ratio: where the number of rows cannot be told from zero, the value is kept inside what is possible.
-        middle = max(0.0, min(math.sqrt(expression.most) if expression.root else expression.most, middle))
-    low, high = (None if not math.isfinite(end) else end for end in around)
-    if middle is not None:  # a value is left as the noise made it, so the interval reaches to it
-        low, high = (None if low is None else min(low, middle)), (None if high is None else max(high, middle))
-    return Estimate(middle, low, high)
+        value = max(0.0, min(math.sqrt(expression.most) if expression.root else expression.most, value))
+    return Estimate(value, _known(min(low, value)), _known(max(high, value)))
+
+
+def _known(end: float) -> float | None:
+    return end if math.isfinite(end) else None
+
+
+def _as_drawn(expression: Expression) -> Expression:
+    """The expression with averages left as the noise made them, whatever is known of them beforehand."""
+    match expression:
+        case Average():
+            return replace(expression, low=-math.inf, high=math.inf)
+        case Binary(op, left, right):
+            return Binary(op, _as_drawn(left), _as_drawn(right))
+        case NullIfZero(operand):
+            return NullIfZero(_as_drawn(operand))
+    return expression
 
 
 def draws_of(expression: Expression) -> set[int]:
@@ -338,8 +388,9 @@ def _evaluate(expression: Expression, box: Mapping[int, Span]) -> Span:
         case NullIfZero(operand):
             return _evaluate(operand, box)
         case Average(total, count, centre, low, high):
-            quotient = _span("/", box[total], box[count])
-            return max(low, centre + quotient[0]), min(high, centre + quotient[1])
+            ends = (centre + end for end in _span("/", box[total], box[count]))
+            down, up = (max(low, min(high, end)) for end in ends)
+            return down, up
         case Spread():
             return _spread(expression, box)
         case Binary(op, left, right):

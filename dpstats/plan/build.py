@@ -12,6 +12,8 @@ from dpstats.catalog.query import KeysFrom, PrivateKeys
 from dpstats.catalog.types import ColumnType, parse_value
 from dpstats.errors import QueryRefused, Refusal
 from dpstats.plan.analysis import GROUPS_MAX, Analysis, KeySpec, TruncatedSpan
+from dpstats.plan.answer import terms_of
+from dpstats.plan.arithmetic import Estimator
 from dpstats.plan.plan import Draw, KeyColumn, Output, Plan, Threshold
 from dpstats.plan.pricing import amounts
 from dpstats.plan.sql import write
@@ -52,7 +54,7 @@ def build(analysis: Analysis, parameters: BoundParameters, public_values: Public
     loss = sum((price(draw.mechanism) for draw in draws), start=no_loss(analysis.dataset.measure))
     if threshold is not None:
         loss += Loss(loss.measure, 0, threshold.delta_steps)
-    return Plan(
+    made = Plan(
         dataset=analysis.dataset.dataset,
         query=analysis.query.query,
         query_version=analysis.version,
@@ -69,6 +71,17 @@ def build(analysis: Analysis, parameters: BoundParameters, public_values: Public
         proof=_proof(analysis, max_groups, groups, draws, threshold, loss),
         threshold=threshold,
     )
+    _check_formulas(analysis, made)
+    return made
+
+
+def _check_formulas(analysis: Analysis, plan: Plan) -> None:
+    """Refuses, before anything is charged, a formula over the draws that cannot be computed."""
+    try:
+        for output in plan.outputs:
+            Estimator(output.expression, terms_of(plan))
+    except (ArithmeticError, ValueError):
+        raise _refuse(analysis, f"the formula of {output.name}", "Write smaller constants") from None
 
 
 def _refuse(analysis: Analysis, what: str, instead: str) -> QueryRefused:

@@ -293,7 +293,7 @@ class Compiler:
         sides = self._compiled(list(node.flatten()), scope)
         if any(side.kind not in TEXTS for side in sides):
             return self._refuse(node, "|| of something that is not text", "CAST it to VARCHAR")
-        return derive("(" + " || ".join(side.sql for side in sides) + ")", Kind.TEXT, sides)
+        return functions.joined(" || ".join(side.sql for side in sides), sides)
 
     # -- conditionals, casts, functions ------------------------------------------------------------------------
 

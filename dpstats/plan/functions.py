@@ -37,6 +37,8 @@ PART_ALIASES = {"weekday": "dayofweek", "dayofmonth": "day"}
 DIFF_UNITS = {"year", "quarter", "month", "week", "day", "hour", "minute", "second"}
 DIGITS_MAX = 30
 BUCKETS_MAX = 1_000_000
+TEXT_MAX = 10_000
+"""Characters that texts joined with || or CONCAT keep."""
 SUBSTRING_REACH = 2.0**31
 """DuckDB raises for starts and lengths past 2^32."""
 
@@ -154,9 +156,13 @@ def _substring(arguments: Arguments) -> Typed | str:
     return derive(f"substring({', '.join(a.sql for a in arguments)})", Kind.TEXT, arguments, safe=inside)
 
 
+def joined(sql: str, arguments: Arguments) -> Typed:
+    """Text made of several texts, cut to TEXT_MAX: joined again and again, one row's text could fill the memory."""
+    return derive(f"left({sql}, {TEXT_MAX})", Kind.TEXT, arguments)
+
+
 def _concat(arguments: Arguments) -> Typed | str:
-    parts = ", ".join(f"CAST({a.sql} AS VARCHAR)" for a in arguments)
-    return derive(f"concat({parts})", Kind.TEXT, arguments)
+    return joined(f"concat({', '.join(f'CAST({a.sql} AS VARCHAR)' for a in arguments)})", arguments)
 
 
 def _coalesce(arguments: Arguments) -> Typed | str:
@@ -172,9 +178,10 @@ def _nullif(arguments: Arguments) -> Typed | str:
     kind = same_kind(arguments)
     if kind is None:
         return "NULLIF takes two arguments of one kind"
-    a, b = (as_kind(argument, kind) for argument in arguments)
+    x, other = arguments
+    same = f"{as_kind(x, kind)} = {as_kind(other, kind)}"
     # As DuckDB would write NULLIF out; written out here, it counts towards the length that an expression may have.
-    return derive(f"CASE WHEN {a} = {b} THEN NULL ELSE {a} END", kind, arguments, (arguments[0].low, arguments[0].high))
+    return derive(f"CASE WHEN {same} THEN NULL ELSE {x.sql} END", x.kind, arguments, (x.low, x.high))
 
 
 def _year_like(part: str) -> Function:

@@ -43,6 +43,8 @@ MOMENTS = (exp.Avg, *SPREADS)
 ASKED = (exp.Count, exp.Sum, *MOMENTS)
 LATER = (exp.Median, exp.Quantile, exp.PercentileCont, exp.Variance, exp.Stddev, exp.StddevSamp)
 OPERATORS: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/"}
+SMALLEST, LARGEST = 1e-15, 1e15
+"""The sizes of constants that may stand between aggregates."""
 MAX_ROWS = 20
 """Rows that a unit may bring to one group of an average, unless the query says otherwise."""
 Bounds = tuple[Decimal, Decimal]
@@ -144,7 +146,7 @@ class Statistics:
             return self._statistic(name, node)
         if isinstance(node, exp.Paren):
             return self._arithmetic(name, node.this)
-        if isinstance(node, exp.Literal) and not node.is_string and math.isfinite(float(node.this)):
+        if isinstance(node, exp.Literal) and not node.is_string and _is_sane(float(node.this)):
             return Constant(float(node.this))
         if isinstance(node, exp.Neg):
             return Binary("-", Constant(0.0), self._arithmetic(name, node.this))
@@ -158,16 +160,18 @@ class Statistics:
         return self._refused(node)
 
     def _refused(self, node: exp.Expr) -> Expression:
-        inner = node.this if isinstance(node, exp.IgnoreNulls | exp.Filter) else node
-        what, instead = NAMED_REFUSALS.get(type(inner), ("", ""))
-        if isinstance(inner, LATER):
-            what, instead = f"{inner.key.upper()} is not among the statistics of this version", "Use COUNT, SUM or AVG"
-        if not what:
+        named = node.find(*NAMED_REFUSALS, *LATER)
+        if named is None:
+            inner = node.this if isinstance(node, exp.Filter) else node
             what = f"{inner.key.upper()} between or instead of aggregates"
             instead = (
                 "Measures are COUNT, COUNT(DISTINCT unit), SUM and AVG, and + - * / and NULLIF(.., 0) between them"
             )
-        self.clause.refusals.add(node, what, instead)
+        elif isinstance(named, LATER):
+            what, instead = f"{named.key.upper()} is not among the statistics of this version", "Use COUNT, SUM or AVG"
+        else:
+            what, instead = NAMED_REFUSALS[type(named)]
+        self.clause.refusals.add(named or node, what, instead)
         return Constant(0.0)
 
     # -- one aggregate -----------------------------------------------------------------------------------------
@@ -199,7 +203,7 @@ class Statistics:
         argument = node.this
         if isinstance(argument, exp.Distinct):
             return self._units(name, node, condition)
-        row = "" if isinstance(argument, exp.Star) else self.compiler.compile(argument, self.clause).sql
+        row = "" if argument == exp.Star() else self.compiler.compile(argument, self.clause).sql
         parts = [f"({row}) IS NOT NULL"] if row else []
         parts += [f"({condition})"] if condition else []
         sql = f"CASE WHEN {' AND '.join(parts)} THEN 1::BIGINT END" if parts else ""
@@ -407,6 +411,11 @@ class Statistics:
 
 def _unfiltered(node: exp.Expr) -> exp.Expr:
     return node.this if isinstance(node, exp.Filter) else node
+
+
+def _is_sane(number: float) -> bool:
+    """Whether a constant between aggregates keeps results inside what doubles hold; others are refused."""
+    return number == 0 or SMALLEST <= abs(number) <= LARGEST
 
 
 def _is_aggregate(node: exp.Expr) -> bool:

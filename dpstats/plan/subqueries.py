@@ -115,12 +115,12 @@ class GroupedScope:
 
     def _aggregate(self, node: exp.Expr, where: str) -> Typed:
         compiler, argument = self.clause.compiler, node.this
-        if isinstance(node, exp.Count) and isinstance(argument, exp.Star):
+        if isinstance(node, exp.Count) and argument == exp.Star() and not parts_of(node) - {"this"}:
             return self._count(f"count(*){where}")
         if isinstance(node, exp.Count) and isinstance(argument, exp.Distinct) and len(argument.expressions) == 1:
             value = compiler.compile(argument.expressions[0], self.clause)
             return self._count(f"count(DISTINCT {value.sql}){where}")
-        if argument is None or isinstance(argument, exp.Distinct | exp.Order) or node.expressions:
+        if argument is None or isinstance(argument, exp.Distinct | exp.Order) or parts_of(node) - {"this"}:
             self.clause.refusals.add(node, "an aggregate that is not understood", "Use COUNT, SUM, AVG, MIN or MAX")
             return UNKNOWN
         value = compiler.compile(argument, self.clause)

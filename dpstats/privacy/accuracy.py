@@ -99,14 +99,27 @@ def _sum_half_width(moving: tuple[Term, ...], alpha: float) -> float:
 
 def tail(terms: Sequence[Term], distance: float) -> float:
     """P(|sum of terms| > distance), for the continuous noises, after taking half a grid step of each off `distance`."""
-    moving = [term for term in terms if term.coefficient]
+    moving = [term for term in terms if term.weight]
     if not moving:
         return 0.0 if distance >= 0 else 1.0
     slack = sum(abs(term.coefficient) * term.step for term in moving) / 2
-    reach = max(0.0, distance - slack)
+    weights, reach = [term.weight for term in moving], max(0.0, distance - slack)
     if all(term.noise is Noise.GAUSSIAN for term in moving):
-        return math.erfc(reach / (math.sqrt(2) * math.hypot(*(term.weight for term in moving))))
-    return _laplace_tail([term.weight for term in moving], reach)
+        return math.erfc(reach / (math.sqrt(2) * math.hypot(*weights)))
+    return _laplace_tail(weights, reach)
+
+
+def surplus(noise: Noise, weights: Sequence[float], distance: float) -> float:
+    """How far `distance` is past the half-width of a sum of independent continuous noises of these scales.
+
+    Returns:
+      A number that grows with `distance`, >= 0 where P(|sum| > distance) <= ALPHA, < 0 where it is more.
+    """
+    if noise is Noise.GAUSSIAN:
+        return distance - _normal_quantile(ALPHA) * math.hypot(*weights)
+    moving = [weight for weight in weights if weight]
+    beyond = _laplace_tail(moving, distance) if moving else 0.0
+    return math.log(ALPHA / beyond) if beyond else math.inf
 
 
 def _laplace_tail(scales: Sequence[float], distance: float) -> float:
@@ -114,15 +127,28 @@ def _laplace_tail(scales: Sequence[float], distance: float) -> float:
 
     With distinct scales b_i the characteristic function 1/prod(1 + b_i^2 t^2) splits into partial fractions, so the
     tail is sum_i w_i exp(-distance / b_i) with w_i = prod_{j != i} b_i^2 / (b_i^2 - b_j^2). Equal scales are set apart
-    upward by a hair, which widens. Many terms, where the fractions cancel badly, take the union bound.
+    upward by a hair, and tiny ones raised to a millionth of the largest, which widens. Many terms, where the fractions
+    cancel badly, take the union bound.
     """
+    largest = max(scales)
+    if math.isinf(largest):
+        return 1.0
+    reach = distance / largest
+    if len(scales) == 1:
+        return math.exp(-reach)
     if len(scales) > 3:
         return min(1.0, sum(math.exp(-distance / (len(scales) * scale)) for scale in scales))
     apart: list[float] = []
-    for scale in sorted(scales):
-        apart.append(max(scale, apart[-1] * 1.002) if apart else scale)
-    total = 0.0
-    for i, b in enumerate(apart):
-        weight = math.prod(b * b / (b * b - other * other) for j, other in enumerate(apart) if j != i)
-        total += weight * math.exp(-distance / b)
+    for ratio in sorted(max(scale / largest, 1e-6) for scale in scales):
+        apart.append(max(ratio, apart[-1] * 1.002) if apart else ratio)
+    total = sum(_fraction(b, apart) * math.exp(-reach / b) for b in apart)
     return min(1.0, max(0.0, total))
+
+
+def _fraction(scale: float, scales: Sequence[float]) -> float:
+    """The weight of one scale in the partial fractions."""
+    weight = 1.0
+    for other in scales:
+        if other != scale:
+            weight *= scale * scale / (scale * scale - other * other)
+    return weight

@@ -10,7 +10,6 @@ The command line, the HTTP service and the pages all call the same methods, on `
 
 from __future__ import annotations
 
-import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +17,8 @@ from pathlib import Path
 from dpstats.access import operator
 from dpstats.engine.versions import Engines
 from dpstats.errors import FileError, NotLoaded
+from dpstats.ledger.database import faults_explained
+from dpstats.ledger.files import create_durably
 from dpstats.ledger.store import Store, open_store
 from dpstats.library import Library
 from dpstats.release import Road
@@ -29,6 +30,8 @@ from dpstats.workspace.review import Review
 from dpstats.workspace.tokens import TokenDesk
 
 __all__ = ["Workspace"]
+
+KEY_BYTES = 32
 
 
 class Workspace:
@@ -52,10 +55,15 @@ class Workspace:
           check_ledger: refuse a ledger that cannot be trusted; only a command that reports on it opens it unchecked.
 
         Raises:
-          LedgerBroken: the ledger cannot be trusted. Unavailable: it cannot be read and written now.
+          LedgerBroken: the ledger cannot be trusted. FileError: `bounding.key` is damaged.
+          Unavailable: the folder cannot be read and written now.
         """
         store = open_store(settings.home, check=check_ledger)
-        key = _bounding_key(settings.home / "bounding.key")
+        try:
+            key = _bounding_key(settings.home / "bounding.key")
+        except BaseException:
+            store.close()
+            raise
         engines = Engines(
             settings.home / "data",
             key,
@@ -83,13 +91,15 @@ class Workspace:
 
 
 def _bounding_key(path: Path) -> bytes:
-    """The workspace's secret, made on first use and readable by its owner only."""
-    try:
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        return path.read_bytes()
-    with os.fdopen(handle, "wb") as file:
-        file.write(secrets.token_bytes(32))
-        file.flush()
-        os.fsync(file.fileno())
-    return path.read_bytes()
+    """The workspace's secret, made on first use and readable by its owner only.
+
+    Raises:
+      FileError: it is not a key: with another one, other rows and groups of a unit would be kept.
+    """
+    with faults_explained():
+        if not path.exists():
+            create_durably(path, secrets.token_bytes(KEY_BYTES))  # whole or not at all: others may read it at once
+        key = path.read_bytes()
+    if len(key) != KEY_BYTES:
+        raise FileError(str(path), f"must hold {KEY_BYTES} bytes: restore it from a backup")
+    return key

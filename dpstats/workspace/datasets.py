@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,14 +42,10 @@ class Datasets:
         dataset = parse_dataset(text, str(file))
         self._check_lineage(dataset)
         version = _new_version()
-        target = self._load(dataset, sources, version, append=False, progress=progress)
-        try:
+        with _kept_if_entered(self._load(dataset, sources, version, append=False, progress=progress)):
             self._open_lineage(identity, dataset)
             self._registry.register_dataset(dataset.dataset, text, dataset.lineage)
             self._enter(dataset, version)
-        except BaseException:
-            target.unlink(missing_ok=True)
-            raise
         self._forget_old(dataset.dataset)
         return version
 
@@ -69,8 +66,8 @@ class Datasets:
         check(identity, Action.STEWARD)
         dataset = self._library.dataset(identity, name)
         version = _new_version()
-        self._load(dataset, sources, version, append=append, progress=progress)
-        self._enter(dataset, version)
+        with _kept_if_entered(self._load(dataset, sources, version, append=append, progress=progress)):
+            self._enter(dataset, version)
         self._forget_old(name)
         return version
 
@@ -155,6 +152,16 @@ class Datasets:
             "purposes": {name: {"title": p.title, "consent": p.consent} for name, p in dataset.purposes.items()},
             "tables": {name: _table_view(dataset, name) for name in dataset.tables},
         }
+
+
+@contextmanager
+def _kept_if_entered(target: Path) -> Iterator[None]:
+    """Removes a data version's file if it does not come to be known: nobody would ever erase it."""
+    try:
+        yield
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
 
 
 def _new_version() -> str:

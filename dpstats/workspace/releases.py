@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from dpstats import views
 from dpstats.access import Action, check, sees
 from dpstats.catalog.parameters import bind_parameters
 from dpstats.errors import Frozen, NotApproved, NotFound
+from dpstats.ledger.records import StoredRelease
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.library import Known, Library
@@ -77,20 +79,28 @@ class Releases:
         after: str | None = None,
         limit: int = 100,
     ) -> dict[str, Any]:
-        """Releases made, newest first, without their rows."""
+        """Releases that would be given out, newest first, without their rows; a page may come short of `limit`."""
         check(identity, Action.READ)
         page = self._ledger.releases(dataset, query, datasets=identity.datasets, after=after, limit=limit)
         items = [
-            {
-                "release_id": item.release_id,
-                "query": item.query,
-                "query_version": item.query_version,
-                "dataset": item.dataset,
-                "data_version": item.data_version,
-                "created_at": item.created_at.isoformat(),
-                "fresh_until": item.fresh_until.isoformat(),
-            }
+            _listed(item)
             for item in page.items
-            if not self._registry.is_frozen(item.dataset)
+            if not self._registry.is_frozen(item.dataset) and self._registry.approval(item.query, item.query_version)
         ]
         return {"items": items, "next": page.next}
+
+
+def _listed(item: StoredRelease) -> dict[str, Any]:
+    """A release without its rows: what was asked, what it cost, and until when it is given again for free."""
+    body = json.loads(item.body)
+    return {
+        "release_id": item.release_id,
+        "query": item.query,
+        "query_version": item.query_version,
+        "dataset": item.dataset,
+        "data_version": item.data_version,
+        "parameters": body["parameters"],
+        "cost": body["cost"],
+        "created_at": item.created_at.isoformat(),
+        "fresh_until": item.fresh_until.isoformat(),
+    }

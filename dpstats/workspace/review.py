@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -157,12 +157,12 @@ class Review:
                 }
                 for item in self._registry.approvals(query.query)
             ],
-            "parameters": {name: spec.model_dump(mode="json") for name, spec in query.parameters.items()},
+            "parameters": {name: _json(dict(spec)) for name, spec in query.parameters.items()},
             "keys": [key.name for key in analysis.keys] if analysis else [],
             "measures": [output.name for output in analysis.outputs] if analysis else [],
             "bounds": {name: [float(end) for end in ends] for name, ends in query.bounds.items()},
             "why": dict(query.why),
-            "cost": {name: _json_number(value) for name, value in query.cost.model_dump().items()},
+            "cost": _json(dict(query.cost)),
             "sql": query.sql,
         }
 
@@ -182,9 +182,14 @@ def _some_value(name: str, spec: Parameter) -> object:
     return spec.min
 
 
-def _json_number(value: object) -> Any:
+def _json(value: object) -> Any:
+    """A part of a query's file as JSON. Not pydantic's own writing, which warns about frozen mappings."""
     if isinstance(value, Mapping):
-        return {name: _json_number(number) for name, number in value.items()}
+        return {name: _json(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(item) for item in value]
+    if isinstance(value, date):
+        return value.isoformat()
     return float(value) if isinstance(value, Decimal) else value
 
 

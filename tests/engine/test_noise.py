@@ -53,7 +53,7 @@ def test_two_equal_answers_are_not_equal(plan):
 def test_noise_is_added_to_every_group_of_every_draw(plan):
     p = plan("SELECT 1", keys=[("BIGINT", range(50))], draws=3)
     vectors = [[1000 * draw + group for group in range(50)] for draw in range(3)]
-    noisy = add_noise(p, Exact(p, vectors))
+    noisy = add_noise(p, Exact(p, vectors)).vectors
     assert [len(vector) for vector in noisy] == [50] * 3
     assert noisy != tuple(map(tuple, vectors))
     # Twenty standard deviations: a false alarm has a probability below 1e-80.

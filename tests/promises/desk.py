@@ -47,6 +47,11 @@ class Desk:
         self.workspace.close()
         self.workspace = self._opened()
 
+    def change(self, **settings: object) -> None:
+        """A restart with other settings."""
+        self._settings = self._settings | settings
+        self.reopen()
+
     # -- the steward -------------------------------------------------------------------------------------------
 
     def file(self, name: str, content: Columns) -> Path:

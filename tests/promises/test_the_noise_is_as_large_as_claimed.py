@@ -82,7 +82,7 @@ class Neighbours:
 
 
 def _noisy(plan: Plan, exact: Vectors) -> Numbers:
-    return np.array(add_noise(plan, Exact(plan, exact)), float)
+    return np.array(add_noise(plan, Exact(plan, exact)).vectors, float)
 
 
 def _visits(*, with_them: bool) -> dict[str, list[float]]:

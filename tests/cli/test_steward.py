@@ -1,0 +1,179 @@
+"""Datasets, budgets, the ledger and tokens."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_running import Run
+
+from dpstats.cli.tokens import RoleName
+from dpstats.ledger.tokens import Role
+
+
+def shown(dpstats: Run, *args: str) -> Any:
+    return json.loads(dpstats(*args, "--json").done().out)
+
+
+# -- datasets --------------------------------------------------------------------------------------------------
+
+
+def test_a_dataset_is_added_and_its_data_version_stands_alone_on_stdout(anywhere: Run) -> None:
+    sources = ("--source", "visits=visits.csv", "customers=customers.csv")
+    ran = anywhere("--home", "new", "dataset", "add", "dataset.yaml", *sources).done()
+    listed = shown(anywhere, "--home", "new", "dataset", "list")["items"]
+    assert ran.out == f"{listed[0]['data_version']}\n"
+
+
+def test_a_load_makes_a_new_data_version(dpstats: Run) -> None:
+    before = shown(dpstats, "dataset", "list")["items"][0]["data_version"]
+    after = dpstats("dataset", "load", "shop", "--source", "visits=visits.csv", "--append").done().out.strip()
+    assert after != before
+    assert after in dpstats("dataset", "list").done().out
+
+
+@pytest.mark.parametrize(
+    ("args", "word"),
+    [
+        (["add", "nope.yaml"], "no such file"),
+        (["add", "visits.csv"], "visits.csv"),
+        (["add", "dataset.yaml", "--source", "visits=nope.csv"], "nope.csv"),
+        (["add", "dataset.yaml", "--source", "nope=visits.csv"], "no such table"),
+        (["load", "nope", "--source", "visits=visits.csv"], "no dataset named 'nope'"),
+        (["load", "shop", "--source", "visits=by_town.yaml"], "by_town.yaml"),
+        (["load", "shop", "--source", "visits=customers.csv"], "customers.csv"),
+    ],
+)
+def test_data_that_cannot_be_loaded_change_nothing(dpstats: Run, args: list[str], word: str) -> None:
+    before = shown(dpstats, "dataset", "list")
+    dpstats("dataset", *args).refused(word)
+    assert shown(dpstats, "dataset", "list") == before
+
+
+def test_an_empty_workspace_says_what_to_do_next(anywhere: Run) -> None:
+    anywhere("--home", "new", "init").done()
+    for what, hint in (("dataset", "dataset add"), ("query", "query approve"), ("token", "token create")):
+        ran = anywhere("--home", "new", what, "list").done()
+        assert ran.out == ""
+        assert hint in ran.err
+        assert shown(anywhere, "--home", "new", what, "list") == {"items": [], "next": None}
+
+
+# -- budgets ---------------------------------------------------------------------------------------------------
+
+
+def test_a_budget_is_shown_in_both_currencies(dpstats: Run) -> None:
+    dpstats("query", "run", "by_town").done()
+    out = dpstats("budget", "show", "shop").done().out
+    assert "epsilon 0.643 of 3 spent, 2.357 left" in out
+    assert "rho 0.01 of 0.175749908689 spent, 0.165749908689 left" in out
+    assert shown(dpstats, "budget", "show", "shop")["rho_remaining"] == 0.165749908689
+
+
+@pytest.mark.parametrize(("option", "measure", "added"), [("--rho", "rho", 0.1), ("--epsilon", "epsilon", 1.5)])
+def test_a_grant_raises_the_budget_and_is_written_down(dpstats: Run, option: str, measure: str, added: float) -> None:
+    before = shown(dpstats, "budget", "show", "shop")[measure]
+    dpstats("budget", "grant", "shop", option, str(added), "--reason", "a new year").done()
+    assert shown(dpstats, "budget", "show", "shop")[measure] == pytest.approx(before + added)
+    assert "a new year" in dpstats("ledger", "list", "shop").done().out
+
+
+@pytest.mark.parametrize("args", [["--rho", "0"], ["--epsilon", "5000"], ["--epsilon", "0"]])
+def test_a_grant_of_nothing_or_too_much_is_refused(dpstats: Run, args: list[str]) -> None:
+    dpstats("budget", "grant", "shop", *args, "--reason", "x").refused("must be more than 0")
+    assert len(shown(dpstats, "ledger", "list", "shop")["entries"]) == 1
+
+
+def test_a_frozen_dataset_gives_nothing_until_it_is_thawed(dpstats: Run) -> None:
+    dpstats("query", "run", "by_town").done()
+    dpstats("budget", "freeze", "shop").done()
+    dpstats("query", "run", "by_town").refused("frozen", "dpstats budget thaw shop")
+    assert "frozen" in dpstats("budget", "show", "shop").done().out
+    dpstats("budget", "thaw", "shop").done()
+    dpstats("query", "run", "by_town").done()
+
+
+# -- the ledger ------------------------------------------------------------------------------------------------
+
+
+def test_the_ledger_lists_grants_and_charges_in_order(dpstats: Run) -> None:
+    dpstats("query", "run", "by_town").done()
+    rows = [line.split() for line in dpstats("ledger", "list", "shop").done().out.splitlines()[1:]]
+    assert [(row[0], row[3]) for row in rows] == [("1", "grant"), ("2", "charge")]
+    assert [entry["seq"] for entry in shown(dpstats, "ledger", "list", "shop", "--after", "1")["entries"]] == [2]
+
+
+def test_the_whole_ledger_is_exported(dpstats: Run) -> None:
+    dpstats("query", "run", "by_town").done()
+    whole = json.loads(dpstats("ledger", "export", "shop").done().out)
+    assert whole == {"dataset": "shop"} | shown(dpstats, "ledger", "list", "shop")
+    assert whole["head"]["hash"] == whole["entries"][-1]["hash"]
+    assert dpstats("ledger", "export", "shop", "--out", "ledger.json").done().out == ""
+    assert json.loads(Path("ledger.json").read_text(encoding="utf-8")) == whole
+
+
+def test_a_sound_ledger_verifies(dpstats: Run) -> None:
+    dpstats("query", "run", "by_town").done()
+    for args in ([], ["shop"]):
+        assert "the ledger verifies: 2 entries of shop" in dpstats("ledger", "verify", *args).done().out
+    assert shown(dpstats, "ledger", "verify") == {"ok": True, "lineages": ["shop"], "entries": 2, "findings": []}
+    dpstats("ledger", "verify", "nope").refused("no dataset named 'nope'")
+
+
+def test_each_thing_that_is_wrong_with_the_ledger_has_a_line(dpstats: Run, shop: Path) -> None:
+    dpstats("query", "run", "by_town").done()
+    with closing(sqlite3.connect(shop / "home" / "ledger.db")) as connection:
+        triggers = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for (name,) in triggers:
+            connection.execute(f'DROP TRIGGER "{name}"')
+        connection.execute("UPDATE entries SET amount = 1 WHERE seq = 2")
+        connection.commit()
+    ran = dpstats("ledger", "verify")
+    assert (ran.status, ran.out) == (1, "")
+    summary, *findings = ran.err.splitlines()
+    assert summary.startswith("dpstats: the ledger does not verify: ")
+    assert any("entry 2 was changed" in finding for finding in findings)
+
+
+def test_a_ledger_that_is_gone_is_a_finding(dpstats: Run, shop: Path) -> None:
+    (shop / "home" / "ledger.db").unlink()
+    ran = dpstats("ledger", "verify")
+    assert ran.status == 1
+    assert "a tail was cut" in ran.err
+    dpstats("query", "list").refused("dpstats ledger verify")
+
+
+# -- tokens ----------------------------------------------------------------------------------------------------
+
+
+def test_a_token_stands_alone_on_stdout_and_is_never_shown_again(dpstats: Run) -> None:
+    ran = dpstats("token", "create", "ann", "--role", "analyst", "--dataset", "shop", "--cap-rho", "0.05").done()
+    token = ran.out.strip()
+    assert ran.out == f"{token}\n"
+    assert token.startswith("dps_")
+    assert token not in ran.err
+    listed = dpstats("token", "list").done().out
+    assert token not in listed
+    assert token not in dpstats("token", "list", "--json").done().out
+    assert "0.05" in listed
+    assert "live" in listed
+
+
+def test_a_revoked_token_is_over(dpstats: Run) -> None:
+    dpstats("token", "create", "ann", "--role", "job").done()
+    dpstats("token", "create", "ann", "--role", "job").refused("a token named ann is live")
+    dpstats("token", "revoke", "ann").done()
+    dpstats("token", "revoke", "ann").refused("no live token named 'ann'", "dpstats token list")
+    assert "revoked" in dpstats("token", "list").done().out
+
+
+def test_a_token_for_a_dataset_that_is_not_there_is_refused(dpstats: Run) -> None:
+    dpstats("token", "create", "ann", "--role", "job", "--dataset", "nope").refused("no dataset named 'nope'")
+
+
+def test_the_roles_are_those_of_the_ledger() -> None:
+    assert {role.value for role in RoleName} == {role.value for role in Role}
