@@ -131,11 +131,15 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-def run(copy: Path, tests: Sequence[str], *options: str, timeout_s: float = TIMEOUT_S) -> Outcome:
-    """Runs tests on a copy, in a process of their own that finds the copy before any installed package."""
+def run(copy: Path, tests: Sequence[str], *options: str, times: int = 1, timeout_s: float = TIMEOUT_S) -> Outcome:
+    """Runs tests on a copy, in a process of their own that finds the copy before any installed package.
+
+    `times`: how often each test's own steps are taken, on what was set up for it once.
+    """
     report = copy / "report.xml"
     report.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--junitxml={report}", *options, *tests]
+    options = ("-p", "no:cacheprovider", "-p", "repeated", f"--times={times}", f"--junitxml={report}", *options)
+    command = [sys.executable, "-m", "pytest", *options, *tests]
     process = subprocess.Popen(
         command,
         cwd=copy,
@@ -156,7 +160,7 @@ def run(copy: Path, tests: Sequence[str], *options: str, timeout_s: float = TIME
 
 def _environment(copy: Path) -> dict[str, str]:
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("DPSTATS_", "PYTEST_"))}
-    return ours | {"PYTHONPATH": str(copy)}
+    return ours | {"PYTHONPATH": os.pathsep.join([str(copy), str(HERE / "plugin")])}
 
 
 def _failed(report: Path) -> tuple[str, ...]:
