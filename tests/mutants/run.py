@@ -4,7 +4,7 @@
     python tests/mutants/run.py --short             those that every test run tries
     python tests/mutants/run.py --only "half the"   those whose name has this in it
     python tests/mutants/run.py --clean 100         instead: the named tests, so often, with no fault; none may fail
-    python tests/mutants/run.py --clean 100 --random    only those that look at noise: set up a few times, drawn 100 times
+    python tests/mutants/run.py --clean 100 --random    tests that look at noise: set up 5 times, drawn 100 times
 
 Exit status 1 if a fault survives, or if a test fails without one.
 """
