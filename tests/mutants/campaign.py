@@ -26,6 +26,8 @@ TIMEOUT_S = 300
 """A fault that makes its test hang for so long counts as not caught."""
 FAILED = 1
 """Pytest's exit status when tests ran and some failed; any other one says that they did not run."""
+MISWRITTEN = ("NameError:", "UnboundLocalError:", "ImportError:", "ModuleNotFoundError:")
+"""What Python says of a fault that does not even run: that a test fails then shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,8 @@ class Outcome:
 
     @property
     def caught(self) -> bool:
-        """Whether a test ran and failed."""
-        return self.status == FAILED and bool(self.failed)
+        """Whether a test ran and failed, of a fault that ran too."""
+        return self.status == FAILED and bool(self.failed) and not any(name in self.text for name in MISWRITTEN)
 
 
 def table() -> tuple[Mutant, ...]:

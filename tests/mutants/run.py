@@ -15,6 +15,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -34,7 +35,7 @@ def main() -> int:
         return 1
     if options.clean:
         return _run_clean(tests_of(mutants), options.clean, at_once=DRAWN_AT_ONCE if options.random else 1)
-    return _run_mutants(mutants)
+    return _run_mutants(mutants, options.jobs)
 
 
 def _options() -> argparse.Namespace:
@@ -42,6 +43,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--short", action="store_true", help="only the faults that every test run tries")
     parser.add_argument("--random", action="store_true", help="only those whose test looks at drawn noise")
     parser.add_argument("--only", metavar="NAME", default="", help="only those whose name has this in it")
+    parser.add_argument("--jobs", metavar="J", type=int, default=1, help="faults that are tried at once")
     parser.add_argument("--clean", metavar="N", type=int, default=0, help="run the tests N times without a fault")
     return parser.parse_args()
 
@@ -51,7 +53,7 @@ def _wanted(mutant: Mutant, options: argparse.Namespace) -> bool:
     return named and (mutant.short or not options.short) and (mutant.random or not options.random)
 
 
-def _run_mutants(mutants: Sequence[Mutant]) -> int:
+def _run_mutants(mutants: Sequence[Mutant], jobs: int) -> int:
     began = time.monotonic()
     with clean_copy() as clean:
         tests = tests_of(mutants)
@@ -62,7 +64,9 @@ def _run_mutants(mutants: Sequence[Mutant]) -> int:
             print("the named tests do not pass on the package as it is: nothing can be said about faults")
             return 1
         _say(f"all pass, {time.monotonic() - began:.0f} s\n")
-        survivors = [mutant for place, mutant in enumerate(mutants, 1) if not _killed(clean, mutant, place, mutants)]
+        with ThreadPoolExecutor(jobs) as pool:
+            found = list(pool.map(lambda mutant: _killed(clean, mutant, mutants), mutants))
+    survivors = [mutant for mutant, killed in zip(mutants, found, strict=True) if not killed]
     took = time.monotonic() - began
     print(f"\n{len(mutants) - len(survivors)} of {len(mutants)} faults were caught, in {took:.0f} s")
     for mutant in survivors:
@@ -70,15 +74,15 @@ def _run_mutants(mutants: Sequence[Mutant]) -> int:
     return 1 if survivors else 0
 
 
-def _killed(clean: Path, mutant: Mutant, place: int, mutants: Sequence[Mutant]) -> bool:
-    began = time.monotonic()
+def _killed(clean: Path, mutant: Mutant, mutants: Sequence[Mutant]) -> bool:
+    began, place = time.monotonic(), mutants.index(mutant) + 1
     with mutated_copy(clean, mutant) as copy:
         outcome = run(copy, [mutant.test], "-x")
     verdict = "killed" if outcome.caught else "SURVIVED"
     _say(f"{place:3}/{len(mutants)}  {verdict:8}  {time.monotonic() - began:5.1f} s  {mutant.name}  <-  {mutant.test}")
     if not outcome.caught:
         why = "it was given up" if outcome.status is None else f"pytest ended with {outcome.status}"
-        print(f"         {why}:\n" + "\n".join(outcome.text.splitlines()[-15:]))
+        _say(f"         {why}:\n" + "\n".join(outcome.text.splitlines()[-15:]))
     return outcome.caught
 
 
