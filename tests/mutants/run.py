@@ -2,7 +2,7 @@
 
     python tests/mutants/run.py                     all of them, after the named tests passed without a fault
     python tests/mutants/run.py --short             those that every test run tries
-    python tests/mutants/run.py --only "half the"   those whose name has this in it
+    python tests/mutants/run.py --only "half the"   those whose name or file has this in it
     python tests/mutants/run.py --clean 100         instead: the named tests, so often, with no fault; none may fail
     python tests/mutants/run.py --clean 100 --random    tests that look at noise: set up 5 times, drawn 100 times
 
@@ -31,7 +31,7 @@ def main() -> int:
     options = _options()
     mutants = [mutant for mutant in table() if _wanted(mutant, options)]
     if not mutants:
-        print("no fault has such a name")
+        print("no fault has such a name or file")
         return 1
     if options.clean:
         return _run_clean(tests_of(mutants), options.clean, at_once=DRAWN_AT_ONCE if options.random else 1)
@@ -42,14 +42,14 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--short", action="store_true", help="only the faults that every test run tries")
     parser.add_argument("--random", action="store_true", help="only those whose test looks at drawn noise")
-    parser.add_argument("--only", metavar="NAME", default="", help="only those whose name has this in it")
+    parser.add_argument("--only", metavar="NAME", default="", help="only those whose name or file has this in it")
     parser.add_argument("--jobs", metavar="J", type=int, default=1, help="faults that are tried at once")
     parser.add_argument("--clean", metavar="N", type=int, default=0, help="run the tests N times without a fault")
     return parser.parse_args()
 
 
 def _wanted(mutant: Mutant, options: argparse.Namespace) -> bool:
-    named = options.only.lower() in mutant.name.lower()
+    named = options.only.lower() in f"{mutant.name} {mutant.file}".lower()
     return named and (mutant.short or not options.short) and (mutant.random or not options.random)
 
 
