@@ -96,7 +96,7 @@ def _mutant(entry: dict[str, object]) -> Mutant:
     return Mutant(change=tuple((text, replacement) for text, replacement in pairs), **entry)  # type: ignore[arg-type]
 
 
-def tests_of(mutants: Sequence[Mutant]) -> tuple[str, ...]:
+def named_tests(mutants: Sequence[Mutant]) -> tuple[str, ...]:
     """The tests that the mutants name, each once, in order."""
     return tuple(dict.fromkeys(sorted(mutant.test for mutant in mutants)))
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from campaign import Mutant, clean_copy, mutated_copy, package_of, run, table, tests_of
+from campaign import Mutant, clean_copy, mutated_copy, package_of, run, table, named_tests
 
 DRAWN_AT_ONCE = 20
 """How often tests that look at noise are run on one set-up of their data."""
@@ -34,7 +34,7 @@ def main() -> int:
         print("no fault has such a name or file")
         return 1
     if options.clean:
-        return _run_clean(tests_of(mutants), options.clean, at_once=DRAWN_AT_ONCE if options.random else 1)
+        return _run_clean(named_tests(mutants), options.clean, at_once=DRAWN_AT_ONCE if options.random else 1)
     return _run_mutants(mutants, options.jobs)
 
 
@@ -56,7 +56,7 @@ def _wanted(mutant: Mutant, options: argparse.Namespace) -> bool:
 def _run_mutants(mutants: Sequence[Mutant], jobs: int) -> int:
     began = time.monotonic()
     with clean_copy() as clean:
-        tests = tests_of(mutants)
+        tests = named_tests(mutants)
         _say(f"{len(tests)} tests on the package as it is ..")
         before = run(clean, tests, timeout_s=3600)
         if before.status != 0 or package_of(clean) != clean / "dpstats":

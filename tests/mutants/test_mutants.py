@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from campaign import ROOT, Mutant, clean_copy, mutated_copy, package_of, run, table, tests_of
+from campaign import ROOT, Mutant, clean_copy, mutated_copy, package_of, run, table, named_tests
 
 SHORT = [mutant for mutant in table() if mutant.short]
 
@@ -32,7 +32,7 @@ def test_a_fault_can_be_planted_where_the_table_says(mutant: Mutant) -> None:
 
 
 def test_every_test_that_is_to_catch_a_fault_is_there() -> None:
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--collect-only", "-q", *tests_of(table())]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--collect-only", "-q", *named_tests(table())]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout + found.stderr
 
@@ -44,7 +44,7 @@ def test_there_are_faults_enough_and_the_chief_ones_are_tried_here() -> None:
 
 def test_the_tests_see_the_copy_and_pass_on_it_while_nothing_is_planted(clean: Path) -> None:
     assert package_of(clean) == clean / "dpstats"
-    outcome = run(clean, tests_of(SHORT))
+    outcome = run(clean, named_tests(SHORT))
     assert outcome.status == 0, outcome.text
 
 
