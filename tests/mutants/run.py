@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from campaign import Mutant, clean_copy, mutated_copy, package_of, run, table, named_tests
+from campaign import Mutant, clean_copy, mutated_copy, named_tests, package_of, run, table
 
 DRAWN_AT_ONCE = 20
 """How often tests that look at noise are run on one set-up of their data."""

@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from campaign import ROOT, Mutant, clean_copy, mutated_copy, package_of, run, table, named_tests
+from campaign import ROOT, Mutant, clean_copy, mutated_copy, named_tests, package_of, run, table
 
 SHORT = [mutant for mutant in table() if mutant.short]
 
