@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 from dpstats.privacy.loss import AMOUNT_STEPS, Loss, Measure, amount_up
+from dpstats.privacy.repricing import gaussian_rho, laplace_epsilon
 
 INT64_MAX = 2**63 - 1
 SCALE_MAX = 2.0**56
@@ -106,7 +107,7 @@ def _opendp_measurement(noise: Noise, scale: float) -> Any:
 
 
 def price(mechanism: Mechanism) -> Loss:
-    """What the draw costs: OpenDP's map at the sensitivity, rounded up to a step of 1e-12.
+    """What the draw costs: the larger of OpenDP's map at the sensitivity and the closed form, up to a step of 1e-12.
 
     Raises:
       ValueError: the map is not a positive finite number.
@@ -114,14 +115,21 @@ def price(mechanism: Mechanism) -> Loss:
     loss = measurement(mechanism).map(_distance(mechanism.noise, mechanism.sensitivity))
     if not (math.isfinite(loss) and loss > 0):
         raise ValueError("a draw must have a positive, finite price")
-    return Loss(mechanism.noise.measure, amount_up(loss))
+    return Loss(mechanism.noise.measure, max(amount_up(loss), amount_up(_closed_form(mechanism))))
+
+
+def _closed_form(mechanism: Mechanism) -> Fraction:
+    scale, sensitivity = Fraction(mechanism.scale), mechanism.sensitivity
+    if mechanism.noise is Noise.GAUSSIAN:
+        return gaussian_rho(sensitivity.l2_squared, scale)
+    return laplace_epsilon(sensitivity.l1, scale)
 
 
 def calibrate(noise: Noise, sensitivity: Sensitivity, amount: int) -> Mechanism:
     """The mechanism of least noise whose price is at most `amount` steps of 1e-12 (rho or epsilon), amount >= 1.
 
     Gaussian: sigma = sqrt(L2^2 / (2 rho)), Bun and Steinke 2016, Prop. 1.6. Laplace: b = L1 / epsilon.
-    The double nearest to it is nudged up until OpenDP's own map agrees.
+    The double nearest to it is nudged up until `price` agrees.
 
     Raises:
       ValueError: the scale would leave [SCALE_MIN, SCALE_MAX].
