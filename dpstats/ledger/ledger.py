@@ -14,7 +14,7 @@ from dpstats.errors import LedgerBroken, NotFound
 from dpstats.ledger import granting, journal, schema, shelf
 from dpstats.ledger.chain import Content, Entry, Kind
 from dpstats.ledger.charging import decide, taken_up
-from dpstats.ledger.clock import Clock, stamp
+from dpstats.ledger.clock import Clock, is_right, moment_of, stamp
 from dpstats.ledger.database import faults_explained, reading, writing
 from dpstats.ledger.granting import Opening
 from dpstats.ledger.heads import Head
@@ -228,6 +228,13 @@ class Ledger:
             known = connection.execute(schema.lineages.select()).scalars().all()
             for lineage in sorted({*known, *self._writer.heads.lineages()}):
                 self._writer.publish(self._writer.trusted_end(connection, lineage).newest)
+
+    def clock_is_right(self) -> bool:
+        """Whether the clock can be trusted with how long an answer stays fresh; see `clock.is_right`."""
+        with reading(self._engine) as connection:
+            lineages = connection.execute(schema.lineages.select()).scalars().all()
+            ends = [journal.newest(connection, lineage) for lineage in lineages]
+        return is_right(self._clock, max((moment_of(end.at) for end in ends if end is not None), default=None))
 
     def _publish(self, entry: Entry) -> None:
         with faults_explained():
