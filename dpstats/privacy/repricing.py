@@ -53,6 +53,16 @@ def laplace_epsilon(l1: int, scale: Fraction) -> Fraction:
     return Fraction(l1) / scale
 
 
+def selection_epsilon(score_range: int, scale: Fraction) -> Fraction:
+    """epsilon = range / s of one selection: McSherry and Talwar 2007; McKenna and Sheldon 2020."""
+    return Fraction(score_range) / scale
+
+
+def selection_rho(score_range: int, scale: Fraction) -> Fraction:
+    """rho = epsilon^2 / 8 of one selection by the exponential mechanism: Cesar and Rogers 2021."""
+    return selection_epsilon(score_range, scale) ** 2 / 8
+
+
 def _gaussian(event: Event, _: Events, measure: Measure) -> Loss:
     if measure is Measure.PURE:
         raise ValueError("Gaussian noise has no price in pure DP")
@@ -70,9 +80,15 @@ def _laplace(event: Event, _: Events, measure: Measure) -> Loss:
 
 
 def _exponential(event: Event, _: Events, measure: Measure) -> Loss:
-    """`cells` choices by the exponential mechanism, `epsilon` each, or rho = epsilon^2 / 8: Cesar and Rogers 2021."""
-    epsilon, cells = _number(event, "epsilon"), _whole(event, "cells")
-    return Loss(measure, amount_up(cells * (epsilon if measure is Measure.PURE else epsilon**2 / 8)))
+    """`cells` selections, whose scores one unit moves apart by at most `per_cell`."""
+    of_one = selection_epsilon if measure is Measure.PURE else selection_rho
+    return Loss(measure, amount_up(_whole(event, "cells") * of_one(_whole(event, "per_cell"), _number(event, "scale"))))
+
+
+def _permute_and_flip(event: Event, _: Events, measure: Measure) -> Loss:
+    """The same in pure DP. It is not known to be of bounded range, so its rho is that of any: epsilon^2 / 2."""
+    epsilon, cells = selection_epsilon(_whole(event, "per_cell"), _number(event, "scale")), _whole(event, "cells")
+    return Loss(measure, amount_up(cells * (epsilon if measure is Measure.PURE else epsilon**2 / 2)))
 
 
 def _threshold(event: Event, events: Events, measure: Measure) -> Loss:
@@ -88,6 +104,7 @@ FORMULAS: dict[str, Formula] = {
     "discrete_gaussian": _gaussian,
     "discrete_laplace": _laplace,
     "exponential": _exponential,
+    "permute_and_flip": _permute_and_flip,
     "threshold": _threshold,
 }
 """What is known of each mechanism, by its name in an event."""

@@ -15,17 +15,21 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import partial
 
-from dpstats.privacy import conversion, mechanism, repricing, threshold
+from dpstats.privacy import conversion, mechanism, repricing, selection, threshold
 from dpstats.privacy.loss import AMOUNT_STEPS, DELTA_STEPS
-from dpstats.privacy.mechanism import INT64_MAX, SCALE_MAX, Mechanism, Noise, Sensitivity
+from dpstats.privacy.mechanism import ADDED, INT64_MAX, SCALE_MAX, SELECTED, Mechanism, Noise, Sensitivity
 
 FALSE_ALARM = 1e-9
 """The chance that the self-test refuses a sound installation."""
 DRAWS = 3000
 """Draws for each distribution that is looked at: some 0.1 s."""
 SCALES = (0.8, 7.5)
+SELECTIONS = 800
+"""Selections that are looked at, each a call of its own."""
 _ONE = Sensitivity(1, 1)
 _CLOSE = 1e-9
+_LOOKS = len(SCALES) * len(ADDED) + len(SELECTED)
+"""How many samples are looked at: the false-alarm rate is shared among them."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,12 @@ def _looks_like(noise: Noise, scale: float) -> bool:
     if len(drawn) != DRAWS or any(type(value) is not int for value in drawn):
         return False
     events = list(_events(noise, scale, drawn))
-    most = math.log(2 * len(events) * len(SCALES) * len(Noise) / FALSE_ALARM) / DRAWS
+    return _is_likely(events, DRAWS)
+
+
+def _is_likely(events: Sequence[tuple[float, float]], draws: int) -> bool:
+    """Whether each event's share of so many draws is near its chance."""
+    most = math.log(2 * len(events) * _LOOKS / FALSE_ALARM) / draws
     return all(_divergence(share, chance) <= most for share, chance in events)
 
 
@@ -106,9 +115,28 @@ def _part(share: float, chance: float) -> float:
     return share * math.log(share / chance) if share > 0 else 0.0
 
 
+def selects_by_its_distribution(noise: Noise) -> bool:
+    """Whether selections among four scores fall as often on each as they are said to."""
+    made, scores = Mechanism(noise, 2.0, _ONE), (0, -2, -4, -3)
+    places = Counter(place for _ in range(SELECTIONS) for place in selection.select(made, scores))
+    odds = [math.exp(score / made.scale) for score in scores]
+    if noise is Noise.EXPONENTIAL:
+        chances = [odd / math.fsum(odds) for odd in odds]
+    else:
+        chances = [_accepted(place, frozenset(range(len(odds))), odds) for place in range(len(odds))]
+    events = [(places[place] / SELECTIONS, chance) for place, chance in enumerate(chances)]
+    return places.total() == SELECTIONS and _is_likely(events, SELECTIONS)
+
+
+def _accepted(place: int, left: frozenset[int], odds: Sequence[float]) -> float:
+    """Permute-and-flip: one of those left, each as likely, is taken up, and accepted with its odds, or put away."""
+    others = math.fsum((1 - odds[other]) * _accepted(place, left - {other}, odds) for other in left - {place})
+    return (odds[place] + others) / len(left)
+
+
 def is_drawn_anew() -> bool:
     """Whether two draws, and the two halves of one, differ: 64 entries are alike with a chance below 1e-60."""
-    for noise in Noise:
+    for noise in ADDED.values():
         wide = Mechanism(noise, 7.5, _ONE)
         one, other = mechanism.draw(wide, [0] * 128), mechanism.draw(wide, [0] * 128)
         if one == other or one[:64] == one[64:] or one[:64] == other[:64] or one[:64] == other[64:]:
@@ -119,7 +147,10 @@ def is_drawn_anew() -> bool:
 def keeps_the_edges_of_64_bits() -> bool:
     """Whether numbers at and past 64 bits are saturated before noise, keep their order, and never raise."""
     exact = [2**63 - 1, -(2**63), 2**63, -(2**63) - 1, 10**30, -(10**30), 0]
-    for noise in Noise:
+    for noise in SELECTED.values():
+        if exact[selection.select(Mechanism(noise, 1.0, _ONE), exact)[0]] < INT64_MAX:
+            return False
+    for noise in ADDED.values():
         near = mechanism.draw(Mechanism(noise, 1.0, _ONE), exact)
         expected = [INT64_MAX, -INT64_MAX] * 3 + [0]
         if any(abs(a - b) > 200 for a, b in zip(near, expected, strict=True)):  # by chance: below 1e-80
@@ -145,20 +176,23 @@ def _is_refused(noise: Noise, scale: float) -> bool:
 
 # -- the price -------------------------------------------------------------------------------------------------------
 
-_PRICED: tuple[tuple[Mechanism, float, Fraction], ...] = (
-    (Mechanism(Noise.GAUSSIAN, 10.0, Sensitivity(3, 4)), 6.0, Fraction(36, 200)),
-    (Mechanism(Noise.GAUSSIAN, 2.5, Sensitivity(3, 400, norm=5)), 5.0, Fraction(2)),
-    (Mechanism(Noise.LAPLACE, 8.0, Sensitivity(3, 4)), 12.0, Fraction(12, 8)),
-    (Mechanism(Noise.LAPLACE, 2.5, Sensitivity(3, 400, norm=5)), 5.0, Fraction(2)),
+_PRICED: tuple[tuple[Mechanism, float, Fraction, int], ...] = (
+    (Mechanism(Noise.GAUSSIAN, 10.0, Sensitivity(3, 4)), 6.0, Fraction(36, 200), 1),
+    (Mechanism(Noise.GAUSSIAN, 2.5, Sensitivity(3, 400, norm=5)), 5.0, Fraction(2), 1),
+    (Mechanism(Noise.LAPLACE, 8.0, Sensitivity(3, 4)), 12.0, Fraction(12, 8), 1),
+    (Mechanism(Noise.LAPLACE, 2.5, Sensitivity(3, 400, norm=5)), 5.0, Fraction(2), 1),
+    (Mechanism(Noise.EXPONENTIAL, 8.0, Sensitivity(6, 4)), 6, Fraction(9, 128), 4),
+    (Mechanism(Noise.PERMUTE_AND_FLIP, 8.0, Sensitivity(6, 4)), 6, Fraction(6, 8), 4),
 )
-"""A draw, how far one unit moves it in the norm that counts, and its price: L2^2 / (2 sigma^2), or L1 / b."""
+"""A draw, how far one unit moves it in the norm that counts, what that costs, and how often it is paid: L2^2 / (2
+sigma^2), L1 / b, and for each selection epsilon^2 / 8 and epsilon = range / s."""
 
 
 def has_its_price() -> bool:
     """Whether OpenDP's map, and what is charged, are the closed forms or a hair more."""
-    for made, distance, exact in _PRICED:
+    for made, distance, exact, times in _PRICED:
         mapped = Fraction(mechanism.measurement(made).map(distance))
-        charged = Fraction(mechanism.price(made).amount, AMOUNT_STEPS)
+        charged = Fraction(mechanism.price(made).amount, AMOUNT_STEPS) / times
         if not all(exact <= found <= exact * Fraction(1 + _CLOSE) for found in (mapped, charged)):
             return False
         again = mechanism.calibrate(made.noise, made.sensitivity, mechanism.price(made).amount)
@@ -187,7 +221,11 @@ def has_its_tail() -> bool:
 
 
 CHECKS: tuple[Check, ...] = (
-    *(Check(f"the distribution of {noise}", partial(has_its_distribution, noise)) for noise in Noise),
+    *(Check(f"the distribution of {noise}", partial(has_its_distribution, noise)) for noise in ADDED.values()),
+    *(
+        Check(f"the distribution of {noise}", partial(selects_by_its_distribution, noise))
+        for noise in SELECTED.values()
+    ),
     Check("noise drawn anew each time", is_drawn_anew),
     Check("whole numbers at the edges of 64 bits", keeps_the_edges_of_64_bits),
     Check("no answer without noise", refuses_no_noise),

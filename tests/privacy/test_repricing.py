@@ -61,7 +61,7 @@ def test_calibrated_noise_is_within_its_amount_by_the_second_accountant_too(
 
 def test_known_values() -> None:
     gaussian, laplace = noise(10.0, 3, 4), noise(8.0, 3, 4, Noise.LAPLACE)
-    choice = {"mechanism": "exponential", "epsilon": "0.5", "cells": 6}
+    choice, flip = noise(8.0, 4, 6, Noise.EXPONENTIAL), noise(8.0, 4, 6, Noise.PERMUTE_AND_FLIP)
     for one, measure, amount in (
         (event(gaussian), Measure.ZCDP, Fraction(36, 200)),
         (event(gaussian, norm=4), Measure.ZCDP, Fraction(16, 200)),
@@ -69,8 +69,10 @@ def test_known_values() -> None:
         (event(laplace), Measure.PURE, Fraction(12, 8)),
         (event(laplace, norm=4), Measure.PURE, Fraction(4, 8)),
         (event(laplace), Measure.ZCDP, Fraction(144, 128)),
-        (choice, Measure.PURE, Fraction(3)),
-        (choice, Measure.ZCDP, Fraction(6, 32)),
+        (event(choice), Measure.PURE, Fraction(3)),
+        (event(choice), Measure.ZCDP, Fraction(6, 32)),
+        (event(flip), Measure.PURE, Fraction(3)),
+        (event(flip), Measure.ZCDP, Fraction(6, 8)),
     ):
         assert price_again([one], measure) == Loss(measure, math.ceil(amount * AMOUNT_STEPS))
 

@@ -30,7 +30,7 @@ from dpstats.engine import duck, noise
 from dpstats.engine.versions import Engines
 from dpstats.library import Library
 from dpstats.plan.plan import Draw, Plan, Threshold
-from dpstats.privacy import mechanism, threshold
+from dpstats.privacy import mechanism, selection, threshold
 from dpstats.privacy.mechanism import Mechanism, Noise, Sensitivity
 from dpstats.release import Ask, Road
 from dpstats.settings import Settings, read_settings
@@ -135,6 +135,7 @@ FILE_KEYS = {
         "keys",
         "bounds",
         "contribution",
+        "candidates",
         "weights",
         "window",
         "cost",
@@ -147,7 +148,7 @@ FILE_KEYS = {
 
 PARAMETERS: dict[Callable[..., Any], tuple[str, ...]] = {
     Ask: ("identity", "query", "parameters", "fresh", "idempotency_key"),
-    Draw: ("index", "name", "kind", "grid", "mechanism", "bounding"),
+    Draw: ("index", "name", "kind", "grid", "mechanism", "bounding", "quantiles"),
     Engines: ("data_dir", "key", "memory_limit_mb", "threads", "deadline_s", "datasets_open"),
     Library: ("registry",),
     Mechanism: ("noise", "scale", "sensitivity"),
@@ -163,7 +164,9 @@ PARAMETERS: dict[Callable[..., Any], tuple[str, ...]] = {
     mechanism.draw: ("mechanism", "exact"),
     mechanism.measurement: ("mechanism",),
     mechanism.price: ("mechanism",),
+    mechanism.opendp_measurement: ("noise", "scale", "k"),
     noise.add_noise: ("plan", "exact"),
+    selection.select: ("mechanism", "scores", "k"),
     self_test: ("store",),
     threshold.delta_steps: ("units", "max_groups", "at"),
     threshold.tail: ("mechanism", "at_least"),
@@ -326,7 +329,12 @@ def test_the_parameters_between_rows_and_noise_are_these(callable_: Callable[...
 
 
 def test_the_noises_are_these_and_a_plan_carries_no_switch() -> None:
-    assert {str(kind) for kind in Noise} == {"discrete_gaussian", "discrete_laplace"}
+    assert {str(kind) for kind in Noise} == {
+        "discrete_gaussian",
+        "discrete_laplace",
+        "exponential",
+        "permute_and_flip",
+    }
     assert {field.name for field in dataclasses.fields(Plan)} == {
         "dataset",
         "query",
@@ -341,6 +349,7 @@ def test_the_noises_are_these_and_a_plan_carries_no_switch() -> None:
         "tables",
         "proof",
         "threshold",
+        "top",
     }
 
 

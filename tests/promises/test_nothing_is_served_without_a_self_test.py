@@ -11,6 +11,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,8 +27,8 @@ from dpstats.engine import duck, noise
 from dpstats.errors import LockdownFailed, SelfTestFailed
 from dpstats.ledger.clock import is_right
 from dpstats.ledger.store import open_store
-from dpstats.plan.plan import Noisy, Plan
-from dpstats.privacy import conversion, mechanism, threshold
+from dpstats.plan.plan import Noisy, Plan, Threshold
+from dpstats.privacy import conversion, mechanism, selection, threshold
 from dpstats.privacy.loss import Loss, Measure
 from dpstats.privacy.mechanism import Mechanism, Noise, Sensitivity
 from dpstats.privacy.selftest import CHECKS
@@ -39,7 +40,7 @@ Draw = Callable[[Mechanism, Sequence[int]], list[int]]
 Patch = Callable[[pytest.MonkeyPatch], None]
 
 draw, price, measurement, tail = mechanism.draw, mechanism.price, mechanism.measurement, threshold.tail
-epsilon_of_rho = conversion.epsilon_of_rho
+epsilon_of_rho, select, noisy = conversion.epsilon_of_rho, selection.select, noise._noisy
 
 
 @pytest.fixture(autouse=True)
@@ -86,17 +87,18 @@ def half_price(made: Mechanism) -> Loss:
     return Loss(made.noise.measure, price(made).amount // 2)
 
 
-def strict_threshold(plan: Plan, noisy: Noisy) -> Noisy:
-    assert plan.threshold is not None
-    kept = [i for i, count in enumerate(noisy.vectors[0]) if count > plan.threshold.at]
-    return Noisy(tuple(noisy.groups[i] for i in kept), (tuple(noisy.vectors[0][i] for i in kept),))
+def with_threshold(change: Callable[[Threshold], Threshold | None]) -> Patch:
+    def broken(plan: Plan, groups: Any, vectors: Any) -> Noisy:
+        return noisy(replace(plan, threshold=plan.threshold and change(plan.threshold)), groups, vectors)
+
+    return lambda patch: patch.setattr(noise, "_noisy", broken)
 
 
 def let_through(connection: object, path: Path) -> None:
     raise LockdownFailed("read_blob")
 
 
-GAUSSIAN, LAPLACE = (f"the distribution of {kind}" for kind in Noise)
+GAUSSIAN, LAPLACE, EXPONENTIAL, PERMUTED = (f"the distribution of {kind}" for kind in Noise)
 EDGES, ANEW = "whole numbers at the edges of 64 bits", "noise drawn anew each time"
 TAIL, LOCKED, ONCE = "the tail at a threshold", "DuckDB's lock-down", "noise on every answer, once"
 
@@ -145,14 +147,31 @@ FAULTS: dict[str, tuple[Patch, str]] = {
         ONCE,
     ),
     "a threshold that leaves out its own place": (
-        lambda patch: patch.setattr(
-            noise, "_above_threshold", lambda p, n: strict_threshold(p, n) if p.threshold else n
-        ),
+        with_threshold(lambda threshold: replace(threshold, at=threshold.at + 1)),
         "groups at their threshold",
     ),
-    "no threshold": (
-        lambda patch: patch.setattr(noise, "_above_threshold", lambda plan, noisy: noisy),
+    "a threshold that lets one less through": (
+        with_threshold(lambda threshold: replace(threshold, at=threshold.at - 1)),
         "groups at their threshold",
+    ),
+    "no threshold": (with_threshold(lambda threshold: None), "groups at their threshold"),
+    "the best, always": (
+        lambda patch: patch.setattr(selection, "select", lambda made, scores, k=1: [scores.index(max(scores))]),
+        EXPONENTIAL,
+    ),
+    "the worst instead of the best": (
+        lambda patch: patch.setattr(
+            selection, "select", lambda made, scores, k=1: select(made, [-v for v in scores], k)
+        ),
+        PERMUTED,
+    ),
+    "selections of twice the price": (
+        lambda patch: patch.setattr(
+            selection,
+            "select",
+            lambda made, scores, k=1: select(Mechanism(made.noise, made.scale / 2, made.sensitivity), scores, k),
+        ),
+        PERMUTED,
     ),
 }
 
