@@ -14,6 +14,7 @@ from fractions import Fraction
 from typing import Any
 
 from dpstats.plan.arithmetic import Drawn, Estimate, Estimator, Spread, half_width_of
+from dpstats.plan.denominators import reference
 from dpstats.plan.plan import Draw, KeyValue, Noisy, Output, Plan
 from dpstats.privacy.accuracy import Term, half_width_steps
 
@@ -52,6 +53,9 @@ def _measure(plan: Plan, output: Output) -> dict[str, Any]:
             "scale": None,
             "half_width_95": half_width_of(output.expression, terms_of(plan)),
         }
+        found = reference(output.expression, plan.draws, terms_of(plan))
+        if found is not None:
+            body |= {"half_width_95_at": dict(found.half_widths), "denominator": found.of}
     if output.unit:
         body["unit"] = output.unit
     return body | {"bounding": output.bounding, "type": "integer" if is_integer(plan, output) else "number"}

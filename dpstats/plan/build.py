@@ -48,12 +48,8 @@ def build(analysis: Analysis, parameters: BoundParameters, public_values: Public
     keys = tuple(_key(analysis, key, parameters, public_values) for key in analysis.keys)
     sizes = [len(key.values) for key in keys]
     groups = _groups(analysis, [len(key.values) for key in keys if not key.private])
-    max_groups = analysis.max_groups if analysis.deciding is not None else min(analysis.max_groups, groups)
-    draws = _draws(analysis, max_groups)
-    threshold = _threshold(analysis, draws, max_groups)
-    loss = sum((price(draw.mechanism) for draw in draws), start=no_loss(analysis.dataset.measure))
-    if threshold is not None:
-        loss += Loss(loss.measure, 0, threshold.delta_steps)
+    max_groups = groups_of_a_unit(analysis, groups)
+    draws, threshold, loss = priced(analysis, max_groups)
     made = Plan(
         dataset=analysis.dataset.dataset,
         query=analysis.query.query,
@@ -73,6 +69,27 @@ def build(analysis: Analysis, parameters: BoundParameters, public_values: Public
     )
     _check_formulas(analysis, made)
     return made
+
+
+def groups_of_a_unit(analysis: Analysis, groups: int) -> int:
+    """How many groups one unit may touch, of so many declared ones."""
+    return analysis.max_groups if analysis.deciding is not None else min(analysis.max_groups, groups)
+
+
+def priced(
+    analysis: Analysis, max_groups: int, times: Fraction = Fraction(1)
+) -> tuple[tuple[Draw, ...], Threshold | None, Loss]:
+    """The draws, the threshold and the loss at `times` the query's own cost.
+
+    Raises:
+      QueryRefused: the noise that the cost asks for is out of range.
+    """
+    draws = _draws(analysis, max_groups, times)
+    threshold = _threshold(analysis, draws, max_groups)
+    loss = sum((price(draw.mechanism) for draw in draws), start=no_loss(analysis.dataset.measure))
+    if threshold is not None:
+        loss += Loss(loss.measure, 0, threshold.delta_steps)
+    return draws, threshold, loss
 
 
 def _check_formulas(analysis: Analysis, plan: Plan) -> None:
@@ -146,11 +163,11 @@ def _groups(analysis: Analysis, sizes: Sequence[int]) -> int:
     return groups
 
 
-def _draws(analysis: Analysis, max_groups: int) -> tuple[Draw, ...]:
+def _draws(analysis: Analysis, max_groups: int, times: Fraction) -> tuple[Draw, ...]:
     noise = Noise.GAUSSIAN if analysis.dataset.measure is Noise.GAUSSIAN.measure else Noise.LAPLACE
     sensitivities = [Sensitivity(spec.per_cell, max_groups, spec.norm) for spec in analysis.draws]
     try:
-        shares = amounts(analysis, noise, sensitivities)
+        shares = amounts(analysis, noise, sensitivities, times)
         mechanisms = [calibrate(noise, s, amount) for s, amount in zip(sensitivities, shares, strict=True)]
     except ValueError as error:
         raise _refuse(
