@@ -88,7 +88,7 @@ def _show_plan(found: Check, plan: Plan) -> None:
     say("\nAt other costs")
     show(costs_table(found.costs, expected))
     _tell_all("What the bounds do beyond the noise", found.notes)
-    _tell_all("What could be changed", found.advice)
+    _tell_all("Advice", found.advice)
     say("\nHow far one unit can move it")
     heads = ("draw", "by at most", "in groups", "noise scale")
     show(Table(heads, tuple(_sensitivity(draw) for draw in plan.draws), frozenset(heads[1:])))

@@ -58,7 +58,7 @@ def told(half_width: float | None) -> str:
 
 def told_at(measure: Mapping[str, Any]) -> str | None:
     """The denominator at which a measure's error is told: the middle one, or the next that tells something."""
-    at = measure.get("half_width_95_at")
+    at: Mapping[str, float | None] | None = measure.get("half_width_95_at")
     if at is None:
         return None
     later = list(at)[len(at) // 2 :]

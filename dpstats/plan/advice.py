@@ -18,7 +18,7 @@ from dpstats.plan.build import groups_of_a_unit
 from dpstats.plan.parts import Part, parts_of
 from dpstats.plan.plan import Plan
 from dpstats.plan.reach import Range, rows_of_a_unit, values_of_a_row
-from dpstats.plan.wording import amount, counted, exactly, plainly, plural, rounded_down, rounded_up, share
+from dpstats.plan.wording import about, amount, counted, exactly, plainly, plural, rounded_down, rounded_up, share
 from dpstats.privacy.loss import Measure
 
 FEW = 3
@@ -86,7 +86,7 @@ def _relative(name: str, body: Mapping[str, Any], own: Sequence[Earlier], plan: 
     if middle <= (shown.half_width_95 or 0.0):
         return f"{name}: {found.cited(plan)} could not tell it from 0{where}."
     return (
-        f"{name}: {found.cited(plan)} showed about {amount(middle, unit)}{where}; "
+        f"{name}: {found.cited(plan)} showed about {about(middle, unit)}{where}; "
         f"± {amount(width, unit)} is {share(width, middle)}."
     )
 
@@ -113,17 +113,23 @@ def _norms(analysis: Analysis, plan: Plan) -> Iterator[str]:
     most = groups_of_a_unit(analysis, plan.groups)
     if analysis.query.contribution.max_norm is not None or analysis.facts or analysis.deciding is not None or most == 1:
         return
-    factor = math.sqrt(most) if plan.measure is Measure.ZCDP else float(most)
-    norms: dict[str, str] = {}
-    for part in parts_of(analysis):
-        if part.measure is None or part.counting.kind not in {"units", "count", "sum"}:
-            return
-        norms[part.name] = plainly(rounded_down(float(part.counting.per_cell * part.counting.grid) * factor, 6))
-    written = ", ".join(f"{name}: {norm}" for name, norm in norms.items())
+    parts = list(parts_of(analysis))
+    if any(part.measure is None or part.counting.kind not in {"units", "count", "sum"} for part in parts):
+        return
+    dropped = most < plan.groups
+    if not dropped and all(part.kind == "units" for part in parts):
+        return  # nothing is lost as it is
+    written = ", ".join(f"{part.name}: {_equal_norm(part, most, plan.measure)}" for part in parts)
+    better = "drops no group and no row" if dropped else "clips less"
     yield (
-        f"contribution: {{max_norm: {{{written}}}}} instead of max_groups and max_rows has the same noise and drops no "
-        "group and no row: what is above the norm is scaled down. A smaller norm has less noise and scales down more."
+        f"contribution: {{max_norm: {{{written}}}}} instead of max_groups and max_rows has the same noise and "
+        f"{better}: only what is above the norm is scaled down. A smaller norm has less noise and scales down more."
     )
+
+
+def _equal_norm(part: Part, most: int, measure: Measure) -> str:
+    factor = math.sqrt(most) if measure is Measure.ZCDP else float(most)
+    return plainly(rounded_down(float(part.counting.per_cell * part.counting.grid) * factor, 6))
 
 
 # -- bounds against what the file lets rows reach --------------------------------------------------------------
@@ -156,13 +162,13 @@ def _reach_of_average(part: Part, rows: int | None, values: Range | None) -> Ite
 
 
 def _reach_of_sum(part: Part, bounds: Range, values: Range, rows: int | None) -> Iterator[str]:
-    largest, row = max(-bounds[0], bounds[1]), max(-values[0], values[1])
+    largest, row = max(abs(bounds[0]), abs(bounds[1])), max(abs(values[0]), abs(values[1]))
     if values[1] > bounds[1] > 0:
         yield (
             f"a single row may be {exactly(float(values[1]), part.unit)}, by its column's bounds: more than the "
             f"{exactly(float(bounds[1]), part.unit)} that a {part.one}'s whole total is clipped to."
         )
-    if values[0] >= 0 and -bounds[0] > max(bounds[1], 0):
+    if values[0] >= 0 and -bounds[0] > bounds[1]:
         yield f"no row is below {exactly(float(values[0]), part.unit)}, yet the low bound sets the noise: write 0."
     elif rows is not None and largest > rows * row:
         yield (
@@ -216,7 +222,7 @@ def _remark(part: Part, bound: float, average: float, cited: str) -> str:
     unit = part.unit or ("rows" if part.kind == "count" else None)
     times, better = bound / average, rounded_up(FEW * average)
     start = (
-        f"{cited} shows about {amount(average, unit)} a {part.one} in a group on average (noisy, and clipped as it was "
+        f"{cited} shows about {about(average, unit)} a {part.one} in a group on average (noisy, and clipped as it was "
         f"then); the bound of {exactly(bound, unit)} is {amount(times)} times that"
     )
     if TIGHT <= times <= WIDE:

@@ -77,7 +77,8 @@ def _units(part: Part) -> Iterator[str]:
 
 def _count(part: Part) -> Iterator[str]:
     least, most = part.bounds or (0, part.specs[0].per_cell)
-    yield f"a {part.one} with more than {counted(int(most), 'row')} in a group counts as {int(most):,}."
+    more = counted(int(most), "row")
+    yield f"a {part.one} with more than {more} in a group counts as {int(most):,}; the rest is missing."
     if least > 0:
         yield f"a {part.one} with a row in a group, but fewer than {int(least):,}, counts as {int(least):,}."
 
@@ -95,7 +96,7 @@ def _sum(part: Part) -> Iterator[str]:
         yield f"a {part.one}'s total in one group is {part.specs[0].words}."
         return
     low, high = (exactly(float(end), part.unit) for end in part.bounds)
-    yield f"a {part.one}'s total in one group counts as {high} if it is above that."
+    yield f"a {part.one}'s total in one group counts as {high} if it is above that; the rest is missing."
     rows = values_of_a_row(part.analysis, part.name)
     if rows is None or rows[0] < 0 or part.bounds[0] > 0:
         yield f"a {part.one}'s total in one group counts as {low} if it is below that."

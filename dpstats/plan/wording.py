@@ -32,6 +32,11 @@ def amount(value: float, unit: str | None = None) -> str:
     return f"{text} {unit}" if unit else text
 
 
+def about(value: float, unit: str | None = None) -> str:
+    """A noisy number to three digits: `160,000 USD`, `8.88`."""
+    return amount(float(f"{value:.3g}"), unit)
+
+
 def exactly(value: float, unit: str | None = None) -> str:
     """A number as it was written, with thousands set apart: `6,000 USD`, `0.125`."""
     text = f"{value:,.12f}".rstrip("0").rstrip(".")
