@@ -35,6 +35,13 @@ def test_a_check_explains_bounds_and_advises_from_released_numbers(dpstats: Run)
     assert "which is wide" in line
 
 
+def test_a_check_quotes_nothing_of_a_frozen_dataset(dpstats: Run) -> None:
+    dpstats("query", "run", "by_town").done()
+    assert "release" in dpstats("query", "check", "by_town.yaml").done().out
+    dpstats("budget", "freeze", "shop").done()
+    assert "release" not in dpstats("query", "check", "by_town.yaml").done().out
+
+
 def test_a_check_as_json_has_the_same(dpstats: Run) -> None:
     body = json.loads(dpstats("query", "check", "by_town.yaml", "--json").done().out)
     assert body["answerable"] is True
