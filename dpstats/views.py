@@ -74,8 +74,11 @@ def costs(analysis: Analysis, plan: Plan) -> list[dict[str, Any]]:
 
 
 def _half_widths(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    at = {name: body["half_width_95_at"] for name, body in found.items() if "half_width_95_at" in body}
-    return {"measures": {name: body["half_width_95"] for name, body in found.items()}, "half_width_95_at": at}
+    told = {"measures": {name: body["half_width_95"] for name, body in found.items()}}
+    return told | {
+        error: {name: body[error] for name, body in found.items() if error in body}
+        for error in ("half_width_95_at", "rank_error_95")
+    }
 
 
 def preview(

@@ -182,6 +182,7 @@ class Measure(_Answer):
 
     An average, a ratio or a variance has a half-width that depends on its denominator: `half_width_95_at` gives it for
     some denominators, which count "rows", "units" or "values", or are a sum ("denominator"); null: nothing is told.
+    A quantile has a `rank_error_95`: how many rows its place in the order may be off by.
     """
 
     mechanism: str
@@ -189,6 +190,7 @@ class Measure(_Answer):
     half_width_95: float | None
     half_width_95_at: dict[str, float | None] | None = None
     denominator: Literal["rows", "units", "values", "denominator"] | None = None
+    rank_error_95: int | None = None
     unit: str | None = None
     bounding: str
     type: Literal["integer", "number"]
@@ -202,6 +204,7 @@ class OtherCost(_Answer):
     epsilon: float
     measures: dict[str, float | None]
     half_width_95_at: dict[str, dict[str, float | None]]
+    rank_error_95: dict[str, int]
 
 
 class Preview(_Answer):

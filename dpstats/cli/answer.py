@@ -16,6 +16,7 @@ from dpstats.cli.words import (
     give_or_take,
     moment_text,
     number,
+    rank_error,
     settings_text,
     sureness,
     told,
@@ -107,6 +108,8 @@ def _head_at(name: str, measure: Measure) -> str:
 
 def _error(cost: Mapping[str, Any], name: str, measure: Measure) -> str:
     size = told_at(measure)
+    if name in cost["rank_error_95"]:
+        return rank_error(cost["rank_error_95"][name])
     return give_or_take(cost["measures"][name]) if size is None else told(cost["half_width_95_at"][name].get(size))
 
 

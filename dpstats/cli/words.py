@@ -46,9 +46,16 @@ def give_or_take(half_width: float | None) -> str:
 def sureness(measure: Mapping[str, Any], unit: str = "") -> str:
     """A measure's 95 % error; where it depends on the denominator, at one of them: `± 1.2 USD at 1,000 rows`."""
     size = told_at(measure)
+    if measure.get("rank_error_95") is not None:
+        return rank_error(measure["rank_error_95"])
     if size is None:
         return f"{give_or_take(measure['half_width_95'])}{unit}"
     return f"{told(measure['half_width_95_at'][size])}{unit} {at_size(measure, size)}"
+
+
+def rank_error(rows: int) -> str:
+    """How far a quantile's place in the order may be off: `± 120 rows in rank`."""
+    return f"± {counted(rows, 'row')} in rank"
 
 
 def told(half_width: float | None) -> str:

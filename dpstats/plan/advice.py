@@ -111,7 +111,8 @@ def recommendations(analysis: Analysis, plan: Plan, earlier: Sequence[Earlier] =
 def _norms(analysis: Analysis, plan: Plan) -> Iterator[str]:
     """Norms of the sensitivity that bounds on groups have: the bound times sqrt(groups) in L2, times groups in L1."""
     most = groups_of_a_unit(analysis, plan.groups)
-    if analysis.query.contribution.max_norm is not None or analysis.facts or analysis.deciding is not None or most == 1:
+    given = analysis.query.contribution.max_norm is not None
+    if given or analysis.facts or analysis.deciding is not None or analysis.top is not None or most == 1:
         return
     parts = list(parts_of(analysis))
     if any(part.measure is None or part.counting.kind not in {"units", "count", "sum"} for part in parts):

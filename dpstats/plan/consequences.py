@@ -22,9 +22,9 @@ from dpstats.privacy.loss import Measure
 def consequences(analysis: Analysis, plan: Plan) -> tuple[str, ...]:
     """Sentences about a query's bounds: first about its groups, then measure by measure."""
     one = noun(analysis.dataset.privacy_unit)
-    lines = [*_groups(analysis, plan, one), *_threshold(plan, one)]
+    lines = [*_groups(analysis, plan, one), *_threshold(plan, one), *_top(analysis, plan)]
     for part in parts_of(analysis):
-        lines += [f"{part.name}: {line}" for line in (*_clipping(part), *_norm(part, plan))]
+        lines += [f"{part.names}: {line}" for line in (*_clipping(part), *_norm(part, plan))]
     return (*lines, *_untargeted(analysis))
 
 
@@ -58,6 +58,13 @@ def _threshold(plan: Plan, one: str) -> Iterator[str]:
         f"A group is shown if its noisy number of {plural(one)} is at least {at:,}: one of {at:,} about every second "
         f"time, one of {at + width:,} at least 95 times in 100. Smaller groups are mostly missing."
     )
+
+
+def _top(analysis: Analysis, plan: Plan) -> Iterator[str]:
+    if plan.top is None or analysis.top is None:
+        return
+    how = "by their noisy values" if plan.top.mechanism is None else "with noise of its own"
+    yield f"Only the {counted(plan.top.k, 'group')} with the largest {analysis.top.name} are shown, chosen {how}."
 
 
 def _clipping(part: Part) -> Iterator[str]:
@@ -109,6 +116,8 @@ def _moments(part: Part) -> Iterator[str]:
             f"a keyed hash: {plural(part.one)} with many rows weigh less than their rows would."
         )
     yield f"a row's value outside {_values(part)} is moved to the nearer end."
+    if part.statistic.candidates:
+        yield f"the answer is one of {len(part.statistic.candidates):,} candidate values, or lies between two of them."
 
 
 def _values(part: Part) -> str:
@@ -124,6 +133,8 @@ _OF_KIND: dict[str, Callable[[Part], Iterator[str]]] = {
     "distinct": _distinct,
     "sum": _sum,
     "rows_sum": _moments,
+    "quantile": _moments,
+    "quantile_tree": _moments,
 }
 
 

@@ -18,12 +18,12 @@ TIMES = (Fraction(1, 4), Fraction(1, 2), Fraction(1), Fraction(2), Fraction(4))
 def other_costs(analysis: Analysis, plan: Plan) -> Iterator[Plan]:
     """The plan at each multiple of its cost that a query may have, cheapest first; its draws share it as they do now.
 
-    Only `draws`, `threshold` and `loss` are made anew; nothing else of these plans is to be relied on.
+    Only `draws`, `top`, `threshold` and `loss` are made anew; nothing else of these plans is to be relied on.
     """
     max_groups = groups_of_a_unit(analysis, plan.groups)
     for times in TIMES:
         try:
-            draws, threshold, loss = priced(analysis, max_groups, times)
+            draws, top, threshold, loss = priced(analysis, max_groups, plan.groups, times)
         except QueryRefused:  # more than a query may cost, or more or less noise than can be drawn
             continue
-        yield replace(plan, draws=draws, threshold=threshold, loss=loss)
+        yield replace(plan, draws=draws, top=top, threshold=threshold, loss=loss)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from dpstats.plan.analysis import Analysis, OutputSpec
-from dpstats.plan.arithmetic import Average, Drawn, Spread, draws_of
+from dpstats.plan.arithmetic import Average, Drawn, Quantile, Spread, draws_of
 from dpstats.plan.moments import DrawSpec
 from dpstats.plan.statistics import Statistic
 from dpstats.plan.wording import noun
@@ -36,10 +36,20 @@ class Part:
         return next((spec for spec in self.specs if spec.kind in {"units", "count"}), self.specs[0])
 
     @property
+    def measures(self) -> tuple[OutputSpec, ...]:
+        """The measures that are this statistic and nothing else."""
+        own = (o for o in self.analysis.outputs if isinstance(o.expression, Drawn | Average | Spread | Quantile))
+        return tuple(o for o in own if draws_of(o.expression) <= set(self.statistic.draws))
+
+    @property
     def measure(self) -> OutputSpec | None:
-        """The measure that is this statistic and nothing else, if there is one."""
-        own = (o for o in self.analysis.outputs if isinstance(o.expression, Drawn | Average | Spread))
-        return next((o for o in own if draws_of(o.expression) <= set(self.statistic.draws)), None)
+        """The first of those, if there is one."""
+        return next(iter(self.measures), None)
+
+    @property
+    def names(self) -> str:
+        """All of them, for a sentence; else what `name` is."""
+        return ", ".join(measure.name for measure in self.measures) or self.name
 
     @property
     def name(self) -> str:

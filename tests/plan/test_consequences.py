@@ -87,3 +87,15 @@ def test_a_measure_without_a_target_is_told_what_it_gets() -> None:
     text = told(**parts, cost={"accuracy": {"u": 20}})
     assert "n, s, a: no accuracy is asked for" in text
     assert "no accuracy" not in told(**parts)
+
+
+def test_quantiles_of_the_same_rows_are_told_together() -> None:
+    text = told("SELECT MEDIAN(paid) AS m, QUANTILE_CONT(paid, 0.9) AS most FROM sales", contribution={"max_rows": 5})
+    assert "m, most: of a unit with more than 5 rows in a group, so many are kept" in text
+    assert "candidate values, or lies between two of them" in text
+
+
+def test_a_selection_of_the_largest_groups_is_told() -> None:
+    sql = "SELECT item, COUNT(DISTINCT uid) AS u FROM sales GROUP BY item ORDER BY u DESC LIMIT 2"
+    text = told(sql, keys=KEYS, contribution={"max_groups": 3})
+    assert "Only the 2 groups with the largest u are shown, chosen with noise of its own." in text

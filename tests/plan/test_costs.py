@@ -66,3 +66,14 @@ def test_more_noise_raises_the_threshold_at_the_same_delta() -> None:
     assert at == sorted(at, reverse=True)
     assert len(set(at)) == len(TIMES)
     assert all(plan.loss.delta_decimal <= MARKET.delta_thresholds / 100 for plan in found)
+
+
+def test_quantiles_and_the_selection_of_groups_are_priced_anew_too() -> None:
+    sql = "SELECT item, MEDIAN(paid) AS m, COUNT(DISTINCT uid) AS u FROM sales GROUP BY item ORDER BY u DESC LIMIT 2"
+    parts = PARTS | {"bounds": {}, "cost": {"rho": 0.4}}
+    own = planned(sql, **parts)
+    found = list(other_costs(analysed(sql, **parts), own))
+    assert [plan.loss.amount / own.loss.amount for plan in found] == pytest.approx([float(t) for t in TIMES], rel=1e-6)
+    errors = [measures(plan)["m"]["rank_error_95"] for plan in found]
+    assert errors == sorted(errors, reverse=True)
+    assert len(set(errors)) == len(TIMES)
