@@ -11,7 +11,7 @@ import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from random import SystemRandom
 
@@ -27,6 +27,7 @@ IDS = 40
 ROWS = (1, 40, 400)
 """How many rows a canary may have in a table."""
 _TEXT = re.compile(r"'((?:[^']|'')*)'")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NUMBER = re.compile(r"(?<![\w.'-])\d{1,9}(?![\w.'-])")
 Row = dict[str, object]
 Rows = Mapping[str, list[Row]]
@@ -132,16 +133,16 @@ class Made:
         return list(dict.fromkeys(value for value in found if type(value) is kind))
 
     def _moments(self, kind: str) -> list[object]:
-        """Days spread over the span that the query's date parameters leave by default; or over a year."""
+        """The days that the query names, and days spread over the span that it asks for by default."""
+        days = [date.fromisoformat(str(text)) for text in self._named(str) if _DAY.fullmatch(str(text))]
         dates = {n: s for n, s in self.query.parameters.items() if isinstance(s, DateParameter)}
-        first = next((s.default or s.min for n, s in dates.items() if n != "until"), date(2024, 1, 1))
-        last = next((s.default or s.max for n, s in dates.items() if n == "until"), first + timedelta(days=366))
-        days = [first + timedelta(days=(last - first).days * n // 16) for n in range(16)]
+        if dates or not days:
+            first = next((s.default or s.min for n, s in dates.items() if n != "until"), date(2024, 1, 1))
+            last = next((s.default or s.max for n, s in dates.items() if n == "until"), first + timedelta(days=366))
+            days += [first + timedelta(days=(last - first).days * n // 16) for n in range(16)]
         if kind == "date":
             return list(days)
-        return [
-            datetime(day.year, day.month, day.day, 2 + n, tzinfo=UTC).replace(tzinfo=None) for n, day in enumerate(days)
-        ]
+        return [datetime.combine(day, time(8 + n % 8)) for n, day in enumerate(days)]
 
 
 def _number(column: Column, value: Decimal) -> object:

@@ -21,7 +21,7 @@ from dpstats.audit.made import Made, Scene
 from dpstats.audit.subject import AUDITED, LEARNED, Subject
 
 CANARIES, FIRST_LOOKS, LOOKS = 12, 6, 64
-"""Canaries tried, and the releases that the adversary learns from, of each and of the chosen one."""
+"""Canaries tried, at most, and the releases that the adversary learns from: of each, and at most of the chosen one."""
 _CLEAR = 2.5
 """A number is looked at if it seems to move by so many standard errors."""
 
@@ -71,8 +71,9 @@ def audit_query(subject: Subject, runs: int, progress: Progress) -> EpsilonFindi
       progress: told what is done, and how much of it.
     """
     with bench(subject.dataset_text, subject.queries) as at:
-        scene = _best_scene(at, Made(subject.dataset, subject.query), progress)
-        base, moved = (_seen(at, tables, LOOKS) for tables in (scene.without, scene.with_canary))
+        made, looks = Made(subject.dataset, subject.query), min(LOOKS, 10 + runs // 10)
+        scene = _best_scene(at, made, min(CANARIES, 1 + runs // 10), progress)
+        base, moved = (_seen(at, tables, looks) for tables in (scene.without, scene.with_canary))
         first = at.ask(AUDITED)
         claim = at.claim(first)
         target = _target(base, moved, _scales(first), claim)
@@ -80,11 +81,11 @@ def audit_query(subject: Subject, runs: int, progress: Progress) -> EpsilonFindi
     return EpsilonFinding(subject.query.query, claim, tally, tight=False)
 
 
-def _best_scene(at: Bench, made: Made, progress: Progress) -> Scene:
+def _best_scene(at: Bench, made: Made, canaries: int, progress: Progress) -> Scene:
     """Of several canaries the one whose effect, over the noise, is largest as far as a few releases tell."""
     best, most = made.scene(), -1.0
-    for tried in range(CANARIES):
-        progress("looking for the unit that moves the answer most", tried / CANARIES)
+    for tried in range(canaries):
+        progress("looking for the unit that moves the answer most", tried / canaries)
         scene = made.scene()
         base, moved = (_seen(at, tables, FIRST_LOOKS) for tables in (scene.without, scene.with_canary))
         size = _size(base, moved)
