@@ -9,7 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from dpstats.audit.statistics import coarseness, epsilon_of_mu
+from dpstats.audit.statistics import coarseness, epsilon_of_mu, selection_mu
 
 
 @dataclass(frozen=True)
@@ -17,12 +17,27 @@ class Noise:
     """One draw, as the charge describes it: all in steps of `grid` but `cells`, the entries that one unit can move."""
 
     draw: str
-    laplace: bool
+    mechanism: str
     grid: Fraction
     scale: float
     per_cell: int
     cells: int
     norm: int | None
+
+    @property
+    def laplace(self) -> bool:
+        """Whether the noise that is added is Laplace's."""
+        return self.mechanism == "discrete_laplace"
+
+    @property
+    def excess(self) -> float:
+        """How many times the mu of a Gaussian of the same rho an adversary can reach; >= 1."""
+        if self.mechanism == "exponential":
+            epsilon = self.per_cell / self.scale
+            return selection_mu(epsilon) / (epsilon / 2)
+        if self.mechanism == "discrete_gaussian":
+            return max(coarseness(self.scale, shift) for shift in (1, self.per_cell))
+        return 1.0
 
 
 @dataclass(frozen=True)
@@ -42,18 +57,17 @@ class Claim:
 
     @property
     def mu(self) -> float:
-        """The Gaussian-DP loss that noise of this rho has, on the grid that it is drawn on; sqrt(2 rho) on a fine one.
+        """The Gaussian-DP loss of this rho, by the mechanisms that it is paid for; sqrt(2 rho) for fine Gaussian noise.
 
-        mu^2 = 2 rho adds up over draws like rho (Dong, Roth and Su 2022, Cor. 3.3), so the coarsest draw's excess over
-        the continuous Gaussian bounds that of all together.
+        Each draw of rho_i is mu_i-Gaussian-DP with mu_i = excess_i sqrt(2 rho_i), and mu^2 adds up over draws like rho
+        (Dong, Roth and Su 2022, Cor. 3.3), so the largest excess bounds that of all together.
         """
-        return math.sqrt(2 * self.amount) * self.coarseness
+        return math.sqrt(2 * self.amount) * self.excess
 
     @property
-    def coarseness(self) -> float:
-        """How much more mu the coarsest grid gives away than the continuous Gaussian of the same rho; >= 1."""
-        shifts = ((noise.scale, shift) for noise in self.draws for shift in (1, noise.per_cell))
-        return max((coarseness(scale, shift) for scale, shift in shifts), default=1.0)
+    def excess(self) -> float:
+        """The largest excess of a draw over the Gaussian of its rho; >= 1."""
+        return max((noise.excess for noise in self.draws), default=1.0)
 
     @property
     def exact_epsilon(self) -> float:
@@ -77,7 +91,7 @@ def claim_of(entry: Mapping[str, Any], cost: Mapping[str, Any], conversion_delta
 def _noise(event: Mapping[str, Any]) -> Noise:
     return Noise(
         draw=event["draw"],
-        laplace=event["mechanism"] == "discrete_laplace",
+        mechanism=event["mechanism"],
         grid=Fraction(event["grid"]),
         scale=float(event["scale"]),
         per_cell=int(event["per_cell"]),

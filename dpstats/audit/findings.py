@@ -63,7 +63,7 @@ class EpsilonFinding:
     @property
     def _mu(self) -> float:
         """On the scale of the continuous Gaussian, so that it compares with sqrt(2 rho)."""
-        return mu_of_accuracy(self._accuracy(ALPHA)) / self.claim.coarseness
+        return mu_of_accuracy(self._accuracy(ALPHA)) / self.claim.excess
 
     def _accuracy(self, alpha: float) -> float:
         """Below the chance that a guess is right, less what a threshold's delta may give away besides."""

@@ -118,7 +118,7 @@ def _target(base: Learned, moved: Learned, scales: Mapping[str, float | None], c
     found: dict[Place, Feature] = {}
     for place, *ends, noise in _differences(base, moved):
         if abs(ends[1] - ends[0]) > error * noise:
-            grid = grids.get(place[1])
+            grid = grids.get(place[1]) if scales[place[1]] else None
             low, high = (round(end / grid) * grid for end in ends) if grid else ends
             found[place] = Feature(low, high, scales[place[1]] or noise)
     return Target(tuple(found), Attack(tuple(found.values()), laplace=claim.pure))
@@ -143,7 +143,11 @@ def _seen(at: Bench, tables: Tables, looks: int) -> Learned:
 
 
 def _scales(release: Mapping[str, Any]) -> dict[str, float | None]:
-    return {name: measure["scale"] for name, measure in release["measures"].items()}
+    """The noise that was added to each measure; None for what was selected, or made of several draws."""
+    return {
+        name: measure["scale"] if measure["mechanism"].startswith("discrete_") else None
+        for name, measure in release["measures"].items()
+    }
 
 
 def _answer(release: Mapping[str, Any]) -> Answer:

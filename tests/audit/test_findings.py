@@ -23,7 +23,7 @@ GUESSES = 20_000
 def zcdp(rho: float) -> Claim:
     """A charge of this rho, for one draw on a fine grid."""
     scale = 1e6 / math.sqrt(2 * rho)
-    noise = Noise("m", laplace=False, grid=Fraction(1), scale=scale, per_cell=10**6, cells=1, norm=None)
+    noise = Noise("m", mechanism="discrete_gaussian", grid=Fraction(1), scale=scale, per_cell=10**6, cells=1, norm=None)
     return Claim(pure=False, amount=rho, delta=0.0, epsilon=0.0, conversion_delta=5e-7, draws=(noise,))
 
 
@@ -95,13 +95,21 @@ def test_what_a_threshold_may_give_away_is_not_held_against_the_noise() -> None:
 
 def test_a_coarse_grid_is_not_held_against_rho() -> None:
     """At sigma 1/2 the discrete Gaussian is told apart better than the continuous one, and is 2-zCDP all the same."""
-    coarse = Noise("m", laplace=False, grid=Fraction(1), scale=0.5, per_cell=1, cells=1, norm=None)
+    coarse = Noise("m", mechanism="discrete_gaussian", grid=Fraction(1), scale=0.5, per_cell=1, cells=1, norm=None)
     claim = replace(zcdp(2.0), draws=(coarse,))
     masses = [math.exp(-2 * k * k) for k in range(-20, 21)]
     right = round(GUESSES * (0.5 + 0.5 / sum(masses)))
     assert found(zcdp(2.0), right).exceeds
     assert not found(claim, right).exceeds
     assert SHARP < found(claim, right).share < 1
+
+
+def test_a_selection_is_not_held_to_what_gaussian_noise_of_its_rho_would_show() -> None:
+    """Losses of +-1/2 make guesses right more often than a Gaussian of the same rho, epsilon^2 / 8, would."""
+    selection = Noise("m", mechanism="exponential", grid=Fraction(1), scale=1.0, per_cell=1, cells=1, norm=None)
+    right = round(2_000_000 * math.exp(0.5) / (1 + math.exp(0.5)))
+    assert found(zcdp(1 / 8), right, 2_000_000).exceeds
+    assert not found(replace(zcdp(1 / 8), draws=(selection,)), right, 2_000_000).exceeds
 
 
 def test_a_group_of_one_that_appears_too_often_breaks_the_claim_and_one_that_is_nobodys_always_does() -> None:

@@ -17,6 +17,7 @@ from dpstats.audit.statistics import (
     epsilon_of_accuracy,
     epsilon_of_mu,
     mu_of_accuracy,
+    selection_mu,
 )
 
 
@@ -92,3 +93,17 @@ def test_a_fine_grid_gives_nothing_away() -> None:
     assert coarseness(1e6, 10**6) == 1.0
     assert coarseness(50.0, 7) == pytest.approx(1.0, abs=1e-4)
     assert coarseness(1.0, 1) == pytest.approx(2 * norm.ppf(0.5 + 0.5 / np.exp(-(np.arange(-30, 31) ** 2) / 2).sum()))
+
+
+@pytest.mark.parametrize("epsilon", [0.01, 0.5, 2.0, 6.0])
+def test_no_exponential_mechanism_is_told_better_than_by_its_mu(epsilon: float) -> None:
+    """Ten candidates whose scores the unit moves by 0 to epsilon, at random and at the ends."""
+    random = np.random.default_rng(3)
+    for n in range(200):
+        scores, moved = random.normal(0, 3, 10), random.random(10) * epsilon
+        moved = np.where(moved > epsilon / 2, epsilon, 0.0) if n % 2 else moved
+        out, inside = (np.exp(s) / np.exp(s).sum() for s in (scores, scores + moved))
+        order = np.argsort(-inside / out)
+        false, true = np.cumsum(out[order])[:-1], np.cumsum(inside[order])[:-1]
+        assert (norm.ppf(true) - norm.ppf(false) <= selection_mu(epsilon) + 1e-9).all()
+    assert selection_mu(0.01) == pytest.approx(0.01 * math.sqrt(2 * math.pi) / 4, rel=1e-3)
