@@ -58,15 +58,18 @@ class Made:
         length = max(map(len, values.values()))
         return {name: [few[i % len(few)] for i in range(length)] for name, few in values.items()}
 
-    def scene(self) -> Scene:
+    def scene(self, *, widest: bool = False) -> Scene:
         """A canary and its company: `COMPANY` units of the same rows, but at the other ends of bounds.
 
         Company does not change what the canary adds to a count or a sum. It makes an average sharp: its number of rows
         is far above the noise, and its rows are as far from the canary's as bounds allow.
+
+        Args:
+          widest: not a guess, but as many rows as there may be, over all values, at the larger ends of bounds.
         """
-        count = min(CHANCE.choice(ROWS), self.dataset.max_rows_per_unit)
+        count = min(ROWS[-1] if widest else CHANCE.choice(ROWS), self.dataset.max_rows_per_unit)
         columns = {n: c for table in self.dataset.personal_tables.values() for n, c in table.columns.items()}
-        canary = {name: self._extreme(column) for name, column in columns.items()}
+        canary = {name: self._extreme(column, widest) for name, column in columns.items()}
         mirrored = {name: _mirrored(columns[name], few) for name, few in canary.items()}
         company = [self._unit(unit, mirrored, min(count, ROWS_OF_COMPANY)) for unit in range(1, COMPANY + 1)]
         return Scene(self._tables(company), self._tables([*company, self._unit(0, canary, count)]))
@@ -81,16 +84,16 @@ class Made:
             for name, table in self.dataset.personal_tables.items()
         }
 
-    def _extreme(self, column: Column) -> list[object]:
+    def _extreme(self, column: Column, widest: bool) -> list[object]:
         if column.bounds and not column.values:
             low, high = column.bounds
-            end = high if (abs(high) >= abs(low)) == (CHANCE.random() < 0.85) else low
+            end = high if (abs(high) >= abs(low)) == (widest or CHANCE.random() < 0.85) else low
             return [_number(column, end)]
         few = list(self.choices(column))
         CHANCE.shuffle(few)
         if CHANCE.random() < 0.5:  # what the query names, first
             few.sort(key=lambda value: value not in self._named(type(value)))
-        return few[: CHANCE.choice((1, 8, len(few)))]
+        return few if widest else few[: CHANCE.choice((1, 8, len(few)))]
 
     def _tables(self, units: Sequence[Rows]) -> Tables:
         """The tables that hold these units' rows, and the public ones."""

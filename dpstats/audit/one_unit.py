@@ -8,6 +8,7 @@ independent of each other, all runs with the unit may then come before all runs 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import fmean, pstdev
@@ -83,10 +84,10 @@ def audit_query(subject: Subject, runs: int, progress: Progress) -> EpsilonFindi
 
 def _best_scene(at: Bench, made: Made, canaries: int, progress: Progress) -> Scene:
     """Of several canaries the one whose effect, over the noise, is largest as far as a few releases tell."""
-    best, most = made.scene(), -1.0
+    best, most = made.scene(widest=True), -math.inf
     for tried in range(canaries):
         progress("looking for the unit that moves the answer most", tried / canaries)
-        scene = made.scene()
+        scene = made.scene() if tried else best
         base, moved = (_seen(at, tables, FIRST_LOOKS) for tables in (scene.without, scene.with_canary))
         size = _size(base, moved)
         if size > most:

@@ -24,6 +24,6 @@ def half_the_noise(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def a_quarter_of_the_noise(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same with a quarter, for audits of few runs."""
-    monkeypatch.setattr(noise, "draw", _smaller(4))
+def an_eighth_of_the_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same with an eighth, for audits of few runs."""
+    monkeypatch.setattr(noise, "draw", _smaller(8))
