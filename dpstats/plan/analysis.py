@@ -24,6 +24,7 @@ from dpstats.catalog.query import CostAccuracy, KeysFrom, PrivateKeys, QueryFile
 from dpstats.errors import QueryRefused, Refusal
 from dpstats.plan.arithmetic import Expression
 from dpstats.plan.expressions import Compiler
+from dpstats.plan.fanout import Fanout, in_words, one_each, readings
 from dpstats.plan.moments import DrawSpec
 from dpstats.plan.refusals import Refusals
 from dpstats.plan.relations import FromClause, Relations
@@ -100,6 +101,8 @@ class Analysis:
     facts: bool
     used_parameters: frozenset[str]
     warnings: tuple[str, ...]
+    fanouts: tuple[Fanout, ...]
+    public_ctes: tuple[tuple[str, str], ...]
 
 
 def analyse(query: QueryFile, dataset: DatasetFile) -> Analysis:
@@ -161,6 +164,8 @@ class _Analyser:
             facts=facts,
             used_parameters=frozenset(self.compiler.used_parameters),
             warnings=tuple(self._warnings()),
+            fanouts=tuple(self.relations.fanouts),
+            public_ctes=(*self.sources.ctes(public=True), *self.relations.public_ctes),
         )
         if _length(made) > GENERATED_MAX:
             self._stop("it is too complex", "Split it into several queries")
@@ -375,6 +380,7 @@ class _Analyser:
             f"parameter {name} is declared but not used"
             for name in self.query.parameters.keys() - self.compiler.used_parameters
         ]
+        found += in_words(readings(self.relations.fanouts, self.dataset.max_rows_per_unit, one_each))
         consent = self.dataset.purposes[self.query.purpose].consent
         if consent in {"opt_in", "opt_out"}:
             found.append(

@@ -14,6 +14,8 @@ from dpstats.errors import QueryRefused, Refusal
 from dpstats.plan.analysis import GROUPS_MAX, Analysis, KeySpec, TruncatedSpan
 from dpstats.plan.answer import terms_of
 from dpstats.plan.arithmetic import Estimator
+from dpstats.plan.caps import PublicCount, within_caps
+from dpstats.plan.fanout import in_words
 from dpstats.plan.plan import Draw, KeyColumn, Output, Plan, Threshold
 from dpstats.plan.pricing import amounts
 from dpstats.plan.sql import write
@@ -33,18 +35,22 @@ PublicValues = Callable[[str, str], Sequence[object]]
 """(table, column) of a public table -> its distinct values."""
 
 
-def build(analysis: Analysis, parameters: BoundParameters, public_values: PublicValues) -> Plan:
+def build(
+    analysis: Analysis, parameters: BoundParameters, public_values: PublicValues, public_count: PublicCount
+) -> Plan:
     """The plan of a query for these parameters.
 
     Args:
       analysis: the query, understood.
       parameters: checked against the query's declarations.
       public_values: reads the distinct values of a public column; personal tables are never asked for.
+      public_count: counts rows of public tables, for what one personal row meets in joins.
 
     Raises:
-      QueryRefused: a key has no values or one of the wrong type, there are too many groups, or the noise that the cost
-        asks for is out of range.
+      QueryRefused: a key has no values or one of the wrong type, there are too many groups, the noise that the cost asks
+        for is out of range, or public tables multiply rows past the cap.
     """
+    analysis, read = within_caps(analysis, parameters, public_count)
     keys = tuple(_key(analysis, key, parameters, public_values) for key in analysis.keys)
     sizes = [len(key.values) for key in keys]
     groups = _groups(analysis, [len(key.values) for key in keys if not key.private])
@@ -68,7 +74,7 @@ def build(analysis: Analysis, parameters: BoundParameters, public_values: Public
         ),
         loss=loss,
         tables=tuple(sorted(analysis.reads)),
-        proof=_proof(analysis, max_groups, groups, draws, threshold, loss),
+        proof=_proof(analysis, in_words(read), max_groups, groups, draws, threshold, loss),
         threshold=threshold,
     )
     _check_formulas(analysis, made)
@@ -180,7 +186,13 @@ def _words(analysis: Analysis, max_groups: int, words: str) -> str:
 
 
 def _proof(
-    analysis: Analysis, max_groups: int, groups: int, draws: Sequence[Draw], found: Threshold | None, loss: Loss
+    analysis: Analysis,
+    joins: Sequence[str],
+    max_groups: int,
+    groups: int,
+    draws: Sequence[Draw],
+    found: Threshold | None,
+    loss: Loss,
 ) -> tuple[str, ...]:
     """The chain unit -> rows -> groups -> grid -> sensitivity -> mechanism -> charge, a line each."""
     unit = analysis.dataset.privacy_unit
@@ -188,6 +200,7 @@ def _proof(
         f"unit: one {unit}, with all its rows in every personal table, is added or removed",
         f"rows: at most {analysis.dataset.max_rows_per_unit} a unit in each personal table (kept so at load); "
         f"values saturated to their columns' bounds; joins on {unit} only",
+        *(f"joins: {line}" for line in joins),
         f"groups: {'found in the data' if found else f'{groups} declared'}; {_touched(analysis, max_groups)}",
     ]
     lines += [_draw_line(draw) for draw in draws]

@@ -250,7 +250,7 @@ def test_what_is_not_a_data_version_does_not_open(tmp_path, key, version):
         assert caught.value.__context__ is None
     with duckdb.connect(version) as connection:
         connection.execute("UPDATE dp_meta SET value = '0' WHERE key = 'format'")
-    with pytest.raises(FileError, match="not a data version of format 1"):
+    with pytest.raises(FileError, match="not a data version of format 2"):
         open_engine(version, key=key)
 
 

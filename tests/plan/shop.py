@@ -18,6 +18,7 @@ from dpstats.catalog.query import QueryFile, parse_query
 from dpstats.errors import QueryRefused, Refusal
 from dpstats.plan.analysis import Analysis, analyse
 from dpstats.plan.build import build
+from dpstats.plan.caps import PublicCount, nothing_counted
 from dpstats.plan.plan import Plan
 
 DATASET = """
@@ -87,11 +88,12 @@ def planned(
     shop: DatasetFile = SHOP,
     given: Mapping[str, object] | None = None,
     public: Callable[[str, str], Sequence[object]] = lambda table, column: (),
+    count: PublicCount = nothing_counted,
     **parts: Any,
 ) -> Plan:
     """The plan of a query with these parameters."""
     file = query(sql, **parts)
-    return build(analyse(file, shop), bind_parameters(file, given or {}), public)
+    return build(analyse(file, shop), bind_parameters(file, given or {}), public, count)
 
 
 def reasons(sql: str, *, shop: DatasetFile = SHOP, **parts: Any) -> list[Refusal]:
