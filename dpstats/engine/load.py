@@ -118,8 +118,8 @@ class _Loader:
     def feed(self, name: str, path: Path | None, *, append: bool) -> _Feed:
         """Where the table's rows are to come from; the file is opened and its columns found, no row is read."""
         declared = self._dataset.tables[name].columns
-        stored = {column: spec.type.sql for column, spec in declared.items()}
-        in_base = self._base_columns.get(name) == stored | self._rank(self._dataset.tables[name])
+        stored = {column: kind for column, kind in self._base_columns.get(name, {}).items() if column != RANK}
+        in_base = stored == {column: spec.type.sql for column, spec in declared.items()}
         if not in_base and (path is None or append):
             raise self._nothing_to_carry(name, append=path is not None)
         if path is None:
@@ -203,7 +203,7 @@ class _Loader:
             self._write(f"CREATE OR REPLACE TEMP TABLE dp_kept AS {kept}", key)
             rows = "dp_kept"
         made = f"CREATE TABLE dp_made.main.{quoted(name)} AS"
-        if not self._rank(table):
+        if table.one_row_per_unit:
             self._write(f"{made} FROM {rows} ORDER BY {quoted(unit)}")
             return
         self._write(f"CREATE OR REPLACE TEMP TABLE dp_twins AS {twins(rows, columns)}")
@@ -211,10 +211,6 @@ class _Loader:
 
     def _cell(self, table: Table, column: str) -> Callable[[str, str, ColumnType], str]:
         return clean_id if not table.public and column == self._dataset.privacy_unit else clean
-
-    def _rank(self, table: Table) -> dict[str, str]:
-        """The column of ranks and its type, where the table has it: if one unit may have many rows."""
-        return {} if table.public or table.one_row_per_unit else {RANK: "INTEGER"}
 
     def _of_somebody(self, table: Table) -> str:
         return "" if table.public else f" WHERE {quoted(self._dataset.privacy_unit)} IS NOT NULL"

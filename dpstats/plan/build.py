@@ -47,8 +47,8 @@ def build(
       public_count: counts rows of public tables, for what one personal row meets in joins.
 
     Raises:
-      QueryRefused: a key has no values or one of the wrong type, there are too many groups, the noise that the cost asks
-        for is out of range, or public tables multiply rows past the cap.
+      QueryRefused: a key has no values or one of the wrong type, there are too many groups, the noise that the cost
+        asks for is out of range, or public tables multiply rows past the cap.
     """
     analysis, read = within_caps(analysis, parameters, public_count)
     keys = tuple(_key(analysis, key, parameters, public_values) for key in analysis.keys)

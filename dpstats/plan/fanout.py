@@ -110,7 +110,7 @@ def in_words(found: Readings) -> list[str]:
     """What `readings` limits, a sentence a table, for a proof and for warnings."""
     lines = []
     for table, reading in sorted(found.items()):
-        parts = [f"at most {reading.rank} rows, chosen by keyed hash"] if reading.rank is not None else []
+        parts = [f"at most {reading.rank} rows (chosen by keyed hash)"] if reading.rank is not None else []
         parts += [f"the first {reading.characters} characters of a text"] if reading.characters is not None else []
         lines.append(f"of one unit, {' and '.join(parts)} of {table} enter the query's joins")
     return lines
@@ -133,7 +133,7 @@ def _reading(fanout: Fanout, max_rows: int, count: Count) -> Reading:
 
 def _root(number: int, degree: int) -> int:
     """The largest n with n^degree <= number."""
-    root = round(number ** (1 / degree)) + 1
+    root = math.ceil(math.pow(number, 1 / degree)) + 1
     while root**degree > number:
         root -= 1
     return root
