@@ -24,7 +24,7 @@ from dpstats.engine.names import literal, quoted
 from dpstats.engine.source import Source, SourceColumn, Trouble, file_error, open_source, trouble_in
 from dpstats.engine.whole import whole_file
 from dpstats.errors import FileError
-from dpstats.plan.sources import RANK
+from dpstats.plan.sources import RANK, texts_of
 
 Progress = Callable[[str, float], None]
 
@@ -194,7 +194,7 @@ class _Loader:
 
     def _write_personal(self, name: str, table: Table) -> None:
         unit, columns = self._dataset.privacy_unit, list(table.columns)
-        texts = [column for column, spec in table.columns.items() if spec.type.name == "varchar" and column != unit]
+        texts = texts_of(self._dataset, name, columns)
         max_rows = 1 if table.one_row_per_unit else self._dataset.max_rows_per_unit
         self._write(f"CREATE OR REPLACE TEMP TABLE dp_over AS {units_over('dp_rows', unit, max_rows, texts)}")
         rows, key = "dp_rows", {"dp_hash_key": self._hash_key}

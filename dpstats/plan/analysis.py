@@ -28,7 +28,7 @@ from dpstats.plan.fanout import Fanout, in_words, one_each, readings
 from dpstats.plan.moments import DrawSpec
 from dpstats.plan.refusals import Refusals
 from dpstats.plan.relations import FromClause, Relations
-from dpstats.plan.sources import Sources
+from dpstats.plan.sources import Sources, texts_of
 from dpstats.plan.statistics import MAX_ROWS, Statistic, Statistics
 from dpstats.plan.subqueries import Subqueries, check_parts, group_expressions
 from dpstats.plan.typed import Kind, Typed
@@ -380,7 +380,8 @@ class _Analyser:
             f"parameter {name} is declared but not used"
             for name in self.query.parameters.keys() - self.compiler.used_parameters
         ]
-        found += in_words(readings(self.relations.fanouts, self.dataset.max_rows_per_unit, one_each))
+        texts = {table for table, columns in self.sources.reads.items() if texts_of(self.dataset, table, columns)}
+        found += in_words(readings(self.relations.fanouts, self.dataset.max_rows_per_unit, texts, one_each))
         consent = self.dataset.purposes[self.query.purpose].consent
         if consent in {"opt_in", "opt_out"}:
             found.append(

@@ -9,13 +9,13 @@ from dpstats.catalog.parameters import BoundParameters
 from dpstats.errors import QueryRefused, Refusal
 from dpstats.plan.analysis import Analysis
 from dpstats.plan.fanout import Matches, Readings, TooManyMatchesError, readings
-from dpstats.plan.sources import table_cte
+from dpstats.plan.sources import table_cte, texts_of
 
 PublicCount = Callable[[str, Mapping[str, object]], int]
 """(SQL, parameters) over public tables alone -> the whole number that it gives."""
 
 
-def nothing_counted(sql: str, parameters: Mapping[str, object]) -> int:
+def nothing_counted(_sql: str, _parameters: Mapping[str, object]) -> int:
     """For a plan that is priced or explained and never run: one public row for each."""
     return 1
 
@@ -34,7 +34,8 @@ def within_caps(
         return public_count(f"WITH {clauses} {matches.sql}", parameters.values)
 
     try:
-        found = readings(analysis.fanouts, analysis.dataset.max_rows_per_unit, count)
+        texts = {table for table, columns in analysis.reads.items() if texts_of(analysis.dataset, table, columns)}
+        found = readings(analysis.fanouts, analysis.dataset.max_rows_per_unit, texts, count)
     except TooManyMatchesError as error:
         instead = "Join public tables by equality on columns that tell their rows apart, or aggregate them first"
         reasons = [Refusal(str(error), instead)]

@@ -1,15 +1,15 @@
 """How many rows one unit can have after joins, and which of them are read so that they stay below a public cap.
 
 One unit's rows multiply where tables of many rows are joined, and where several rows of a public table match one of
-its. A relation's `Fanout` counts both: its rows for one unit are at most the product, over the tables in it, of the rows
-that are read of each, times what each public relation matches.
+its. A relation's `Fanout` counts both: its rows for one unit are at most the product, over the tables in it, of the
+rows that are read of each, times what each public relation matches.
 
 Claim: after `within_caps`, no relation of a query has more than `JOINED_ROWS_MAX` rows of one unit, whatever the unit's
 rows, unless it reads one table alone without multiplying it, which is bounded by `max_rows_per_unit`.
 Argument: where a fanout's product exceeds the cap, each of its k tables is read up to rank n = (cap / matches)^(1/k),
 rounded down, so its product is at most n^k * matches <= cap. A table in several fanouts is read up to the least rank.
-Stability: the rank of a row was given at load by a keyed hash among the rows of its unit (`engine.bound`), so which rows
-are read depends on that unit's rows alone; so does a text's cut, which looks at one cell. The ranks and cuts themselves
+Stability: the rank of a row was given at load by a keyed hash among the rows of its unit (`engine.bound`), so which
+rows are read depends on that unit's rows alone; so does a text's cut, which looks at one cell. The ranks and cuts themselves
 follow from the dataset's file, the query and public tables. Hence adding or removing a unit still adds or removes
 exactly its rows, and changes no other.
 """
@@ -73,13 +73,14 @@ class Reading:
         return Reading(_least(self.rank, other.rank), _least(self.characters, other.characters))
 
 
+WHOLE = Reading()
 Readings = Mapping[str, Reading]
 """By table; a table that is not there is read whole."""
 Count = Callable[[Matches], int]
 """The most rows of a public relation that one personal row meets."""
 
 
-def one_each(matches: Matches) -> int:
+def one_each(_matches: Matches) -> int:
     """The `Count` where public tables are not at hand: a price needs none."""
     return 1
 
@@ -88,11 +89,12 @@ class TooManyMatchesError(Exception):
     """Public tables alone give one personal row more than the cap."""
 
 
-def readings(fanouts: Collection[Fanout], max_rows: int, count: Count) -> Readings:
+def readings(fanouts: Collection[Fanout], max_rows: int, texts: Collection[str], count: Count) -> Readings:
     """What is read of each table so that every fanout stays below the caps; only what is limited is named.
 
     Args:
       max_rows: rows of one unit in each table, as loaded.
+      texts: the tables of which text is read.
 
     Raises:
       TooManyMatchesError: with the numbers, in words.
@@ -101,9 +103,10 @@ def readings(fanouts: Collection[Fanout], max_rows: int, count: Count) -> Readin
     for fanout in fanouts:
         reading = _reading(fanout, max_rows, count)
         for table in fanout.reads:
-            own = reading if table in fanout.tables else Reading(None, reading.characters)
-            found[table] = found.get(table, Reading()).and_at_most(own)
-    return {table: reading for table, reading in found.items() if reading != Reading()}
+            rank = reading.rank if table in fanout.tables else None
+            own = Reading(rank, reading.characters if table in texts else None)
+            found[table] = found.get(table, WHOLE).and_at_most(own)
+    return {table: reading for table, reading in found.items() if reading != WHOLE}
 
 
 def in_words(found: Readings) -> list[str]:
@@ -128,7 +131,8 @@ def _reading(fanout: Fanout, max_rows: int, count: Count) -> Reading:
         rank = _root(JOINED_ROWS_MAX // times, tables)
         rows = rank**tables * times
     characters = JOINED_TEXT_MAX // rows
-    return Reading(rank, characters if characters < CELL_MAX else None)
+    as_loaded = tables == 1 and times == 1  # nothing is multiplied, and a load bounds the text of a table
+    return Reading(rank, None if as_loaded or characters >= CELL_MAX else characters)
 
 
 def _root(number: int, degree: int) -> int:

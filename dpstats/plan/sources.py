@@ -11,7 +11,7 @@ from collections.abc import Collection
 from decimal import Decimal
 
 from dpstats.catalog.dataset import Column, DatasetFile, Table
-from dpstats.plan.fanout import Fanout, Reading
+from dpstats.plan.fanout import WHOLE, Fanout, Reading
 from dpstats.plan.relation import Relation
 from dpstats.plan.typed import Kind, Typed, quoted
 
@@ -73,15 +73,19 @@ class Sources:
         ]
 
 
-def table_cte(
-    dataset: DatasetFile, table: str, columns: Collection[str], reading: Reading = Reading()
-) -> tuple[str, str]:
+def texts_of(dataset: DatasetFile, table: str, columns: Collection[str]) -> list[str]:
+    """Those of a table's columns that hold text, but for the unit's id, which is never cut."""
+    listed = dataset.tables[table].columns
+    return [name for name in columns if listed[name].type.name == "varchar" and name != dataset.privacy_unit]
+
+
+def table_cte(dataset: DatasetFile, table: str, columns: Collection[str], reading: Reading = WHOLE) -> tuple[str, str]:
     """The name of a table in queries, and the SELECT that saturates its columns, of the rows that are read."""
     listed = dataset.tables[table].columns
     chosen = sorted(columns) or [next(iter(listed))]
     cells = {name: saturated(name, listed[name]) for name in chosen}
     if reading.characters is not None:
-        texts = [name for name in chosen if KINDS[listed[name].type.name] is Kind.TEXT and name != dataset.privacy_unit]
+        texts = texts_of(dataset, table, chosen)
         cells |= {name: f"left({cells[name]}, {reading.characters})" for name in texts}
     parts = ", ".join(f"{cell} AS {quoted(name)}" for name, cell in cells.items())
     kept = "" if reading.rank is None else f" WHERE {RANK} <= {reading.rank}"
