@@ -10,8 +10,8 @@ they share their unit, so n is the unit's own, and which of them gets which numb
 `dp_hash` is a function of the key, the row's content and its number. (4) `dp_place` orders a unit's rows by hash and,
 should two hashes meet, by content and number, which is total. Thus the set of (content, number) that is kept, and with
 it the multiset of rows, is a function of the unit's multiset of rows and the key. (5) `dp_bytes` adds up text along
-that order, so where it passes its cap is the unit's own too. (6) `ranked` orders what is kept likewise, by another hash;
-a row that has no twin is the first of its kind, as counting would find.
+that order, so where it passes its cap is the unit's own too. (6) `ranked` orders what is kept likewise, by another
+hash; a row that has no twin is the first of its kind, as counting would find.
 """
 
 from __future__ import annotations

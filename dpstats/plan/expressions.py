@@ -40,7 +40,7 @@ from dpstats.plan.typed import (
 Parameter = DateParameter | EnumParameter | IntegerParameter
 
 EXPRESSION_MAX = 30_000
-"""Characters that one expression may become; nested ones double at each level, and DuckDB plans long ones for seconds."""
+"""Characters that one expression may become; nested ones double at each level, and DuckDB plans long ones slowly."""
 JOINED_MAX = 500
 """Texts that || may join at once; DuckDB gives up on a thousand."""
 DEPTH_MAX = 60

@@ -9,8 +9,8 @@ rows, unless it reads one table alone without multiplying it, which is bounded b
 Argument: where a fanout's product exceeds the cap, each of its k tables is read up to rank n = (cap / matches)^(1/k),
 rounded down, so its product is at most n^k * matches <= cap. A table in several fanouts is read up to the least rank.
 Stability: the rank of a row was given at load by a keyed hash among the rows of its unit (`engine.bound`), so which
-rows are read depends on that unit's rows alone; so does a text's cut, which looks at one cell. The ranks and cuts themselves
-follow from the dataset's file, the query and public tables. Hence adding or removing a unit still adds or removes
+rows are read depends on that unit's rows alone; so does a text's cut, which looks at one cell. How far is read follows
+from the dataset's file, the query and public tables. Hence adding or removing a unit still adds or removes
 exactly its rows, and changes no other.
 """
 

@@ -2,10 +2,10 @@
 
 Claim: in a FROM clause with its WHERE, the rows of one unit are at most the product of its rows in the personal items
 times, for each public item, the most of that item's rows that share a value in the columns which `_equated` finds.
-Argument: add the items one after the other, the personal ones first. A row made so far meets only those rows of the next
-item whose every equated column has the value that the other side has in that row: columns of items that are there
-already, or none at all. A condition in the ON of a LEFT JOIN binds the item that it joins and no other; a row that meets
-nothing stays one row.
+Argument: add the items one after the other, the personal ones first. A row made so far meets only those rows of the
+next item whose every equated column has the value that the other side has in that row: columns of items that are there
+already, or none at all. A condition in the ON of a LEFT JOIN binds the item that it joins and no other; a row that
+meets nothing stays one row.
 """
 
 from __future__ import annotations
