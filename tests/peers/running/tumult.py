@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from importlib.metadata import version
 
 os.environ["PYSPARK_PYTHON"] = sys.executable  # else the workers are the first python3 on the path
@@ -28,6 +29,7 @@ spark = (
     .config("spark.driver.memory", "4g")
     .config("spark.sql.shuffle.partitions", "8")
     .config("spark.ui.enabled", "false")
+    .config("spark.sql.warehouse.dir", tempfile.mkdtemp())
     .getOrCreate()
 )
 spark.sparkContext.setLogLevel("ERROR")
