@@ -17,8 +17,8 @@ whole or as large as the others that are not), while scaling all of it down woul
 An entry v is whole if what is smaller, with everything else cut to v, is within R; the others are cut to
 ((R^p - what is whole) / how many they are)^(1/p) * (1 - 1e-12), p the norm's power, truncated toward zero; rounding is
 below 1e-14 of them, so the norm is at most R. It is checked again in whole numbers, and a vector that failed would
-count as zero. Entries that are alike are whole or cut together, so their order cannot matter. All of it looks at u's own
-entries alone, so u changes a draw's vector by at most R in that norm.
+count as zero. Entries that are alike are whole or cut together, so their order cannot matter. All of it looks at u's
+own entries alone, so u changes a draw's vector by at most R in that norm.
 """
 
 from __future__ import annotations
