@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import duckdb
+from exact_changes import check_moved
 from shop import PERSONAL, Rows, cells, opened
 
-from dpstats.plan.plan import Plan
-from dpstats.privacy.mechanism import Noise
+from dpstats.plan.plan import Draw, Plan
 
-Cells = Mapping[tuple[Any, ...], tuple[int, ...]]
+Cells = Mapping[tuple[Any, ...], tuple[Any, ...]]
 
 NAN, INF = float("nan"), float("inf")
 NASTY: Mapping[str, Sequence[Any]] = {
@@ -97,15 +97,16 @@ def check(plan: Plan, given: Sequence[duckdb.DuckDBPyConnection]) -> int:
 
 
 def _within(plan: Plan, more: Cells, less: Cells) -> bool:
+    groups = more.keys() | less.keys()
     nothing = (0,) * len(plan.draws)
-    pairs = [(more.get(group, nothing), less.get(group, nothing)) for group in more.keys() | less.keys()]
-    for place, draw in enumerate(plan.draws):
-        changes = [abs(a[place] - b[place]) for a, b in pairs if a[place] != b[place]]
-        bound = draw.mechanism.sensitivity
-        assert len(changes) <= bound.cells, draw.name
-        assert max(changes, default=0) <= bound.per_cell, draw.name
-        if draw.mechanism.noise is Noise.GAUSSIAN:
-            assert sum(change**2 for change in changes) <= bound.l2_squared, draw.name
-        else:
-            assert sum(changes) <= bound.l1, draw.name
-    return any(a != b for a, b in pairs)
+    return check_moved(
+        plan,
+        [
+            [(_entries(draw, a), _entries(draw, b)) for draw, a, b in zip(plan.draws, with_one, without, strict=True)]
+            for with_one, without in ((more.get(group, nothing), less.get(group, nothing)) for group in groups)
+        ],
+    )
+
+
+def _entries(draw: Draw, value: Any) -> tuple[int, ...]:
+    return value if isinstance(value, tuple) else (value,) * draw.cells
