@@ -18,9 +18,9 @@ So a unit that touches at most `max_groups` groups changes at most that many cel
 
 With `max_norm`, which quantiles and distinct values refuse, no group and no row is dropped: the largest entries of the
 unit's vector over all groups are cut, in `sql.py`, until its norm is at most `norm` (L2 for Gaussian noise, L1 for
-Laplace), which is then its sensitivity. The draws behind an average share the cuts of the unit's numbers of rows n: each
-centred row is at most `reach` in size, so where n is cut by a factor, so are the sums, and their norm is at most reach
-times the norm of what is left of n.
+Laplace), which is then its sensitivity. The draws behind an average share the cuts of the unit's numbers of rows n:
+each centred row is at most `reach` in size, so where n is cut by a factor, so are the sums, and their norm is at most
+reach times the norm of what is left of n.
 """
 
 from __future__ import annotations
