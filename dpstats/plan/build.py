@@ -275,7 +275,7 @@ def _exactly(delta: Decimal) -> str:
 
 def _touched(analysis: Analysis, max_groups: int) -> str:
     if analysis.query.contribution.max_norm is not None:
-        return "one unit may touch them all; its vector over them is scaled down to the measure's max_norm"
+        return "one unit may touch them all; its vector over them is cut to the measure's max_norm"
     why = "every key is a fact about the unit" if analysis.facts else "contribution.max_groups, kept by keyed hash"
     return f"one unit touches at most {max_groups} ({why})"
 

@@ -83,6 +83,21 @@ def scaled(cells: Cells, values: Floats, most: float, power: int = 2) -> Floats:
     return np.asarray(values * np.minimum(1.0, most / np.maximum(length, 1e-300)))
 
 
+def levelled(cells: Cells, values: Floats, most: float) -> Floats:
+    """Each customer's largest entries cut to one size, at which the L2 norm of its vector is at most `most`."""
+    order = np.lexsort((values, cells.customer))
+    whole = np.empty(len(values), dtype=bool)
+    square = values[order] ** 2
+    first = np.searchsorted(cells.customer[order], cells.customer[order])
+    smaller = np.cumsum(square) - square
+    smaller -= smaller[first]
+    larger = cells.groups_of_customer[order] - (np.arange(len(values)) - first)
+    whole[order] = smaller + larger * square <= most**2 * (1 + 1e-12)
+    left = np.maximum(most**2 - cells.a_customer(np.where(whole, values**2, 0)), 0)
+    level = np.sqrt(left / np.maximum(cells.a_customer((~whole).astype(float)), 1))
+    return np.where(whole, values, level)
+
+
 # -- noise and error -------------------------------------------------------------------------------------------------
 
 

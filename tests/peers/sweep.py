@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cache
 
 import numpy as np
-from bounding import Cells, Shape, scaled, total_error
+from bounding import Cells, Shape, levelled, total_error
 from peers import Bounds, Peer, Setting
 from scipy.optimize import brentq
 from scipy.stats import norm
@@ -88,7 +88,7 @@ def tuned_norm(measure: str, cells: Cells, norms: Sequence[float] = ()) -> Best:
     found: list[Best] = []
     for most in norms or NORMS[measure]:
         scale = gaussian(most**2, joint=False)
-        bias = truth - cells.totals(scaled(cells, np.minimum(values, most) if caps else values, most))
+        bias = truth - cells.totals(levelled(cells, np.minimum(values, most) if caps else values, most))
         found.append(Best({"max_norm": most}, "gaussian", scale, total_error(bias, "gaussian", scale)))
     return min(found, key=lambda best: best.error)
 

@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from bounding import Cells, groups_dropped, noise_error, rows_of_unit_dropped, scaled, total_error
+from bounding import Cells, groups_dropped, levelled, noise_error, rows_of_unit_dropped, scaled, total_error
 from ours import Shop
 from sweep import gaussian, rho
 from work import Floats, skewed
@@ -55,7 +55,7 @@ def test_the_model_of_a_norm_is_what_dpstats_answers(shop: Shop, norms: tuple[fl
         ("sum", np.minimum(CELLS.sums(), norms[1]), norms[1], 1e-3),
     ):
         kept, scale = found[measure]
-        lost = CELLS.totals(scaled(CELLS, values, norm)) - kept
+        lost = CELLS.totals(levelled(CELLS, values, norm)) - kept
         assert np.all(np.abs(lost) <= step * CELLS.totals(np.ones(len(CELLS.group))) + 1e-6)
         assert scale == pytest.approx(gaussian(norm**2, joint=False), rel=1e-6)
 
@@ -94,8 +94,9 @@ def test_a_clipped_norm_has_less_error_than_any_way_to_drop_groups(shop: Shop) -
 
 def test_what_is_kept_never_passes_its_bound() -> None:
     for values in (CELLS.count, CELLS.sums()):
-        length = np.sqrt(CELLS.a_customer(scaled(CELLS, values, 7.0) ** 2))
-        assert length.max() <= 7 * (1 + 1e-9)
+        for kept in (scaled(CELLS, values, 7.0), levelled(CELLS, values, 7.0)):
+            assert np.sqrt(CELLS.a_customer(kept**2)).max() <= 7 * (1 + 1e-9)
+        assert levelled(CELLS, values, 7.0).sum() > 1.01 * scaled(CELLS, values, 7.0).sum()
     assert CELLS.a_customer(rows_of_unit_dropped(CELLS, CELLS.count, 5)).max() <= 5 * (1 + 1e-9)
 
 
