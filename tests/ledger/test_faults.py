@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from ledger_asking import LINEAGE, charge, make_request, open_lineage
+from ledger_asking import LINEAGE, ask_for, charge, open_lineage
 
 from dpstats.errors import LedgerBroken, Unavailable
 from dpstats.ledger.store import Store, open_store
@@ -38,7 +38,7 @@ def test_a_held_lock_is_unavailable_after_the_timeout_and_nothing_is_charged(
     with closing(sqlite3.connect(home / "ledger.db", isolation_level=None)) as raw:
         raw.execute("BEGIN IMMEDIATE")
         for ask in (
-            lambda: hasty.ledger.charge(make_request()),
+            lambda: ask_for(hasty),
             lambda: hasty.registry.register_dataset("shop", "", LINEAGE),
             lambda: hasty.tokens.create("t", "analyst", (), None, "stu"),
             lambda: opened(busy_timeout_ms=50),
@@ -78,7 +78,7 @@ def test_a_disk_that_fails_after_the_commit_keeps_the_charge_and_the_next_try_is
     shutil.move(home / "heads", home / "kept")
     (home / "heads").write_text("")
     with pytest.raises(Unavailable):
-        store.ledger.charge(make_request("b"))
+        ask_for(store, "b")
     (home / "heads").unlink()
     shutil.move(home / "kept", home / "heads")
     assert charge(store, "a").release_id == first.release_id

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from ledger_asking import LINEAGE, HandClock, make_request, open_lineage, question, rho
+from ledger_asking import LINEAGE, HandClock, make_request, open_lineage, permit, question, rho
 
 from dpstats.errors import BudgetExhausted, IdempotencyConflict
 from dpstats.ledger.records import Charged, StoredRelease
@@ -40,6 +40,8 @@ class LedgerModel(RuleBasedStateMachine):
         self.clock = HandClock()
         self.store = open_store(Path(self.folder.name), self.clock)
         open_lineage(self.store, cap=rho(20), epsilon=20)
+        for name in ("a", "b"):
+            permit(self.store, question(name))
         self.cap, self.draws, self.data_version = 20, 0, 1
         self.paid: list[Paid] = []
         self.keys: dict[str, tuple[tuple[str, bool], Paid]] = {}

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ledger_asking import LINEAGE, charge, make_request, open_lineage, release, rho
+from ledger_asking import LINEAGE, ask_for, charge, open_lineage, release, rho
 
 from dpstats.errors import LedgerBroken
 from dpstats.ledger.chain import Entry, entry_hash
@@ -118,7 +118,7 @@ def test_a_ledger_whose_end_cannot_be_trusted_does_not_open_and_charges_nothing(
         opened()
     unchecked = opened(check=False)
     with pytest.raises(LedgerBroken):
-        open_lineage(unchecked) if fault == "a lineage removed" else unchecked.ledger.charge(make_request())
+        open_lineage(unchecked) if fault == "a lineage removed" else ask_for(unchecked)
 
 
 def test_a_running_ledger_refuses_as_soon_as_its_newest_entry_changes(store: Store, home: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_running_ledger_refuses_as_soon_as_its_newest_entry_changes(store: Sto
         raw.execute("DROP TRIGGER entries_no_update")
         raw.execute("UPDATE entries SET amount = 500 WHERE seq = 5")
     for ask in (
-        lambda: store.ledger.charge(make_request()),
+        lambda: ask_for(store),
         lambda: store.ledger.grant(LINEAGE, rho(1), epsilon=0, actor="stu", reason="more"),
         lambda: open_lineage(store),
     ):
