@@ -54,7 +54,7 @@ def main() -> None:
     if mode == "read_only":
         read_only(Path(home), name)
         return
-    store = open_store(Path(home))
+    store = open_store(Path(home), url=os.environ["LEDGER_URL"])
     modes = {run.__name__: run for run in (exhaust, release_for_ever, die_after_charge, full_disk)}
     modes[mode](store, name)
     store.close()
