@@ -22,7 +22,7 @@ class Settings(BaseSettings):
     home: Path = Field(Path("dpstats-home"), description="the workspace folder: data, ledger, keys")
     ledger_url: SecretStr = Field(
         SecretStr(""),
-        description="the ledger's database, postgresql+psycopg://USER:PASSWORD@HOST/DATABASE; empty: a file in the home",
+        description="the ledger's database, postgresql+psycopg://USER:PASSWORD@HOST/NAME; empty: a file in the home",
     )
     host: str = Field("127.0.0.1", description="the address that the service listens on")
     port: int = Field(8471, ge=0, le=65535, description="the port that the service listens on; 0 takes a free one")

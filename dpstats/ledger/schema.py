@@ -65,10 +65,10 @@ entries = Table(
     CheckConstraint("kind IN ('grant', 'charge')", name="entries_kind"),
     CheckConstraint("amount >= 0 AND delta >= 0 AND epsilon >= 0", name="entries_never_negative"),
     CheckConstraint("kind = 'grant' OR (amount > 0 AND release_id IS NOT NULL)", name="entries_charge"),
-    Index("entries_question", "query_version", "parameters").ddl_if("sqlite"),
+    Index("entries_question", "query_version", "parameters", info={"only": "sqlite"}),
     # A B-tree of PostgreSQL takes no more than 2,704 bytes, and parameters may be longer.
-    Index("entries_version", "query_version").ddl_if("postgresql"),
-    Index("entries_parameters", "parameters", postgresql_using="hash").ddl_if("postgresql"),
+    Index("entries_version", "query_version", info={"only": "postgresql"}),
+    Index("entries_parameters", "parameters", postgresql_using="hash", info={"only": "postgresql"}),
 )
 
 releases = Table(

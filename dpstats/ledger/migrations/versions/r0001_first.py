@@ -29,7 +29,7 @@ _TAKEN = {
 
 def upgrade() -> None:
     """Makes every table, then the triggers that keep history append-only."""
-    # Ledgers from before Alembic have it; `migrating` keeps it up to date, so that the dpstats of then refuse later ones.
+    # Ledgers from before Alembic have it; `migrating` keeps it up to date, so that the dpstats of then refuse later
     op.create_table("schema_version", sa.Column("version", sa.Integer, primary_key=True))
     op.execute("INSERT INTO schema_version (version) VALUES (1)")
     _make_ledger()
