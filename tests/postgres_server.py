@@ -34,7 +34,7 @@ def _quick_folder() -> Path | None:
 
 
 class PostgresServer:
-    """A running server with fsync on, and databases in it, each empty until a workspace is opened on it."""
+    """A running server, with fsync on as it is by default; its databases are empty until a workspace is opened."""
 
     def __init__(self, folder: Path) -> None:
         self._binaries = folder
@@ -51,7 +51,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Starts the server and waits until it answers."""
-        options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={self.folder}", "-c", "fsync=on"]
+        options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={self.folder}"]
         command = [self._binaries / "postgres", "-D", self.folder / "data", *options]
         log = (self.folder / "log").open("ab")
         self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, **self._as)

@@ -43,7 +43,7 @@ def postgres_engine(address: str, lock_timeout_ms: int) -> Engine:
       FileError: it is not an address of a PostgreSQL database, or psycopg is not installed.
     """
     url = _url(address)
-    arguments = {} if "connect_timeout" in url.query else {"connect_timeout": _CONNECT_TIMEOUT_S}
+    arguments = {"client_encoding": "utf8", "connect_timeout": url.query.get("connect_timeout", _CONNECT_TIMEOUT_S)}
     try:
         # hide_parameters: an error's text must not carry what was asked.
         engine = create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=arguments)

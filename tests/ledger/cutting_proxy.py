@@ -51,7 +51,7 @@ class CuttingProxy:
     def _ask(self, client: socket.socket, server: socket.socket, held: threading.Event) -> None:
         with suppress(OSError):
             while data := client.recv(1 << 16):
-                if self.cut and b"COMMIT" in data:
+                if self.cut and b"COMMIT\x00" in data:
                     cut, self.cut = self.cut, ""
                     if cut == "after":
                         held.set()  # the answer to this is kept from the client
