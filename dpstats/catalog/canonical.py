@@ -19,6 +19,9 @@ from dpstats.catalog.dataset import Column, DatasetFile, Table
 from dpstats.catalog.query import DeclaredKeys, QueryFile
 from dpstats.catalog.types import ColumnType, canonical_decimal
 
+LATER_PARTS = frozenset({"candidates"})
+"""Keys of a query's file that came after queries had been approved without them."""
+
 
 def canonical_json(content: object) -> bytes:
     """JSON in UTF-8 with sorted keys and no spaces; `Decimal` as its shortest text, dates in ISO format.
@@ -34,8 +37,12 @@ def canonical_json(content: object) -> bytes:
 
 
 def query_content(query: QueryFile) -> dict[str, Any]:
-    """Everything that the query's file says, in canonical form; the SQL as it was given."""
-    return {name: _plain(getattr(query, name)) for name in type(query).model_fields}
+    """Everything that the query's file says, in canonical form; the SQL as it was given.
+
+    A part that came to the files later is left out where nothing is said in it, so that it makes no new versions.
+    """
+    content = {name: _plain(getattr(query, name)) for name in type(query).model_fields}
+    return {name: said for name, said in content.items() if said or name not in LATER_PARTS}
 
 
 def dataset_content(dataset: DatasetFile, used: Mapping[str, Collection[str]]) -> dict[str, Any]:

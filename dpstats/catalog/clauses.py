@@ -222,6 +222,31 @@ class Contribution(FileModel):
     max_norm: Norms | None = None
 
 
+CANDIDATES_MAX = 10_000
+"""Candidate points of one quantile."""
+
+
+def _points(raw: object) -> int | tuple[Decimal, ...]:
+    if isinstance(raw, int) and not isinstance(raw, bool):
+        if not 2 <= raw <= CANDIDATES_MAX:
+            raise ValueError(f"must be from 2 to {CANDIDATES_MAX} even steps, not {raw}")
+        return raw
+    points = parse_each(raw, _point, lambda point: point)
+    if len(points) > CANDIDATES_MAX or list(points) != sorted(points):
+        raise ValueError(f"must be at most {CANDIDATES_MAX} numbers, rising")
+    return points
+
+
+def _point(raw: object) -> Decimal:
+    if isinstance(raw, bool) or not isinstance(raw, int | Decimal):
+        raise ValueError(f"must be a number, not {quoted(raw)}")
+    return Decimal(raw)
+
+
+Candidates = Annotated[int | tuple[Decimal, ...], PlainValidator(_points)]
+"""The values that a quantile may take: so many even steps over its bounds, or rising numbers inside them."""
+
+
 def _window_edge(raw: object) -> date | str:
     if isinstance(raw, str) and _PARAMETER.fullmatch(raw):
         return raw

@@ -14,6 +14,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from dpstats.catalog.clauses import (
+    Candidates,
     Contribution,
     Cost,
     CostAccuracy,
@@ -71,7 +72,8 @@ def _tags_once(tags: tuple[str, ...]) -> tuple[str, ...]:
 class QueryFile(FileModel):
     """A query. `fresh_for` None: the dataset's. `keys`, `bounds` and `why` are by the name of the key or measure.
 
-    `weights`: each measure's share of the cost relative to the others', 1 where unsaid.
+    `weights`: each measure's share of the cost relative to the others', 1 where unsaid. `candidates`: the values that a
+    median or quantile may take.
     """
 
     query: Name
@@ -87,6 +89,7 @@ class QueryFile(FileModel):
         default_factory=dict, validate_default=True
     )
     contribution: Contribution = Contribution()
+    candidates: FrozenMap[Name, Candidates] = Field(default_factory=dict, validate_default=True)
     weights: FrozenMap[Name, Positive] = Field(default_factory=dict, validate_default=True)
     window: Window | None = None
     cost: Cost

@@ -22,7 +22,7 @@ from dpstats.engine.names import quoted
 from dpstats.engine.noise import Exact
 from dpstats.engine.probes import probe
 from dpstats.errors import FileError, NotFound, Unavailable
-from dpstats.plan.plan import Group, KeyColumn, Plan
+from dpstats.plan.plan import Draw, Group, KeyColumn, Plan
 
 CONNECT_CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
@@ -191,15 +191,15 @@ def _dense(plan: Plan, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> l
     """A vector for each draw; a group that is absent, and a sum over no values (NULL), is 0."""
     place = names.index("g")
     columns = [names.index(f"d{draw.index}") for draw in plan.draws]
-    vectors = [[0] * plan.groups for _ in columns]
+    vectors = [[0] * (plan.groups * draw.cells) for draw in plan.draws]
     seen: set[int] = set()
     for row in rows:
         group = _whole(row[place])
         if group in seen or not 0 <= group < plan.groups:
             raise ValueError("a group is there twice, or is none of the plan's")
         seen.add(group)
-        for vector, column in zip(vectors, columns, strict=True):
-            vector[group] = 0 if row[column] is None else _whole(row[column])
+        for draw, vector, column in zip(plan.draws, vectors, columns, strict=True):
+            vector[group * draw.cells : (group + 1) * draw.cells] = _cells(draw, row[column])
     return vectors
 
 
@@ -208,15 +208,26 @@ def _found(plan: Plan, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> E
     place, declared = names.index("g"), list(plan.declared_groups())
     own = {i: names.index(f"k{i}") for i in plan.private_keys}
     columns = [names.index(f"d{draw.index}") for draw in plan.draws]
-    found: dict[Group, list[int]] = {}
+    found: dict[Group, list[list[int]]] = {}
     for row in rows:
         given = iter(declared[_whole(row[place])])
         group = tuple(_value(row[own[i]]) if i in own else next(given) for i in range(len(plan.keys)))
         if group in found:
             raise ValueError("a group is there twice")
-        found[group] = [0 if row[column] is None else _whole(row[column]) for column in columns]
+        found[group] = [_cells(draw, row[column]) for draw, column in zip(plan.draws, columns, strict=True)]
     groups = sorted(found)
-    return Exact(plan, ([found[group][i] for group in groups] for i in range(len(columns))), groups)
+    vectors = ([cell for group in groups for cell in found[group][i]] for i in range(len(columns)))
+    return Exact(plan, vectors, groups)
+
+
+def _cells(draw: Draw, raw: Any) -> list[int]:
+    """One group's whole numbers: of several cells, those that are not in the map are 0; so is a sum over no values."""
+    if draw.quantiles is None:
+        return [0 if raw is None else _whole(raw)]
+    cells = [0] * draw.cells
+    for place, count in (raw or {}).items():
+        cells[_whole(place)] = _whole(count)
+    return cells
 
 
 def _whole(value: object) -> int:

@@ -5,12 +5,14 @@ An `Exact` shows nothing of itself and is opened once, here, so that one charge 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NoReturn, final
 
 from dpstats.errors import Unavailable
-from dpstats.plan.plan import Group, Noisy, Plan, Vectors
+from dpstats.plan.plan import Draw, Group, Noisy, Plan, Vectors
 from dpstats.privacy.mechanism import draw
+from dpstats.privacy.quantiles import scores
+from dpstats.privacy.selection import select
 
 
 @final
@@ -57,20 +59,57 @@ def _drawn(plan: Plan, exact: Exact) -> Noisy | None:
     groups, vectors = _open_groups(plan, exact)
     # No error may leave this frame: it would take the exact vectors along in its traceback.
     try:
-        drawn = tuple(tuple(draw(d.mechanism, vector)) for d, vector in zip(plan.draws, vectors, strict=True))
-        return _above_threshold(plan, Noisy(groups, drawn))
+        return _noisy(plan, groups, vectors)
     except Exception:
         return None
 
 
-def _above_threshold(plan: Plan, noisy: Noisy) -> Noisy:
-    """What a threshold leaves: it looks at noisy counts alone."""
-    if plan.threshold is None:
+def _noisy(plan: Plan, groups: tuple[Group, ...], vectors: Vectors) -> Noisy:
+    """First which groups are released at all, by a draw of its own; then a draw of each vector over those."""
+    ready: dict[int, list[int]] = {}
+    kept = list(range(len(groups)))
+    if plan.threshold is not None:
+        place, units = (
+            plan.threshold.draw,
+            draw(plan.draws[plan.threshold.draw].mechanism, vectors[plan.threshold.draw]),
+        )
+        kept = [group for group in kept if units[group] >= plan.threshold.at]
+        ready[place] = [units[group] for group in kept]
+    elif plan.top is not None and plan.top.mechanism is not None:
+        kept = sorted(select(plan.top.mechanism, vectors[plan.top.draw], plan.top.k))
+    drawn = tuple(
+        tuple(ready[d.index] if d.index in ready else _draw(d, _cells(d, vectors[d.index], kept))) for d in plan.draws
+    )
+    return _largest(plan, Noisy(tuple(groups[group] for group in kept), drawn))
+
+
+def _cells(spec: Draw, vector: Sequence[int], kept: Sequence[int]) -> list[Sequence[int]]:
+    """The exact whole numbers of each group that is kept."""
+    return [vector[group * spec.cells : (group + 1) * spec.cells] for group in kept]
+
+
+def _draw(spec: Draw, groups: Sequence[Sequence[int]]) -> list[int]:
+    """The noisy whole numbers of these groups, one group after the other."""
+    if spec.quantiles is None:
+        return draw(spec.mechanism, [exact for (exact,) in groups])
+    share, tree = spec.quantiles.share, spec.quantiles.tree
+    if share is not None:
+        return [place for cells in groups for place in select(spec.mechanism, scores(cells, share))]
+    return draw(spec.mechanism, [count for cells in groups for count in tree.counts(cells)])
+
+
+def _largest(plan: Plan, noisy: Noisy) -> Noisy:
+    """The groups whose noisy values are the largest, where that is how they are chosen: it looks at nothing else."""
+    if plan.top is None or plan.top.mechanism is not None:
         return noisy
-    units = noisy.vectors[plan.threshold.draw]
-    kept = [place for place, count in enumerate(units) if count >= plan.threshold.at]
-    vectors = tuple(tuple(vector[place] for place in kept) for vector in noisy.vectors)
-    return Noisy(tuple(noisy.groups[place] for place in kept), vectors)
+    values = noisy.vectors[plan.top.draw]
+    best = sorted(range(len(values)), key=lambda group: (-values[group], group))[: plan.top.k]
+    kept = sorted(best)
+    vectors = tuple(
+        tuple(entry for group in kept for entry in vector[group * d.entries : (group + 1) * d.entries])
+        for d, vector in zip(plan.draws, noisy.vectors, strict=True)
+    )
+    return Noisy(tuple(noisy.groups[group] for group in kept), vectors)
 
 
 def _open(plan: Plan, exact: Exact) -> Vectors:

@@ -30,6 +30,7 @@ from dpstats.plan.relations import FromClause, Relations
 from dpstats.plan.sources import Sources
 from dpstats.plan.statistics import MAX_ROWS, Statistic, Statistics
 from dpstats.plan.subqueries import Subqueries, check_parts, group_expressions
+from dpstats.plan.top import TopSpec, top_of
 from dpstats.plan.typed import Kind, Typed
 from dpstats.privacy.loss import Measure
 
@@ -81,7 +82,8 @@ class OutputSpec:
 class Analysis:
     """An answerable query, understood. `version` is the SHA-256 of its resolved specification.
 
-    `deciding`: where keys are private, the draw that counts each group's units, by which groups are released.
+    `deciding`: where keys are private, the draw that counts each group's units, by which groups are released. `top`:
+    only the groups with the largest values are released.
     """
 
     query: QueryFile
@@ -96,6 +98,7 @@ class Analysis:
     draws: tuple[DrawSpec, ...]
     outputs: tuple[OutputSpec, ...]
     deciding: int | None
+    top: TopSpec | None
     max_groups: int
     facts: bool
     used_parameters: frozenset[str]
@@ -126,7 +129,7 @@ class _Analyser:
     def run(self) -> Analysis:
         select = self._parsed()
         subqueries = Subqueries(self.relations)
-        check_parts(select, self.relations)
+        check_parts(select, self.relations, ordered=True)
         subqueries.compile_with(select)
         clause = self.relations.from_clause(select, subqueries)
         if not clause.personal and not self.refusals:
@@ -141,6 +144,9 @@ class _Analyser:
         self._check_names([key.name for key in keys], [output.name for output in outputs])
         self._check_file(statistics, {output.name for output in outputs}, {key.name for key in keys})
         self._check_purpose()
+        top = top_of(select, {o.name: o.expression for o in outputs}, statistics.draws, self.refusals)
+        if top is not None and not keys:
+            self.refusals.add(None, "LIMIT without groups", "Remove it: the answer has one row")
         private = any(isinstance(key.source, PrivateKeys) for key in keys)
         deciding = statistics.deciding_units() if private else None
         self.refusals.raise_if_any()
@@ -157,6 +163,7 @@ class _Analyser:
             draws=tuple(statistics.draws),
             outputs=tuple(outputs),
             deciding=deciding,
+            top=top,
             max_groups=max_groups,
             facts=facts,
             used_parameters=frozenset(self.compiler.used_parameters),
@@ -293,7 +300,8 @@ class _Analyser:
 
     def _statistics(self, clause: FromClause) -> Statistics:
         max_rows = self.query.contribution.max_rows or MAX_ROWS
-        return Statistics(clause, self.query.bounds, max_rows, clause.rows == 1, self.query.contribution.max_norm)
+        norms, candidates = self.query.contribution.max_norm, self.query.candidates
+        return Statistics(clause, self.query.bounds, max_rows, clause.rows == 1, norms, candidates)
 
     def _outputs(self, select: exp.Select, statistics: Statistics, taken: set[str]) -> list[OutputSpec]:
         items = [item for item in select.expressions if _has_aggregate(item)]
@@ -341,6 +349,8 @@ class _Analyser:
         for name in self.query.bounds.keys() - statistics.used_bounds:
             what = "bounds are not needed" if name in measures else "there is no such measure"
             self.refusals.add(None, f"bounds: {name}: {what}", f"The measures are: {', '.join(sorted(measures))}")
+        for name in self.query.candidates.keys() - statistics.used_candidates:
+            self.refusals.add(None, f"candidates: {name} is not a median or quantile of the query", "Remove it")
         for name in self.query.weights.keys() - measures:
             known = ", ".join(sorted(measures))
             self.refusals.add(None, f"weights: {name} is not a measure", f"The measures are: {known}")

@@ -7,15 +7,17 @@ tell and kept inside what is possible.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
-from dpstats.plan.arithmetic import Drawn, Estimate, Estimator, Spread, half_width_of
+from dpstats.plan.arithmetic import Drawn, Estimate, Estimator, FindQuantile, Quantile, Spread, half_width_of
 from dpstats.plan.plan import Draw, KeyValue, Noisy, Output, Plan
-from dpstats.privacy.accuracy import Term, half_width_steps
+from dpstats.plan.quantiles import QuantileReader
+from dpstats.privacy.accuracy import ALPHA, Term, half_width_steps
 
 LOG10_2 = math.log10(2)
 DIGITS_MAX = 15
@@ -23,13 +25,17 @@ DIGITS_MAX = 15
 
 
 def terms_of(plan: Plan) -> dict[int, Term]:
-    """The noise of each draw in its measure's units."""
-    return {draw.index: Term(draw.mechanism.noise, draw.mechanism.scale, float(draw.grid), 1.0) for draw in plan.draws}
+    """The noise of each draw that is one number a group, in its measure's units."""
+    return {
+        draw.index: Term(draw.mechanism.noise, draw.mechanism.scale, float(draw.grid), 1.0)
+        for draw in plan.draws
+        if draw.quantiles is None
+    }
 
 
 def is_integer(plan: Plan, output: Output) -> bool:
-    """Whether a measure is a single draw counted in whole numbers."""
-    return isinstance(output.expression, Drawn) and plan.draws[output.expression.index].grid == 1
+    """Whether a measure is a single draw, or a quantile, counted in whole numbers."""
+    return isinstance(output.expression, Drawn | Quantile) and plan.draws[output.expression.index].grid == 1
 
 
 def measures(plan: Plan) -> dict[str, dict[str, Any]]:
@@ -46,6 +52,8 @@ def _measure(plan: Plan, output: Output) -> dict[str, Any]:
             "scale": draw.mechanism.scale * float(draw.grid),
             "half_width_95": _in_units(half_width_steps(draw.mechanism), draw),
         }
+    elif isinstance(output.expression, Quantile):
+        body = _quantile_measure(plan.draws[output.expression.index], output.expression)
     else:
         body = {
             "mechanism": "derived",
@@ -57,41 +65,106 @@ def _measure(plan: Plan, output: Output) -> dict[str, Any]:
     return body | {"bounding": output.bounding, "type": "integer" if is_integer(plan, output) else "number"}
 
 
+def _quantile_measure(draw: Draw, quantile: Quantile) -> dict[str, Any]:
+    """A quantile has no half-width before it is drawn, but its rank does: `rank_error_95`, in rows."""
+    selected = draw.quantiles is not None and draw.quantiles.share is not None
+    return {
+        "mechanism": str(draw.mechanism.noise) if selected else "derived",
+        "scale": draw.mechanism.scale / quantile.share.denominator if selected else None,
+        "half_width_95": None,
+        "rank_error_95": _whole_rank_error(draw, quantile),
+    }
+
+
+@lru_cache(maxsize=256)
+def _whole_rank_error(draw: Draw, quantile: Quantile) -> int:
+    return math.ceil(QuantileReader(draw).rank_error(quantile.share))
+
+
 def rows(plan: Plan, noisy: Noisy) -> list[dict[str, Any]]:
     """One object a group, sorted by key: the keys, then each measure's value, interval and display.
 
     Args:
       plan: what was asked.
-      noisy: its groups and, for each draw, one whole number a group.
+      noisy: its groups and, for each draw, its whole numbers, group by group.
     """
     terms = terms_of(plan)
     estimators = [Estimator(output.expression, terms) for output in plan.outputs]
+    readers = {draw.index: QuantileReader(draw) for draw in plan.draws if draw.quantiles is not None}
     names = [key.name for key in plan.keys]
     answer: list[dict[str, Any]] = []
     for place, group in enumerate(noisy.groups):
         row: dict[str, Any] = dict(zip(names, (json_value(value) for value in group), strict=True))
-        draws = {draw.index: float(noisy.vectors[draw.index][place] * draw.grid) for draw in plan.draws}
+        drawn = _Drawn(plan, noisy, place, readers)
         for output, estimator in zip(plan.outputs, estimators, strict=True):
-            row[output.name] = _cell(plan, output, estimator, draws, [vector[place] for vector in noisy.vectors])
+            row[output.name] = _cell(plan, output, estimator, drawn)
         answer.append(row)
     return answer
 
 
-def _cell(
-    plan: Plan, output: Output, estimator: Estimator, draws: Mapping[int, float], steps: Sequence[int]
-) -> dict[str, Any]:
+class _Drawn:
+    """What was drawn for one group: `numbers` in their measures' units, and quantiles."""
+
+    def __init__(self, plan: Plan, noisy: Noisy, place: int, readers: Mapping[int, QuantileReader]) -> None:
+        self._readers = readers
+        self._entries = {
+            draw.index: noisy.vectors[draw.index][place * draw.entries : (place + 1) * draw.entries]
+            for draw in plan.draws
+        }
+        self.numbers = {
+            i: float(self._entries[i][0] * plan.draws[i].grid) for i in self._entries.keys() - readers.keys()
+        }
+
+    def steps(self, index: int) -> int:
+        """The whole number of a draw that has one."""
+        return self._entries[index][0]
+
+    def quantile(self, quantile: Quantile, alpha: float) -> Estimate:
+        """A quantile, and the interval that holds it with probability 1 - alpha."""
+        return self._readers[quantile.index].find(self._entries[quantile.index], quantile.share, alpha)
+
+
+def _cell(plan: Plan, output: Output, estimator: Estimator, drawn: _Drawn) -> dict[str, Any]:
     if isinstance(output.expression, Drawn):
         draw = plan.draws[output.expression.index]
         width = half_width_steps(draw.mechanism)
-        value = steps[draw.index]
+        value = drawn.steps(draw.index)
         cell = {"value": value, "low": value - width, "high": value + width}
         body: dict[str, Any] = {name: _in_units(number, draw) for name, number in cell.items()}
         least = 0.0 if draw.kind in {"count", "units", "distinct"} else -math.inf
         return body | {"display": display(Estimate(body["value"], body["low"], body["high"]), least=least)}
-    return _derived(output, estimator, draws)
+    if isinstance(output.expression, Quantile):
+        return _quantile(plan.draws[output.expression.index], output.expression, drawn)
+    return _derived(output, estimator, drawn.numbers, drawn.quantile)
 
 
-def _derived(output: Output, estimator: Estimator, draws: Mapping[int, float]) -> dict[str, Any]:
+def _quantile(draw: Draw, quantile: Quantile, drawn: _Drawn) -> dict[str, Any]:
+    """A selected quantile's interval is its bounds; how sure it is is told in ranks, with the measure."""
+    found = drawn.quantile(quantile, ALPHA)
+    cell = {"value": found.value, "low": found.low, "high": found.high}
+    body = {name: int(number) if number is not None and draw.grid == 1 else number for name, number in cell.items()}
+    if draw.quantiles is not None and draw.quantiles.share is not None:
+        off = _whole_rank_error(draw, quantile)
+        return body | {"display": f"about {_plain(found.value)}, at most {off} rows off in rank"}
+    return body | {"display": _between(found)}
+
+
+def _plain(number: float | None) -> str:
+    return "nothing" if number is None else f"{number:,.6g}"
+
+
+def _between(found: Estimate) -> str:
+    """A place among values: that its interval holds zero says nothing about it."""
+    if found.value is None or found.low is None or found.high is None:
+        return "too noisy to tell"
+    width = found.high / 2 - found.low / 2
+    low, high = _rounded(found.low, width, math.floor), _rounded(found.high, width, math.ceil)
+    return f"about {_rounded(found.value, width)} ({low} to {high})"
+
+
+def _derived(
+    output: Output, estimator: Estimator, draws: Mapping[int, float], quantile: FindQuantile
+) -> dict[str, Any]:
     """A cell that is computed from draws, or one that says nothing.
 
     Nothing here may raise: a draw that was paid for and lost would be drawn again, and whether it was lost would tell
@@ -99,7 +172,7 @@ def _derived(output: Output, estimator: Estimator, draws: Mapping[int, float]) -
     """
     least = 0.0 if isinstance(output.expression, Spread) else -math.inf
     try:
-        made = estimator.estimate(draws)
+        made = estimator.estimate(draws, quantile)
         found = Estimate(_finite(made.value), _finite(made.low), _finite(made.high))
         shown = display(found, least=least)
     except (ArithmeticError, ValueError):

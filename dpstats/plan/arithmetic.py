@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from dpstats.privacy.accuracy import ALPHA, Term, half_width, surplus
 
@@ -61,6 +62,14 @@ class Spread:
 
 
 @dataclass(frozen=True)
+class Quantile:
+    """The quantile p = `share`, in (0, 1), of what the draw of this index says about its rows."""
+
+    index: int
+    share: Fraction
+
+
+@dataclass(frozen=True)
 class Binary:
     """`left` op `right`, op one of + - * /."""
 
@@ -76,7 +85,7 @@ class NullIfZero:
     operand: Expression
 
 
-Expression = Constant | Drawn | Average | Spread | Binary | NullIfZero
+Expression = Constant | Drawn | Average | Spread | Quantile | Binary | NullIfZero
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,14 @@ class Estimate:
     value: float | None
     low: float | None
     high: float | None
+
+
+FindQuantile = Callable[[Quantile, float], Estimate]
+"""(quantile, alpha) -> it, in one row, with the interval that holds it with probability 1 - alpha."""
+
+
+def _no_quantile(quantile: Quantile, _alpha: float) -> Estimate:
+    raise LookupError(f"nothing is known of the quantile {quantile.share}")
 
 
 @dataclass(frozen=True)
@@ -167,7 +184,7 @@ def shape_of(expression: Expression) -> Shape:
             return Ratio(centre, Linear(0.0, ((total, 1.0),)), Linear(0.0, ((count, 1.0),)), low, high)
         case NullIfZero(operand):
             return shape_of(operand)
-        case Spread():
+        case Spread() | Quantile():
             return Other(expression)
         case Binary(op, left, right):
             made = _combine(op, shape_of(left), shape_of(right))
@@ -229,8 +246,8 @@ class Estimator:
         if isinstance(self._shape, Ratio):
             self._pivot = _Pivot(self._shape, terms)
 
-    def estimate(self, draws: Mapping[int, float]) -> Estimate:
-        """The estimate for one row's noisy draws, in their measures' units."""
+    def estimate(self, draws: Mapping[int, float], quantile: FindQuantile = _no_quantile) -> Estimate:
+        """The estimate for one row's noisy draws, in their measures' units, and its quantiles."""
         match self._shape:
             case Linear() as linear:
                 value, width = linear.value(draws), half_width(_terms(linear, self._terms))
@@ -238,7 +255,7 @@ class Estimator:
             case Ratio() as ratio:
                 return _ratio_estimate(ratio, self._pivot, draws)
             case Other():
-                return _other_estimate(self._expression, draws, self._terms)
+                return _other_estimate(self._expression, draws, self._terms, quantile)
 
 
 class _Pivot:
@@ -326,12 +343,18 @@ def _closed_in(past: Callable[[float], float], near: float, far: float, inside: 
     return far
 
 
-def _other_estimate(expression: Expression, draws: Mapping[int, float], terms: Mapping[int, Term]) -> Estimate:
-    used = sorted(draws_of(expression))
-    alpha = ALPHA / len(used)
+def _other_estimate(
+    expression: Expression, draws: Mapping[int, float], terms: Mapping[int, Term], quantile: FindQuantile
+) -> Estimate:
+    used, asked = sorted(draws_of(expression) & draws.keys()), quantiles_of(expression)
+    alpha = ALPHA / (len(used) + len(asked))
     width = {i: half_width([_with_coefficient(terms[i], 1.0)], alpha) for i in used}
-    box = {i: (draws[i] - width[i], draws[i] + width[i]) for i in used}
-    value, _ = _evaluate(_as_drawn(expression), {i: (draws[i], draws[i]) for i in used})
+    found = {each: quantile(each, alpha) for each in asked}
+    box: dict[int | Quantile, Span] = {i: (draws[i] - width[i], draws[i] + width[i]) for i in used}
+    point: dict[int | Quantile, Span] = {i: (draws[i], draws[i]) for i in used}
+    for each, estimate in found.items():
+        box[each], point[each] = _ends(estimate.low, estimate.high), _ends(estimate.value, estimate.value)
+    value, _ = _evaluate(_as_drawn(expression), point)
     low, high = _evaluate(expression, box)
     if not math.isfinite(value):
         return Estimate(None, _known(low), _known(high))
@@ -339,6 +362,10 @@ def _other_estimate(expression: Expression, draws: Mapping[int, float], terms: M
         # As for a ratio: where the number of rows cannot be told from zero, the value is kept inside what is possible.
         value = max(0.0, min(math.sqrt(expression.most) if expression.root else expression.most, value))
     return Estimate(value, _known(min(low, value)), _known(max(high, value)))
+
+
+def _ends(low: float | None, high: float | None) -> Span:
+    return (-math.inf if low is None else low, math.inf if high is None else high)
 
 
 def _known(end: float) -> float | None:
@@ -368,23 +395,42 @@ def draws_of(expression: Expression) -> set[int]:
             return {total, count}
         case Spread(total, count, squares):
             return {total, count, squares}
+        case Quantile(index):
+            return {index}
         case NullIfZero(operand):
             return draws_of(operand)
         case Binary(_, left, right):
             return draws_of(left) | draws_of(right)
 
 
+def quantiles_of(expression: Expression) -> list[Quantile]:
+    """The quantiles that an expression uses, each once."""
+    match expression:
+        case Quantile():
+            return [expression]
+        case NullIfZero(operand):
+            return quantiles_of(operand)
+        case Binary(_, left, right):
+            return list(dict.fromkeys([*quantiles_of(left), *quantiles_of(right)]))
+    return []
+
+
 Span = tuple[float, float]
 _ANYTHING: Span = (-math.inf, math.inf)
 
 
-def _evaluate(expression: Expression, box: Mapping[int, Span]) -> Span:
+Box = Mapping[int | Quantile, Span]
+
+
+def _evaluate(expression: Expression, box: Box) -> Span:
     """Interval arithmetic; what divides by a span that holds zero, or leaves the doubles, is anything."""
     match expression:
         case Constant(value):
             return value, value
         case Drawn(index):
             return box[index]
+        case Quantile():
+            return box[expression]
         case NullIfZero(operand):
             return _evaluate(operand, box)
         case Average(total, count, centre, low, high):
@@ -397,7 +443,7 @@ def _evaluate(expression: Expression, box: Mapping[int, Span]) -> Span:
             return _span(op, _evaluate(left, box), _evaluate(right, box))
 
 
-def _spread(spread: Spread, box: Mapping[int, Span]) -> Span:
+def _spread(spread: Spread, box: Box) -> Span:
     mean_square = _span("/", box[spread.squares], box[spread.count])
     mean = _span("/", box[spread.total], box[spread.count])
     ends = [_product(end, end) for end in mean]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -14,14 +15,18 @@ from dpstats.errors import QueryRefused, Refusal
 from dpstats.plan.analysis import GROUPS_MAX, Analysis, KeySpec, TruncatedSpan
 from dpstats.plan.answer import terms_of
 from dpstats.plan.arithmetic import Estimator
-from dpstats.plan.plan import Draw, KeyColumn, Output, Plan, Threshold
+from dpstats.plan.moments import DrawSpec
+from dpstats.plan.plan import Draw, KeyColumn, Output, Plan, Threshold, Top
 from dpstats.plan.pricing import amounts
 from dpstats.plan.sql import write
+from dpstats.plan.top import moved_apart
 from dpstats.plan.typed import Kind
 from dpstats.privacy.loss import Loss, Measure, no_loss
-from dpstats.privacy.mechanism import Noise, Sensitivity, calibrate, price
+from dpstats.privacy.mechanism import ADDED, SELECTED, Noise, Sensitivity, calibrate, price
 from dpstats.privacy.threshold import delta_steps, threshold
 
+CELLS_MAX = 4_000_000
+"""Exact counts that a quantile's groups may have together."""
 KEY_TYPES = {
     Kind.INT: "bigint",
     Kind.TEXT: "varchar",
@@ -49,9 +54,10 @@ def build(analysis: Analysis, parameters: BoundParameters, public_values: Public
     sizes = [len(key.values) for key in keys]
     groups = _groups(analysis, [len(key.values) for key in keys if not key.private])
     max_groups = analysis.max_groups if analysis.deciding is not None else min(analysis.max_groups, groups)
-    draws = _draws(analysis, max_groups)
+    draws, top = _draws(analysis, max_groups, groups)
     threshold = _threshold(analysis, draws, max_groups)
-    loss = sum((price(draw.mechanism) for draw in draws), start=no_loss(analysis.dataset.measure))
+    priced = [*(draw.mechanism for draw in draws), *([top.mechanism] if top and top.mechanism else [])]
+    loss = sum((price(mechanism) for mechanism in priced), start=no_loss(analysis.dataset.measure))
     if threshold is not None:
         loss += Loss(loss.measure, 0, threshold.delta_steps)
     made = Plan(
@@ -64,12 +70,13 @@ def build(analysis: Analysis, parameters: BoundParameters, public_values: Public
         keys=keys,
         draws=draws,
         outputs=tuple(
-            Output(o.name, o.expression, _words(analysis, max_groups, o.words), o.unit) for o in analysis.outputs
+            Output(o.name, o.expression, _words(analysis, max_groups, o.words, top), o.unit) for o in analysis.outputs
         ),
         loss=loss,
         tables=tuple(sorted(analysis.reads)),
-        proof=_proof(analysis, max_groups, groups, draws, threshold, loss),
+        proof=_proof(analysis, max_groups, groups, draws, top, threshold, loss),
         threshold=threshold,
+        top=top,
     )
     _check_formulas(analysis, made)
     return made
@@ -146,20 +153,54 @@ def _groups(analysis: Analysis, sizes: Sequence[int]) -> int:
     return groups
 
 
-def _draws(analysis: Analysis, max_groups: int) -> tuple[Draw, ...]:
-    noise = Noise.GAUSSIAN if analysis.dataset.measure is Noise.GAUSSIAN.measure else Noise.LAPLACE
-    sensitivities = [Sensitivity(spec.per_cell, max_groups, spec.norm) for spec in analysis.draws]
+def _draws(analysis: Analysis, max_groups: int, groups: int) -> tuple[tuple[Draw, ...], Top | None]:
+    """The draws and the selection of the largest groups, which share the cost."""
+    top = _top(analysis, groups)
+    cells = min(max_groups, top.k) if top is not None and top.selects else max_groups
+    wanted = [_wanted(analysis, spec, cells) for spec in analysis.draws]
+    if top is not None and top.selects:
+        wanted.append((SELECTED[analysis.dataset.measure], Sensitivity(top.range, top.k)))
+    if groups * max((spec.quantiles.cells for spec in analysis.draws if spec.quantiles), default=0) > CELLS_MAX:
+        raise _refuse(analysis, f"{groups} groups of so many candidates", "Declare fewer groups, or `candidates: {..}`")
     try:
-        shares = amounts(analysis, noise, sensitivities)
-        mechanisms = [calibrate(noise, s, amount) for s, amount in zip(sensitivities, shares, strict=True)]
+        shares = amounts(analysis, wanted)
+        mechanisms = [calibrate(*each, amount) for each, amount in zip(wanted, shares, strict=True)]
     except ValueError as error:
         raise _refuse(
             analysis, f"the noise that this cost asks for is not possible ({error})", "Change `cost` or `bounds`"
         ) from None
-    return tuple(
-        Draw(i, spec.name, spec.kind, spec.grid, mechanism, spec.words)
-        for i, (spec, mechanism) in enumerate(zip(analysis.draws, mechanisms, strict=True))
+    draws = tuple(
+        Draw(i, spec.name, spec.kind, spec.grid, mechanisms[i], spec.words, spec.quantiles)
+        for i, spec in enumerate(analysis.draws)
     )
+    return draws, None if top is None else Top(top.draw, top.k, mechanisms[-1] if top.selects else None)
+
+
+@dataclass(frozen=True)
+class _TopWanted:
+    """A selection of the largest groups before it is priced; `selects`: by their exact values."""
+
+    draw: int
+    k: int
+    range: int
+    selects: bool
+
+
+def _top(analysis: Analysis, groups: int) -> _TopWanted | None:
+    """Which groups are selected; None where all of them fit in LIMIT anyhow."""
+    top = analysis.top
+    if top is None:
+        return None
+    private = analysis.deciding is not None
+    if top.k >= groups and not private:
+        return None
+    return _TopWanted(top.draw, top.k, moved_apart(analysis.draws[top.draw]), not private)
+
+
+def _wanted(analysis: Analysis, spec: DrawSpec, cells: int) -> tuple[Noise, Sensitivity]:
+    selects = spec.quantiles is not None and spec.quantiles.share is not None
+    noise = (SELECTED if selects else ADDED)[analysis.dataset.measure]
+    return noise, Sensitivity(spec.per_cell, cells * spec.repeats, spec.norm)
 
 
 def _threshold(analysis: Analysis, draws: Sequence[Draw], max_groups: int) -> Threshold | None:
@@ -173,14 +214,22 @@ def _threshold(analysis: Analysis, draws: Sequence[Draw], max_groups: int) -> Th
     return Threshold(analysis.deciding, at, max_groups, delta_steps(units, max_groups, at))
 
 
-def _words(analysis: Analysis, max_groups: int, words: str) -> str:
-    if analysis.query.contribution.max_norm is not None:
-        return words
-    return f"max_groups {max_groups}, {words}" if words else f"max_groups {max_groups}"
+def _words(analysis: Analysis, max_groups: int, words: str, top: Top | None) -> str:
+    said = [] if analysis.query.contribution.max_norm is not None else [f"max_groups {max_groups}"]
+    said += [words] if words else []
+    if top is not None and analysis.top is not None:
+        said.append(f"only the {top.k} groups with the largest {'noisy ' * (top.mechanism is None)}{analysis.top.name}")
+    return ", ".join(said)
 
 
 def _proof(
-    analysis: Analysis, max_groups: int, groups: int, draws: Sequence[Draw], found: Threshold | None, loss: Loss
+    analysis: Analysis,
+    max_groups: int,
+    groups: int,
+    draws: Sequence[Draw],
+    top: Top | None,
+    found: Threshold | None,
+    loss: Loss,
 ) -> tuple[str, ...]:
     """The chain unit -> rows -> groups -> grid -> sensitivity -> mechanism -> charge, a line each."""
     unit = analysis.dataset.privacy_unit
@@ -190,6 +239,8 @@ def _proof(
         f"values saturated to their columns' bounds; joins on {unit} only",
         f"groups: {'found in the data' if found else f'{groups} declared'}; {_touched(analysis, max_groups)}",
     ]
+    if top is not None:
+        lines.append(_top_line(top, draws[top.draw].name))
     lines += [_draw_line(draw) for draw in draws]
     if found is not None:
         lines.append(
@@ -212,17 +263,43 @@ def _touched(analysis: Analysis, max_groups: int) -> str:
     return f"one unit touches at most {max_groups} ({why})"
 
 
+def _top_line(top: Top, name: str) -> str:
+    if top.mechanism is None:
+        return f"top: of the groups that are released, the {top.k} with the largest noisy {name}, at no further cost"
+    sensitivity, cost = top.mechanism.sensitivity, price(top.mechanism)
+    return (
+        f"top: the {top.k} groups with the largest {name} are selected ({top.mechanism.noise}); one unit moves two "
+        f"groups apart by at most {sensitivity.per_cell} steps; scale {top.mechanism.scale:.6g} steps; what is drawn "
+        f"after it changes in at most {top.k} groups; {cost.measure.unit} {cost.amount_decimal:f}"
+    )
+
+
 def _draw_line(draw: Draw) -> str:
     mechanism, cost = draw.mechanism, price(draw.mechanism)
     bound = f", {draw.bounding}" if draw.bounding else ""
-    norm = (
-        f"L2^2 {mechanism.sensitivity.l2_squared}" if cost.measure is Measure.ZCDP else f"L1 {mechanism.sensitivity.l1}"
-    )
     return (
-        f"{draw.name}: grid {_step(draw)}{bound}; sensitivity {mechanism.sensitivity.per_cell} steps "
-        f"in {mechanism.sensitivity.cells} cells ({norm}); {mechanism.noise} scale {mechanism.scale:.6g} steps; "
+        f"{draw.name}: grid {_step(draw)}{bound}; {_moved(draw, cost.measure)}; "
+        f"{mechanism.noise} scale {mechanism.scale:.6g} {'steps' if draw.quantiles is None else 'rows'}; "
         f"{cost.measure.unit} {cost.amount_decimal:f}"
     )
+
+
+def _moved(draw: Draw, measure: Measure) -> str:
+    """How far one unit moves what is drawn, in words."""
+    sensitivity, of = draw.mechanism.sensitivity, draw.quantiles
+    if of is not None and of.share is not None:
+        return (
+            f"{len(of.candidates)} candidates scored by {of.share.denominator} times their distance in rows from the "
+            f"rank of {of.share}; one unit moves two scores apart by at most {sensitivity.per_cell} in "
+            f"{sensitivity.cells} groups"
+        )
+    norm = f"L2^2 {sensitivity.l2_squared}" if measure is Measure.ZCDP else f"L1 {sensitivity.l1}"
+    if of is not None:
+        return (
+            f"a tree of {of.tree.nodes} counts over {of.tree.bins} bins; one unit moves at most {sensitivity.per_cell} "
+            f"rows in each of {of.tree.levels} levels of {sensitivity.cells // of.tree.levels} groups ({norm})"
+        )
+    return f"sensitivity {sensitivity.per_cell} steps in {sensitivity.cells} cells ({norm})"
 
 
 def _step(draw: Draw) -> str:

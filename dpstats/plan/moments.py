@@ -14,6 +14,8 @@ import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from dpstats.plan.plan import Quantiles
+
 FRACTION = 1000
 """Grid steps in one row or unit where counts are scaled by a weight."""
 SATURATED = 2**50
@@ -27,7 +29,9 @@ class DrawSpec:
     """One vector to draw: its name, kind, grid and the most that one unit moves one cell, in grid steps.
 
     `per_unit` is the SQL that clips one unit's part in one group. Where a unit's vector over all groups is clipped to
-    a norm, `norm` is that norm in grid steps, and `weigher` the draw whose norm decides the weight.
+    a norm, `norm` is that norm in grid steps, and `weigher` the draw whose norm decides the weight. `span`: how far
+    apart two parts of a unit can be, 0 among them, where that is not `per_cell`. `quantiles`: what is drawn is not a
+    number a group but a quantile; `repeats` is the levels of its tree, 1 without one.
     """
 
     name: str
@@ -39,6 +43,9 @@ class DrawSpec:
     per_unit: str
     norm: int | None = None
     weigher: int = -1
+    span: int | None = None
+    quantiles: Quantiles | None = None
+    repeats: int = 1
 
 
 @dataclass(frozen=True)

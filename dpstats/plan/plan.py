@@ -15,6 +15,7 @@ from fractions import Fraction
 from dpstats.plan.arithmetic import Expression
 from dpstats.privacy.loss import Loss, Measure
 from dpstats.privacy.mechanism import Mechanism
+from dpstats.privacy.quantiles import Tree, cells_of
 
 KeyValue = str | int | bool | Decimal | date | datetime
 
@@ -34,12 +35,35 @@ class KeyColumn:
 
 
 @dataclass(frozen=True)
+class Quantiles:
+    """The public candidate values of a quantile, as rising codes on the draw's grid, in [low, high].
+
+    `share`: the one quantile that is selected among them; None: a noisy tree of counts, for any number of quantiles.
+    """
+
+    candidates: tuple[int, ...]
+    low: int
+    high: int
+    share: Fraction | None
+
+    @property
+    def cells(self) -> int:
+        """How many exact counts of rows a group has."""
+        return cells_of(len(self.candidates))
+
+    @property
+    def tree(self) -> Tree:
+        """The tree over the bins between candidates."""
+        return Tree(len(self.candidates) + 1)
+
+
+@dataclass(frozen=True)
 class Draw:
-    """One noisy vector, an entry a group.
+    """One noisy vector, an entry a group; for quantiles, several.
 
     The engine answers it as whole numbers in the SQL's column `d{index}`; one whole number is worth `grid` in the
-    measure's own units. `kind` is "count", "units", "sum" or "rows_sum" (the centred sum behind an average);
-    `bounding` says in words how one unit's part is limited.
+    measure's own units. `kind` is "count", "units", "distinct", "sum", "rows_sum" (the centred sum behind an average),
+    "rows_squares", "quantile" or "quantile_tree"; `bounding` says in words how one unit's part is limited.
     """
 
     index: int
@@ -48,6 +72,30 @@ class Draw:
     grid: Fraction
     mechanism: Mechanism
     bounding: str
+    quantiles: Quantiles | None = None
+
+    @property
+    def cells(self) -> int:
+        """How many exact whole numbers a group has: one, or the counts of its rows about each candidate."""
+        return 1 if self.quantiles is None else self.quantiles.cells
+
+    @property
+    def entries(self) -> int:
+        """How many noisy whole numbers a group has: one (which may be a candidate's place), or the nodes of a tree."""
+        return 1 if self.quantiles is None or self.quantiles.share is not None else self.quantiles.tree.nodes
+
+
+@dataclass(frozen=True)
+class Top:
+    """Only the `k` groups with the largest `draw` are released.
+
+    `mechanism` selects them by their exact values, before anything else is drawn, where keys are declared. None: they
+    are chosen by their noisy values, where those of every group that may be released are drawn anyhow.
+    """
+
+    draw: int
+    k: int
+    mechanism: Mechanism | None
 
 
 @dataclass(frozen=True)
@@ -74,14 +122,17 @@ class Output:
 
 
 Vectors = tuple[tuple[int, ...], ...]
-"""One vector of whole numbers for each draw of a plan, an entry for each group."""
+"""One vector of whole numbers for each draw of a plan, its entries group by group."""
 Group = tuple[KeyValue, ...]
 """The values of every key, in the plan's order."""
 
 
 @dataclass(frozen=True)
 class Noisy:
-    """What is left after noise: a vector for each draw, and the groups that its entries are of, in order."""
+    """What is left after noise: a vector for each draw, and the groups that its entries are of, in order.
+
+    A vector has `draw.entries` for each group.
+    """
 
     groups: tuple[Group, ...]
     vectors: Vectors
@@ -94,9 +145,10 @@ class Plan:
     `sql` is the bounded aggregate in DuckDB's dialect. Its bind names: `$p_<parameter>` for the parameters (values in
     `parameter_values`), `$k_<i>` for the list of values of the i-th key, and `$dp_key` for the workspace's secret
     64-bit key, which only the engine knows. Its result has the column `g`, a group's place in the product of the
-    keys' values (the last key varies fastest), and `d0 ... d<n-1>`, one HUGEINT for each draw; a group without rows
-    is absent and means zero in every draw. With private keys, `g` is the place among the other keys' values, and the
-    i-th key's own value is in the column `k<i>`; nothing is known then of groups without rows.
+    keys' values (the last key varies fastest), and `d0 ... d<n-1>`, one HUGEINT for each draw, or, for a draw of
+    several cells, a MAP of those that are not 0; a group without rows is absent and means zero in every draw. With
+    private keys, `g` is the place among the other keys' values, and the i-th key's own value is in the column `k<i>`;
+    nothing is known then of groups without rows.
     """
 
     dataset: str
@@ -112,6 +164,7 @@ class Plan:
     tables: tuple[str, ...]
     proof: tuple[str, ...] = field(default=())
     threshold: Threshold | None = None
+    top: Top | None = None
 
     @property
     def groups(self) -> int:
@@ -137,21 +190,15 @@ class Plan:
         """The mechanism events of the charge: enough for anyone to compute the price again.
 
         One for each draw, in order: the noise's `scale` and how far one unit moves the vector (`per_cell` in `cells`
-        entries, its norm at most `norm` where that is a number), all in steps of `grid`. Then the threshold, if there
-        is one, on the draw at `place`: `cells` times the chance that noise of its scale is `at` - 1 or more.
+        entries, its norm at most `norm` where that is a number), all in steps of `grid`; for a selection, the range of
+        one unit's change to the scores is `per_cell`, and it can touch `cells` of them. Then the selection of the
+        largest groups, if there is one. Then the threshold, if there is one, on the draw at `place`: `cells` times the
+        chance that noise of its scale is `at` - 1 or more.
         """
-        drawn: tuple[dict[str, object], ...] = tuple(
-            {
-                "draw": draw.name,
-                "mechanism": str(draw.mechanism.noise),
-                "scale": repr(draw.mechanism.scale),
-                "per_cell": draw.mechanism.sensitivity.per_cell,
-                "cells": draw.mechanism.sensitivity.cells,
-                "norm": draw.mechanism.sensitivity.norm,
-                "grid": str(draw.grid),
-            }
-            for draw in self.draws
-        )
+        drawn: tuple[dict[str, object], ...] = tuple(_event(draw) for draw in self.draws)
+        if self.top is not None and self.top.mechanism is not None:
+            ordered = self.draws[self.top.draw]
+            drawn += ({"draw": f"top {self.top.k} by {ordered.name}", **_price_of(self.top.mechanism, ordered.grid)},)
         if self.threshold is None:
             return drawn
         threshold: dict[str, object] = {
@@ -173,7 +220,26 @@ class Plan:
             "sql": self.sql,
             "keys": [[key.name, key.sql_type, [str(value) for value in key.values]] for key in self.keys],
             "events": list(self.events),
+            "top": None if self.top is None else [self.top.draw, self.top.k],
             "loss": [str(self.loss.measure), self.loss.amount, self.loss.delta],
         }
         text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def _event(draw: Draw) -> dict[str, object]:
+    event: dict[str, object] = {"draw": draw.name, **_price_of(draw.mechanism, draw.grid)}
+    if draw.quantiles is not None and draw.quantiles.share is not None:
+        event["quantile"] = str(draw.quantiles.share)
+    return event
+
+
+def _price_of(mechanism: Mechanism, grid: Fraction) -> dict[str, object]:
+    return {
+        "mechanism": str(mechanism.noise),
+        "scale": repr(mechanism.scale),
+        "per_cell": mechanism.sensitivity.per_cell,
+        "cells": mechanism.sensitivity.cells,
+        "norm": mechanism.sensitivity.norm,
+        "grid": str(grid),
+    }

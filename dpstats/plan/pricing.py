@@ -25,18 +25,22 @@ EPSILON_MAX = 1000 * AMOUNT_STEPS
 """The most that one query may cost in a pure-DP dataset, in epsilon."""
 
 
-def amounts(analysis: Analysis, noise: Noise, sensitivities: Sequence[Sensitivity]) -> list[int]:
+def amounts(analysis: Analysis, wanted: Sequence[tuple[Noise, Sensitivity]]) -> list[int]:
     """What each draw may cost, in steps of 1e-12 of rho or epsilon, each >= 1.
+
+    Args:
+      wanted: the noise and sensitivity of each draw; after them, where there is one, of the selection of the largest
+        groups, which weighs as much as the measure that orders them.
 
     Raises:
       ValueError: the cost is in the wrong measure, too small to share, or above what a query may cost.
     """
     cost = analysis.query.cost
     if isinstance(cost, CostAccuracy):
-        shares = _for_accuracy(analysis, noise, sensitivities, cost.accuracy)
+        shares = _for_accuracy(analysis, wanted, cost.accuracy)
     else:
-        shares = _split(_total(analysis, cost), _weights(analysis))
-    most = AMOUNT_MAX if noise is Noise.GAUSSIAN else EPSILON_MAX
+        shares = _split(_total(analysis, cost), _weights(analysis)[: len(wanted)])
+    most = AMOUNT_MAX if analysis.dataset.measure is Measure.ZCDP else EPSILON_MAX
     if min(shares) < 1 or sum(shares) > most:
         raise ValueError("the cost of one query must be more than 0 and at most rho 10, or epsilon 1000")
     return shares
@@ -54,14 +58,17 @@ def _total(analysis: Analysis, cost: CostRho | CostEpsilon) -> int:
 
 
 def _weights(analysis: Analysis) -> list[Fraction]:
-    """A draw's weight: its statistic's, which is that of the weightiest measure that uses it, shared by its draws."""
+    """A draw's weight: its statistic's, which is that of the weightiest measure that uses it, shared by its draws.
+
+    Last, where there is one, the weight of the selection of the largest groups.
+    """
     weights = [Fraction(0)] * len(analysis.draws)
     for statistic in analysis.statistics:
         users = [o for o in analysis.outputs if draws_of(o.expression) & set(statistic.draws)]
         weight = max((Fraction(analysis.query.weights.get(o.name, Decimal(1))) for o in users), default=Fraction(1))
         for index in statistic.draws:
             weights[index] = weight / len(statistic.draws)
-    return weights
+    return weights if analysis.top is None else [*weights, weights[analysis.top.draw]]
 
 
 def _split(total: int, weights: Sequence[Fraction]) -> list[int]:
@@ -74,10 +81,10 @@ def _split(total: int, weights: Sequence[Fraction]) -> list[int]:
 
 
 def _for_accuracy(
-    analysis: Analysis, noise: Noise, sensitivities: Sequence[Sensitivity], targets: Mapping[str, Decimal]
+    analysis: Analysis, wanted: Sequence[tuple[Noise, Sensitivity]], targets: Mapping[str, Decimal]
 ) -> list[int]:
     """The least amount for each draw that has a target; the others get as much as the dearest of those."""
-    wanted: dict[int, int] = {}
+    needed: dict[int, int] = {}
     for output in analysis.outputs:
         if output.name not in targets:
             continue
@@ -85,10 +92,10 @@ def _for_accuracy(
             raise ValueError(f"{output.name} has no half-width before it is drawn: give targets for counts and sums")
         index = output.expression.index
         steps = int(Fraction(targets[output.name]) / analysis.draws[index].grid)
-        amount = _least_amount(noise, sensitivities[index], steps)
-        wanted[index] = max(amount, wanted.get(index, 0))  # two measures may share a draw
-    dearest = max(wanted.values())
-    return [wanted.get(index, dearest) for index in range(len(analysis.draws))]
+        amount = _least_amount(*wanted[index], steps)
+        needed[index] = max(amount, needed.get(index, 0))  # two measures may share a draw
+    dearest = max(needed.values())
+    return [needed.get(index, dearest) for index in range(len(wanted))]
 
 
 def _least_amount(noise: Noise, sensitivity: Sensitivity, half_width: int) -> int:

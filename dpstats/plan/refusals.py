@@ -27,7 +27,13 @@ NAMED_REFUSALS: dict[type[exp.Expr], tuple[str, str]] = {
     exp.Rand: ("a volatile function", "Remove it: an answer may depend on the data and the parameters only"),
     exp.CurrentDate: ("a volatile function", "Give the date as a parameter"),
     exp.CurrentTimestamp: ("a volatile function", "Give the time as a parameter"),
-    exp.Median: ("MEDIAN is not among the statistics of this version", "Use AVG, or counts by declared bins"),
+    exp.WithinGroup: ("WITHIN GROUP", "Write QUANTILE_CONT(x, p)"),
+    exp.Quantile: ("QUANTILE, which gives a row's own value", "Write QUANTILE_CONT(x, p)"),
+    exp.PercentileDisc: ("QUANTILE_DISC, which gives a row's own value", "Write QUANTILE_CONT(x, p)"),
+    exp.ApproxQuantile: ("APPROX_QUANTILE", "Write QUANTILE_CONT(x, p)"),
+    exp.Variance: ("the sample variance", "Write VAR_POP"),
+    exp.Stddev: ("the sample standard deviation", "Write STDDEV_POP"),
+    exp.StddevSamp: ("the sample standard deviation", "Write STDDEV_POP"),
 }
 VOLATILE = {
     "now",

@@ -9,6 +9,8 @@ Stability, for one privacy unit u added or removed with all its rows:
   ordinal among identical rows, so which rows are kept depends on the multiset of u's rows alone.
 - `dp_units` has a row for each (unit, group), made of that unit's rows alone, each part clipped to `per_cell`.
 - `dp_kept` keeps at most `max_groups` of u's groups, by a keyed hash of unit and group: again of u's rows alone.
+- `dp_cells` counts the kept rows of a quantile by where they lie among its public candidates: at most `max_rows` of u
+  in each of its kept groups.
 - the last SELECT adds whole numbers (HUGEINT): u changes at most `max_groups` cells, each by at most `per_cell`.
 
 With `max_norm`, `dp_kept` keeps every group and scales u's vector down instead (`dp_norms`, `dp_scaled`): where its
@@ -52,9 +54,13 @@ def write(analysis: Analysis, sizes: Sequence[int], max_groups: int) -> str:
     ]
     distinct = [(i, statistic) for i, statistic in enumerate(analysis.statistics) if statistic.distinct]
     ctes += [(f"dp_distinct{i}", _distinct(i, statistic)) for i, statistic in distinct]
-    counted = {statistic.draws[0]: f"coalesce(any_value(dp_distinct{i}.c), 0)" for i, statistic in distinct}
-    totals = ", ".join(f"{counted.get(i, f'sum(dp_kept.d{i})')}::HUGEINT AS d{i}" for i in range(len(analysis.draws)))
-    joins = "".join(f" LEFT JOIN dp_distinct{i} USING (g)" for i, _ in distinct)
+    quantiles = [(i, statistic) for i, statistic in enumerate(analysis.statistics) if statistic.candidates]
+    ctes += [(f"dp_cells{i}", _cells(i, statistic)) for i, statistic in quantiles]
+    counted = {s.draws[0]: f"coalesce(any_value(dp_distinct{i}.c), 0)::HUGEINT" for i, s in distinct}
+    counted |= {s.draws[0]: f"any_value(dp_cells{i}.c)" for i, s in quantiles}
+    totals = ", ".join(f"{counted.get(i, f'sum(dp_kept.d{i})::HUGEINT')} AS d{i}" for i in range(len(analysis.draws)))
+    extra = [f"dp_distinct{i}" for i, _ in distinct] + [f"dp_cells{i}" for i, _ in quantiles]
+    joins = "".join(f" LEFT JOIN {name} USING (g)" for name in extra)
     clauses = ",\n".join(f"{name} AS (\n  {sql}\n)" for name, sql in ctes)
     return f"WITH {clauses}\nSELECT {_named_group(analysis)}, {totals} FROM dp_kept{joins} GROUP BY dp_kept.g"
 
@@ -156,6 +162,17 @@ def _distinct(index: int, statistic: Statistic) -> str:
     order = f"row_number() OVER (PARTITION BY u, g ORDER BY hash({HASH_KEY}, u, x), x)"
     kept = f"SELECT * FROM ({pairs}) SEMI JOIN dp_kept USING (u, g) QUALIFY {order} <= {statistic.distinct}"
     return f"SELECT g, count(DISTINCT x) AS c FROM ({kept}) GROUP BY g"
+
+
+def _cells(index: int, statistic: Statistic) -> str:
+    """For each group, how many kept rows lie in each cell about the candidates: below, at or above each one."""
+    codes = f"[{', '.join(map(str, statistic.candidates))}]::BIGINT[]"
+    points = f"SELECT unnest({codes}) AS c, unnest(range({len(statistic.candidates)})) AS j"
+    kept = f"r{index} <= {statistic.max_rows} AND v{index} IS NOT NULL"
+    rows = f"SELECT g, v{index} AS v FROM dp_ranked SEMI JOIN dp_kept USING (u, g) WHERE {kept}"
+    cell = "CASE WHEN p.c IS NULL THEN 0 WHEN r.v = p.c THEN 2 * p.j + 1 ELSE 2 * p.j + 2 END::BIGINT"
+    placed = f"SELECT g, {cell} AS cell FROM ({rows}) AS r ASOF LEFT JOIN ({points}) AS p ON r.v >= p.c"
+    return f"SELECT g, histogram(cell) AS c FROM ({placed}) GROUP BY g"
 
 
 def _scaled(analysis: Analysis) -> list[tuple[str, str]]:

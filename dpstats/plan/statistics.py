@@ -8,16 +8,18 @@ database, before it is added to anybody else's:
 - sum: the total of its coded rows, clipped to the measure's bounds;
 - distinct values: at most the upper bound of the measure of them, chosen by a keyed hash of unit and value; a number of
   distinct values over all units grows by at most as many as a unit adds;
+- quantiles: at most `max_rows` rows of the unit in the group, so counts of rows by value change by no more in sum
+  (`privacy/quantiles.py`);
 - average: at most `max_rows` rows of the unit in the group, chosen by a keyed hash of their content; each row's value
   is clipped to the bounds and centred, so the centred sum is at most max_rows * (half the range), the count max_rows.
 
 So a unit that touches at most `max_groups` groups changes at most that many cells of a draw's vector, each by at most
 `per_cell`: `Sensitivity(per_cell, max_groups)`.
 
-With `max_norm` no group and no row is dropped: the unit's vector over all groups is scaled down, in `sql.py`, until its
-norm is at most `norm` (L2 for Gaussian noise, L1 for Laplace), which is then its sensitivity. The two draws behind an
-average share one weight, taken from the unit's numbers of rows n: each centred row is at most `reach` in size, so the
-norm of the sums is at most reach times the norm of n.
+With `max_norm`, which quantiles and distinct values refuse, no group and no row is dropped: the unit's vector over all
+groups is scaled down, in `sql.py`, until its norm is at most `norm` (L2 for Gaussian noise, L1 for Laplace), which is
+then its sensitivity. The two draws behind an average share one weight, taken from the unit's numbers of rows n: each
+centred row is at most `reach` in size, so the norm of the sums is at most reach times the norm of n.
 """
 
 from __future__ import annotations
@@ -30,18 +32,30 @@ from fractions import Fraction
 
 from sqlglot import exp
 
-from dpstats.plan.arithmetic import Average, Binary, Constant, Drawn, Expression, NullIfZero, Spread, draws_of
+from dpstats.plan.arithmetic import (
+    Average,
+    Binary,
+    Constant,
+    Drawn,
+    Expression,
+    NullIfZero,
+    Quantile,
+    Spread,
+    draws_of,
+)
 from dpstats.plan.expressions import Compiler, parts_of
 from dpstats.plan.grid import grid_for
 from dpstats.plan.moments import FRACTION, SATURATED, DrawSpec, Moments, moment_draws
+from dpstats.plan.plan import Quantiles
+from dpstats.plan.quantiles import Points, candidate_codes, quantile_draw, share_of
 from dpstats.plan.refusals import NAMED_REFUSALS
 from dpstats.plan.relations import FromClause
 from dpstats.plan.typed import Kind, Typed
 
 SPREADS = (exp.VariancePop, exp.StddevPop)
 MOMENTS = (exp.Avg, *SPREADS)
-ASKED = (exp.Count, exp.Sum, *MOMENTS)
-LATER = (exp.Median, exp.Quantile, exp.PercentileCont, exp.Variance, exp.Stddev, exp.StddevSamp)
+MEDIANS = (exp.Median, exp.PercentileCont)
+ASKED = (exp.Count, exp.Sum, *MOMENTS, *MEDIANS)
 OPERATORS: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/"}
 SMALLEST, LARGEST = 1e-15, 1e15
 """The sizes of constants that may stand between aggregates."""
@@ -61,6 +75,8 @@ class Statistic:
     draws: tuple[int, ...]
     distinct: int = 0
     """Distinct values of one unit that are kept in a group; 0 for other statistics."""
+    candidates: tuple[int, ...] = ()
+    """The codes about which rows are counted for a quantile; empty for other statistics."""
 
 
 @dataclass
@@ -72,10 +88,12 @@ class Statistics:
     max_rows: int
     one_row: bool
     norms: Norms = None
+    candidates: Mapping[str, Points] = field(default_factory=dict)
     found: list[Statistic] = field(default_factory=list)
     draws: list[DrawSpec] = field(default_factory=list)
     used_bounds: set[str] = field(default_factory=set)
     used_norms: set[str] = field(default_factory=set)
+    used_candidates: set[str] = field(default_factory=set)
     _known: dict[tuple[object, ...], Expression] = field(default_factory=dict)
     _drawn_moments: dict[tuple[object, ...], int] = field(default_factory=dict)
     _owners: dict[str, str] = field(default_factory=dict)
@@ -83,6 +101,8 @@ class Statistics:
     _share_name: bool = True
     _spread_rows: set[str] = field(default_factory=set)
     """The rows whose variance is asked: an average of the same rows uses its moments."""
+    _shares: dict[str, set[Fraction]] = field(default_factory=dict)
+    """The quantiles that are asked of the same rows: several share a tree."""
 
     @property
     def compiler(self) -> Compiler:
@@ -91,8 +111,12 @@ class Statistics:
     def expect(self, name: str, node: exp.Expr) -> None:
         """Notes that the measure `name` is this aggregate, so that its bounds hold wherever it is asked again."""
         self._spread_rows |= {self._row_of(spread) for spread in node.find_all(*SPREADS)}
+        for quantile in node.find_all(*MEDIANS):
+            share = share_of(quantile)
+            if share is not None:
+                self._shares.setdefault(self._row_of(quantile), set()).add(share)
         norms = self.norms if isinstance(self.norms, Mapping) else {}
-        if (name in self.bounds or name in norms) and _is_aggregate(node):
+        if (name in self.bounds or name in norms or name in self.candidates) and _is_aggregate(node):
             self._owners[node.sql()] = name
 
     def measure(self, name: str, node: exp.Expr) -> tuple[Expression, str, str | None]:
@@ -134,7 +158,9 @@ class Statistics:
 
     def _unit_of_measurement(self, node: exp.Expr) -> str | None:
         inner = node.this if isinstance(node, exp.Filter) else node
-        if isinstance(inner, exp.Sum | exp.Avg | exp.StddevPop) and isinstance(inner.this, exp.Column):
+        if isinstance(inner, exp.Sum | exp.Avg | exp.StddevPop | exp.Median | exp.PercentileCont) and isinstance(
+            inner.this, exp.Column
+        ):
             column = self.clause.column(inner.this)
             return column.measured_in if column else None
         return None
@@ -160,15 +186,14 @@ class Statistics:
         return self._refused(node)
 
     def _refused(self, node: exp.Expr) -> Expression:
-        named = node.find(*NAMED_REFUSALS, *LATER)
+        named = node.find(*NAMED_REFUSALS)
         if named is None:
             inner = node.this if isinstance(node, exp.Filter) else node
             what = f"{inner.key.upper()} between or instead of aggregates"
             instead = (
-                "Measures are COUNT, COUNT(DISTINCT unit), SUM and AVG, and + - * / and NULLIF(.., 0) between them"
+                "Measures are COUNT, COUNT(DISTINCT ..), SUM, AVG, VAR_POP, STDDEV_POP, MEDIAN and QUANTILE_CONT, and "
+                "+ - * / and NULLIF(.., 0) between them"
             )
-        elif isinstance(named, LATER):
-            what, instead = f"{named.key.upper()} is not among the statistics of this version", "Use COUNT, SUM or AVG"
         else:
             what, instead = NAMED_REFUSALS[type(named)]
         self.clause.refusals.add(named or node, what, instead)
@@ -182,7 +207,8 @@ class Statistics:
         if isinstance(node, exp.Filter):
             aggregate, condition = node.this, self.compiler.condition(node.expression.this, self.clause)
         argument = aggregate.this
-        if argument is None or isinstance(argument, exp.Order | exp.Limit) or parts_of(aggregate) - {"this"}:
+        known_parts = {"this", "expression"} if isinstance(aggregate, exp.PercentileCont) else {"this"}
+        if argument is None or isinstance(argument, exp.Order | exp.Limit) or parts_of(aggregate) - known_parts:
             return self._refused(aggregate)
         if isinstance(aggregate, exp.Count):
             return self._count(name, aggregate, condition)
@@ -197,6 +223,8 @@ class Statistics:
             return Constant(0.0)
         if isinstance(aggregate, MOMENTS):
             return self._moments(name, node, value, condition)
+        if isinstance(aggregate, MEDIANS):
+            return self._quantile(name, node, value, condition)
         return self._sum(name, node, value, condition)
 
     def _count(self, name: str, node: exp.Count, condition: str | None) -> Expression:
@@ -305,7 +333,8 @@ class Statistics:
             f"CASE WHEN count(v{{i}}) > 0 THEN greatest({low}::HUGEINT, least({high}::HUGEINT, sum(v{{i}}))) ELSE 0 END"
         )
         words = f"clipped to [{_plain(bounds[0])}, {_plain(bounds[1])}]"
-        spec = DrawSpec(name, "sum", grid.step, max(abs(low), abs(high), 1), words, len(self.found), clip)
+        most = max(abs(low), abs(high), 1)
+        spec = DrawSpec(name, "sum", grid.step, most, words, len(self.found), clip, span=max(high, 0) - min(low, 0))
         if norm is not None:
             steps = self._norm_steps(name, node, norm, grid.step)
             spec = replace(spec, norm=steps, words=f"max_norm {_plain(norm)}")
@@ -313,13 +342,8 @@ class Statistics:
 
     def _moments(self, name: str, node: exp.Expr, value: Typed, condition: str | None) -> Expression:
         """AVG, VAR_POP or STDDEV_POP: noisy moments of a unit's rows about the centre of their bounds."""
-        bounds = self._bounds(name, node) or ((Decimal(value.low), Decimal(value.high)) if value.bounded else None)
-        if bounds is None or bounds[0] >= bounds[1]:
-            self.clause.refusals.add(
-                node,
-                f"no bounds on a row's value of {name}",
-                f"Give its columns `bounds` in dataset.yaml, or write bounds: {{{name}: [low, high]}}",
-            )
+        bounds = self._row_bounds(name, node, value)
+        if bounds is None:
             return Constant(0.0)
         norm = self._norm(name, node)
         rows = 1 if self.one_row else self.max_rows
@@ -349,6 +373,59 @@ class Statistics:
             return Average(first, first + 1, middle, *ends)
         most = (ends[1] - ends[0]) ** 2 / 4
         return Spread(first, first + 1, first + 2, most, root=isinstance(asked, exp.StddevPop))
+
+    def _quantile(self, name: str, node: exp.Expr, value: Typed, condition: str | None) -> Expression:
+        """MEDIAN(x) or QUANTILE_CONT(x, p): the only one of its rows is selected, several share a tree of counts."""
+        share = share_of(_unfiltered(node))
+        if share is None:
+            self.clause.refusals.add(
+                node, "a quantile of no plain share", "Write QUANTILE_CONT(x, 0.9): 0.0001 to 0.9999"
+            )
+        if self.norms is not None:
+            self.clause.refusals.add(node, "max_norm for a quantile", "Write contribution: {max_groups, max_rows}")
+        bounds = self._row_bounds(name, node, value)
+        if bounds is None or share is None:
+            return Constant(0.0)
+        points = self._points(name, node)
+        whole = value.kind is Kind.INT
+        grid = grid_for(bounds[1] - bounds[0], max(abs(float(end)) for end in bounds), whole=whole)
+        low, high = grid.up(bounds[0]), grid.down(bounds[1])
+        codes = candidate_codes(points, low, high, grid.step, whole=whole) if low < high else ()
+        if len(codes) < 2:
+            return self._too_close(name, node)
+        rows = 1 if self.one_row else self.max_rows
+        row = _filtered(value.sql, condition)
+        alone = share if len(self._shares.get(row, ())) == 1 else None
+        key = ("quantile", row, bounds, codes, rows, alone)
+        if key not in self._known:
+            index, place = len(self.found), len(self.draws)
+            words = f"max_rows {rows}, values clipped to [{_plain(bounds[0])}, {_plain(bounds[1])}]"
+            made = quantile_draw(name, index, grid.step, rows, Quantiles(codes, low, high, alone))
+            self.draws.append(replace(made, words=words, weigher=place))
+            code = grid.code(_named(value, index), low, high)
+            self.found.append(Statistic(row, code, rows, (place,), candidates=codes))
+            self._known[key] = Drawn(place)
+        drawn = self._known[key]
+        return Quantile(drawn.index, share) if isinstance(drawn, Drawn) else drawn
+
+    def _row_bounds(self, name: str, node: exp.Expr, value: Typed) -> Bounds | None:
+        """The bounds of each row's value; None, refused, where there are none."""
+        bounds = self._bounds(name, node) or ((Decimal(value.low), Decimal(value.high)) if value.bounded else None)
+        if bounds is None or bounds[0] >= bounds[1]:
+            self.clause.refusals.add(
+                node,
+                f"no bounds on a row's value of {name}",
+                f"Give its columns `bounds` in dataset.yaml, or write bounds: {{{name}: [low, high]}}",
+            )
+            return None
+        return bounds
+
+    def _points(self, name: str, node: exp.Expr) -> Points | None:
+        """What the file declares as this quantile's candidates."""
+        name = self._owners.get(node.sql(), name if self._share_name else "")
+        if name in self.candidates:
+            self.used_candidates.add(name)
+        return self.candidates.get(name)
 
     def _too_close(self, name: str, node: exp.Expr) -> Expression:
         self.clause.refusals.add(node, f"bounds of {name} that no step of its grid lies between", "Widen them")

@@ -23,18 +23,20 @@ AGGREGATES = (exp.Count, exp.Sum, exp.Avg, exp.Min, exp.Max)
 SELECT_PARTS = {"expressions", "from_", "joins", "where", "group", "with_", "having"}
 PART_NAMES = {
     "distinct": ("SELECT DISTINCT", "Group by the columns instead"),
-    "limit": ("LIMIT", "Remove it: every declared group is answered"),
+    "limit": ("LIMIT in a subquery", "Remove it"),
     "offset": ("OFFSET", "Remove it: every declared group is answered"),
-    "order": ("ORDER BY", "Remove it: rows come sorted by key"),
+    "order": ("ORDER BY in a subquery", "Remove it: rows come sorted by key"),
     "qualify": ("QUALIFY (a window function)", "Aggregate in a subquery grouped by the privacy unit instead"),
     "having": ("HAVING on exact values", "Filter in an outer WHERE over a subquery grouped by the privacy unit"),
     "sample": ("SAMPLE", "Remove it: the noise already protects"),
 }
 
 
-def check_parts(select: exp.Select, relations: Relations) -> None:
-    """Refuses, by name, every clause of a SELECT that is not understood."""
+def check_parts(select: exp.Select, relations: Relations, *, ordered: bool = False) -> None:
+    """Refuses, by name, every clause of a SELECT that is not understood; `ordered`: ORDER BY and LIMIT are."""
     for key, value in select.args.items():
+        if ordered and key in {"order", "limit"}:
+            continue
         if value and (key not in SELECT_PARTS or key in PART_NAMES):
             what, instead = PART_NAMES.get(key, (f"the clause {key.upper()}", "Remove it"))
             node = value if isinstance(value, exp.Expr) else select

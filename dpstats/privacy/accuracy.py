@@ -41,6 +41,8 @@ def half_width_steps(mechanism: Mechanism, alpha: float = ALPHA) -> int:
 
 @lru_cache(maxsize=4096)
 def _half_width(noise: Noise, scale: float, alpha: float) -> int:
+    if noise.selects:
+        raise ValueError("a selection has no half-width")
     if noise is Noise.LAPLACE:
         return _laplace_half_width(scale, alpha)
     if scale > _EXACT_BELOW:
@@ -128,7 +130,7 @@ def _laplace_tail(scales: Sequence[float], distance: float) -> float:
     With distinct scales b_i the characteristic function 1/prod(1 + b_i^2 t^2) splits into partial fractions, so the
     tail is sum_i w_i exp(-distance / b_i) with w_i = prod_{j != i} b_i^2 / (b_i^2 - b_j^2). Equal scales are set apart
     upward by a hair, and tiny ones raised to a millionth of the largest, which widens. Many terms, where the fractions
-    cancel badly, take the union bound.
+    cancel badly, take the smaller of the union bound and Chernoff's.
     """
     largest = max(scales)
     if math.isinf(largest):
@@ -137,12 +139,32 @@ def _laplace_tail(scales: Sequence[float], distance: float) -> float:
     if len(scales) == 1:
         return math.exp(-reach)
     if len(scales) > 3:
-        return min(1.0, sum(math.exp(-distance / (len(scales) * scale)) for scale in scales))
+        union = sum(math.exp(-distance / (len(scales) * scale)) for scale in scales)
+        return min(1.0, union, _chernoff([scale / largest for scale in scales], reach))
     apart: list[float] = []
     for ratio in sorted(max(scale / largest, 1e-6) for scale in scales):
         apart.append(max(ratio, apart[-1] * 1.002) if apart else ratio)
     total = sum(_fraction(b, apart) * math.exp(-reach / b) for b in apart)
     return min(1.0, max(0.0, total))
+
+
+def _chernoff(scales: Sequence[float], distance: float) -> float:
+    """2 min over t in (0, 1) of exp(-t distance) / prod(1 - (b_i t)^2), for scales b_i of at most 1.
+
+    Every t gives a valid bound; its logarithm is convex in t, so thirds close in on the least one.
+    """
+
+    def log_bound(t: float) -> float:
+        return -t * distance - sum(math.log1p(-((scale * t) ** 2)) for scale in scales)
+
+    low, high = 0.0, 1.0 - 1e-9
+    for _ in range(60):
+        third = (high - low) / 3
+        if log_bound(low + third) < log_bound(high - third):
+            high -= third
+        else:
+            low += third
+    return 2 * math.exp(min(0.0, log_bound((low + high) / 2)))
 
 
 def _fraction(scale: float, scales: Sequence[float]) -> float:

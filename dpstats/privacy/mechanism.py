@@ -3,6 +3,8 @@
 One frozen `Mechanism` says everything about a draw. `measurement` turns it into an OpenDP measurement, whose map is
 the price and whose call is the noise, so price and noise cannot drift apart. Nothing here sees a float that came
 from data: vectors are integers on a grid, saturated to 64 bits before noise.
+
+A mechanism either adds noise to each entry of a vector (`draw`) or selects entries of it (`selection.py`).
 """
 
 from __future__ import annotations
@@ -29,23 +31,45 @@ class Noise(StrEnum):
 
     GAUSSIAN = "discrete_gaussian"
     LAPLACE = "discrete_laplace"
+    EXPONENTIAL = "exponential"
+    """Selects a candidate with probability proportional to exp(score / scale) (McSherry and Talwar 2007)."""
+    PERMUTE_AND_FLIP = "permute_and_flip"
+    """Selects a candidate with no more error than the exponential mechanism of the same pure price (McKenna and
+    Sheldon 2020)."""
 
     @property
     def measure(self) -> Measure:
         """The measure in which this noise is priced."""
-        return Measure.ZCDP if self is Noise.GAUSSIAN else Measure.PURE
+        return Measure.ZCDP if self in {Noise.GAUSSIAN, Noise.EXPONENTIAL} else Measure.PURE
+
+    @property
+    def selects(self) -> bool:
+        """Whether it selects entries of a vector of scores, instead of adding noise to each."""
+        return self in {Noise.EXPONENTIAL, Noise.PERMUTE_AND_FLIP}
+
+
+ADDED = {Measure.ZCDP: Noise.GAUSSIAN, Measure.PURE: Noise.LAPLACE}
+"""The noise that is added to counts and sums. Of two noises of one rho the Gaussian is the smaller: Laplace of scale b
+costs 1 / (2 b^2) for a change of L1 norm 1, the Gaussian the same for a change of L2 norm 1, which is never the larger
+one; at the same rho its standard deviation is sqrt(2) times smaller, and so are its mean error and its 95 % tail."""
+SELECTED = {Measure.ZCDP: Noise.EXPONENTIAL, Measure.PURE: Noise.PERMUTE_AND_FLIP}
+"""The noise that selects."""
 
 
 @dataclass(frozen=True)
 class Sensitivity:
     """How far one privacy unit, added or removed with all its rows, can move a vector of integers.
 
-    `per_cell`: the most that one entry changes, in grid steps, >= 1; `cells`: how many entries can change, >= 1.
-    `norm`, where the change as a whole is clipped: its L2 norm for Gaussian noise, its L1 norm for Laplace, >= 1.
+    `per_cell`: the most that one entry changes, in grid steps, >= 1; `cells`: how many entries can change so far, or
+    more of them that change as much together, >= 1. `norm`, where the change as a whole is clipped: its L2 norm for
+    Gaussian noise, its L1 norm for Laplace, >= 1.
 
-    Bound: the change has at most `cells` entries other than zero, each at most `per_cell` in size, so its L1 norm is
-    at most cells * per_cell and the square of its L2 norm at most cells * per_cell^2. Where its norm is clipped too, it
-    is at most `norm`; the L2 norm is never above the L1 norm.
+    Bound: no entry changes by more than `per_cell`, and the L1 norm of the change is at most cells * per_cell, so the
+    square of its L2 norm is at most per_cell times that (Hoelder): cells * per_cell^2. Where its norm is clipped too,
+    it is at most `norm`; the L2 norm is never above the L1 norm.
+
+    For a selection, `per_cell` is the most by which the scores of two candidates move apart (the range of the change),
+    and `cells` the number of selections that one unit can touch.
     """
 
     per_cell: int
@@ -73,7 +97,8 @@ class Sensitivity:
 class Mechanism:
     """One draw: `noise` of `scale` (grid steps) on a vector that one unit moves by at most `sensitivity`.
 
-    `scale` is the very double given to OpenDP: for the Gaussian its sigma parameter, for Laplace its b.
+    `scale` is the very double given to OpenDP: for the Gaussian its sigma parameter, for Laplace its b, for a selection
+    what scores are divided by.
     """
 
     noise: Noise
@@ -86,41 +111,54 @@ class Mechanism:
 
 
 def measurement(mechanism: Mechanism) -> Any:
-    """The OpenDP measurement of a mechanism: its map prices, its call draws.
+    """The OpenDP measurement of a mechanism: its map prices, its call draws; a selection's makes one selection.
 
     Source: Canonne, Kamath and Steinke 2020, Thm. 4 and Alg. 3 (discrete Gaussian); Ghosh et al. 2012 (discrete
-    Laplace).
+    Laplace); Cesar and Rogers 2021 (the exponential mechanism is eps^2/8-zCDP); McKenna and Sheldon 2020.
     """
-    return _opendp_measurement(mechanism.noise, mechanism.scale)
+    return opendp_measurement(mechanism.noise, mechanism.scale, 1)
 
 
 @lru_cache(maxsize=4096)
-def _opendp_measurement(noise: Noise, scale: float) -> Any:
+def opendp_measurement(noise: Noise, scale: float, k: int) -> Any:
+    """The OpenDP measurement of this noise and scale; of `k` selections without repetition, where it selects."""
     import opendp.prelude as dp
 
     dp.enable_features("contrib")
     domain = dp.vector_domain(dp.atom_domain(T="i64"))
     if noise is Noise.GAUSSIAN:
         return dp.m.make_gaussian(domain, dp.l2_distance(T="f64"), scale=scale)
-    return dp.m.make_laplace(domain, dp.l1_distance(T="f64"), scale=scale)
+    if noise is Noise.LAPLACE:
+        return dp.m.make_laplace(domain, dp.l1_distance(T="f64"), scale=scale)
+    measure = dp.zero_concentrated_divergence() if noise is Noise.EXPONENTIAL else dp.max_divergence()
+    # To OpenDP a "monotonic" distance is the range of the change, which is what a selection's sensitivity states.
+    distance = dp.linf_distance(T="i64", monotonic=True)
+    return dp.m.make_noisy_top_k(domain, distance, measure, k=k, scale=scale)
 
 
 def price(mechanism: Mechanism) -> Loss:
     """What the draw costs: OpenDP's map at the sensitivity, rounded up to a step of 1e-12.
 
+    Selections add up: those that a unit touches are `cells` times the map of one.
+
     Raises:
       ValueError: the map is not a positive finite number.
     """
-    loss = measurement(mechanism).map(_distance(mechanism.noise, mechanism.sensitivity))
+    noise, sensitivity = mechanism.noise, mechanism.sensitivity
+    if noise.selects:
+        loss, times = measurement(mechanism).map(sensitivity.per_cell), sensitivity.cells
+    else:
+        loss, times = measurement(mechanism).map(_distance(noise, sensitivity)), 1
     if not (math.isfinite(loss) and loss > 0):
         raise ValueError("a draw must have a positive, finite price")
-    return Loss(mechanism.noise.measure, amount_up(loss))
+    return Loss(noise.measure, amount_up(Fraction(loss) * times))
 
 
 def calibrate(noise: Noise, sensitivity: Sensitivity, amount: int) -> Mechanism:
     """The mechanism of least noise whose price is at most `amount` steps of 1e-12 (rho or epsilon), amount >= 1.
 
-    Gaussian: sigma = sqrt(L2^2 / (2 rho)), Bun and Steinke 2016, Prop. 1.6. Laplace: b = L1 / epsilon.
+    Gaussian: sigma = sqrt(L2^2 / (2 rho)), Bun and Steinke 2016, Prop. 1.6. Laplace: b = L1 / epsilon. A selection of
+    scale s costs epsilon = range / s, or epsilon^2 / 8 of rho, for each one that a unit touches.
     The double nearest to it is nudged up until OpenDP's own map agrees.
 
     Raises:
@@ -129,6 +167,8 @@ def calibrate(noise: Noise, sensitivity: Sensitivity, amount: int) -> Mechanism:
     target = Fraction(amount, AMOUNT_STEPS)
     if noise is Noise.GAUSSIAN:
         scale = math.sqrt(Fraction(sensitivity.l2_squared) / (2 * target))
+    elif noise is Noise.EXPONENTIAL:
+        scale = math.sqrt(Fraction(sensitivity.l2_squared) / (8 * target))
     else:
         scale = float(Fraction(sensitivity.l1) / target)
     mechanism = Mechanism(noise, scale, sensitivity)
@@ -141,10 +181,18 @@ def calibrate(noise: Noise, sensitivity: Sensitivity, amount: int) -> Mechanism:
 def draw(mechanism: Mechanism, exact: Sequence[int]) -> list[int]:
     """The noisy vector. `exact` may hold integers of any size; they are saturated to 64 bits first.
 
-    Saturating each entry is 1-Lipschitz, so it keeps the sensitivity.
+    Raises:
+      ValueError: the mechanism selects instead.
     """
-    saturated = [max(-INT64_MAX, min(INT64_MAX, value)) for value in exact]
+    if mechanism.noise.selects:
+        raise ValueError("a selection has no noisy vector")
+    saturated = saturate(exact)
     return list(measurement(mechanism)(saturated)) if saturated else []
+
+
+def saturate(values: Sequence[int]) -> list[int]:
+    """The values, saturated to 64 bits; doing so to each entry is 1-Lipschitz, so it keeps the sensitivity."""
+    return [max(-INT64_MAX, min(INT64_MAX, value)) for value in values]
 
 
 def _distance(noise: Noise, sensitivity: Sensitivity) -> float:

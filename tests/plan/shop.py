@@ -18,7 +18,7 @@ from dpstats.catalog.query import QueryFile, parse_query
 from dpstats.errors import QueryRefused, Refusal
 from dpstats.plan.analysis import Analysis, analyse
 from dpstats.plan.build import build
-from dpstats.plan.plan import Plan
+from dpstats.plan.plan import Draw, Plan
 
 DATASET = """
 dataset: shop
@@ -130,16 +130,27 @@ def fill(
         connection.execute(f"INSERT INTO {table} VALUES {values}", [value for row in rows for value in row])
 
 
-def cells(connection: duckdb.DuckDBPyConnection, plan: Plan) -> dict[tuple[Any, ...], tuple[int, ...]]:
+def cells(connection: duckdb.DuckDBPyConnection, plan: Plan) -> dict[tuple[Any, ...], tuple[Any, ...]]:
     """The exact answer of a plan: what names a group (place among declared keys, private keys) -> draws."""
     (statement,) = connection.extract_statements(plan.sql)
     assert statement.type == duckdb.StatementType.SELECT
     rows = connection.execute(statement, {name: _bind(plan, name) for name in statement.named_parameters}).fetchall()
     named = len(connection.description) - len(plan.draws)
-    found = {row[:named]: tuple(value or 0 for value in row[named:]) for row in rows}
+    found = {row[:named]: tuple(map(_cells, plan.draws, row[named:])) for row in rows}
     assert len(found) == len(rows)
-    assert {type(value) for draws in found.values() for value in draws} <= {int}
+    assert {type(v) for draws in found.values() for value in draws for v in _each(value)} <= {int}
     return found
+
+
+def _cells(draw: Draw, value: Any) -> Any:
+    """A whole number; of a quantile's draw, all its counts."""
+    if draw.quantiles is None:
+        return value or 0
+    return tuple((value or {}).get(cell, 0) for cell in range(draw.cells))
+
+
+def _each(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 def answer(connection: duckdb.DuckDBPyConnection, plan: Plan) -> list[list[int]]:

@@ -27,7 +27,7 @@ from dpstats.plan.arithmetic import (
     shape_of,
 )
 from dpstats.privacy.accuracy import Term, half_width
-from dpstats.privacy.mechanism import Noise
+from dpstats.privacy.mechanism import ADDED, Noise
 
 A, B, C = Drawn(0), Drawn(1), Drawn(2)
 RATIO = Binary("/", A, B)
@@ -116,7 +116,7 @@ def test_intervals_hold_however_few_are_counted(
     assert missed(expression, noise, truth, scales)[0] <= 0.0501
 
 
-@pytest.mark.parametrize("noise", Noise)
+@pytest.mark.parametrize("noise", ADDED.values())
 @pytest.mark.parametrize(
     "expression",
     [
@@ -171,7 +171,7 @@ def test_shapes(expression: Expression, shape: object) -> None:
     assert shape_of(expression) == shape
 
 
-@pytest.mark.parametrize("noise", Noise)
+@pytest.mark.parametrize("noise", ADDED.values())
 def test_a_mean_of_nobody_says_what_was_known_before(noise: Noise) -> None:
     found = Estimator(MEAN, terms(noise, 100.0, 10.0)).estimate({0: 900.0, 1: -3.0})
     assert (found.low, found.high) == (0.0, 100.0)
@@ -194,7 +194,12 @@ DRAWS = st.one_of(st.sampled_from([0.0, 1.0, 9.2e18, -9.2e18, 9.2e27]), st.float
 
 
 @settings(max_examples=300, deadline=None)
-@given(EXPRESSIONS, st.tuples(DRAWS, DRAWS, DRAWS), st.sampled_from(list(Noise)), st.sampled_from([1e-300, 1.0, 1e290]))
+@given(
+    EXPRESSIONS,
+    st.tuples(DRAWS, DRAWS, DRAWS),
+    st.sampled_from(list(ADDED.values())),
+    st.sampled_from([1e-300, 1.0, 1e290]),
+)
 def test_no_expression_and_no_noise_raises(
     expression: Expression, drawn: tuple[float, float, float], noise: Noise, step: float
 ) -> None:

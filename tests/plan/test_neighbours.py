@@ -135,6 +135,32 @@ Q: dict[str, tuple[str, dict[str, Any]]] = {
             "contribution": {"max_norm": {"n": 3.3, "s": 77, "a": 1.5}},
         },
     ),
+    "a median": (
+        "SELECT item, MEDIAN(paid) AS m, COUNT(*) AS n, QUANTILE_CONT(wild, 0.9) FILTER (WHERE flag) AS w FROM visits "
+        "GROUP BY item",
+        {"keys": {"item": {"values": [0, 1, 2, 3]}}, "bounds": {"n": [0, 3], "w": [-5, 9]}, **TWO},
+    ),
+    "several quantiles": (
+        "SELECT item, QUANTILE_CONT(n, 0.25) AS lo, QUANTILE_CONT(n, 0.75) - MEDIAN(n) AS d, MEDIAN(age) AS a "
+        "FROM visits JOIN people USING (uid) GROUP BY item",
+        {"keys": {"item": {"values": [0, 1, 2, 3]}}, "candidates": {"lo": [0, 1, 2, 7, 50]}, **TWO},
+    ),
+    "a median of facts": (
+        "SELECT Band, MEDIAN(age) AS a FROM people GROUP BY Band",
+        {"candidates": {"a": 7}},
+    ),
+    "the largest groups": (
+        "SELECT item, COUNT(*) AS n, SUM(paid) AS s, AVG(n) AS a FROM visits GROUP BY item ORDER BY s DESC LIMIT 2",
+        {
+            "keys": {"item": {"values": [0, 1, 2, 3]}},
+            "bounds": {"n": [0, 3], "s": [-20, 60]},
+            "contribution": {"max_groups": 2, "max_rows": 3},
+        },
+    ),
+    "quantiles of private keys": (
+        "SELECT word, flag, MEDIAN(paid) AS m, COUNT(*) AS n FROM visits GROUP BY 1, 2 ORDER BY n DESC LIMIT 3",
+        {"keys": {"word": {"private": True}}, "bounds": {"n": [0, 3]}, **TWO},
+    ),
     "private keys": (
         "SELECT word, seen, flag, COUNT(*) AS n, SUM(paid) AS s, COUNT(DISTINCT n) AS d FROM visits GROUP BY 1, 2, 3",
         {

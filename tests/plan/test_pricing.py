@@ -83,8 +83,8 @@ def test_every_statistic_gets_the_same_share_and_a_mean_shares_its_own() -> None
 
 def test_shares_add_up_to_the_step() -> None:
     analysis = analysed(SQL, bounds=BOUNDS, cost={"rho": 0.000_000_000_103})
-    sensitivities = [Sensitivity(spec.per_cell, 1) for spec in analysis.draws]
-    assert sum(amounts(analysis, Noise.GAUSSIAN, sensitivities)) == 103
+    wanted = [(Noise.GAUSSIAN, Sensitivity(spec.per_cell, 1)) for spec in analysis.draws]
+    assert sum(amounts(analysis, wanted)) == 103
 
 
 def test_what_is_asked_twice_is_paid_once() -> None:

@@ -194,9 +194,9 @@ def test_a_preview_says_that_it_is_derived_and_in_which_unit() -> None:
     [
         ("SELECT VAR_POP(wild) AS var FROM sales", {}, "no bounds on a row's value of var"),
         ("SELECT VAR_POP(item) AS var FROM sales", {}, "CAST it to a number"),
-        ("SELECT VARIANCE(paid) AS var FROM sales", {}, "is not among the statistics"),
-        ("SELECT STDDEV_SAMP(paid) AS dev FROM sales", {}, "is not among the statistics"),
-        ("SELECT STDDEV(paid) AS dev FROM sales", {}, "is not among the statistics"),
+        ("SELECT VARIANCE(paid) AS var FROM sales", {}, "the sample"),
+        ("SELECT STDDEV_SAMP(paid) AS dev FROM sales", {}, "the sample"),
+        ("SELECT STDDEV(paid) AS dev FROM sales", {}, "the sample"),
         ("SELECT VAR_POP(paid) AS var FROM sales", {"cost": {"accuracy": {"var": 1}}}, "no half-width before"),
     ],
 )

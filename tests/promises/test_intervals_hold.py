@@ -20,7 +20,7 @@ from dpstats.plan.answer import rows
 from dpstats.plan.arithmetic import Average
 from dpstats.plan.plan import Plan
 from dpstats.privacy.accuracy import half_width_steps
-from dpstats.privacy.mechanism import Mechanism, Noise, Sensitivity
+from dpstats.privacy.mechanism import ADDED, Mechanism, Noise, Sensitivity
 
 CELLS, PEOPLE = 100, 250
 TIMES, FEWER_TIMES = 50, 20
@@ -168,7 +168,7 @@ def _scales() -> Iterator[float]:
     yield from (1, 2, 3, 5, 9.99, 10, 10.01, 14.142, 20, 199.9, 200.1)
 
 
-@pytest.mark.parametrize("noise", Noise)
+@pytest.mark.parametrize("noise", ADDED.values())
 def test_the_interval_of_one_draw_holds_95_to_96_and_a_half_percent_and_more_only_where_steps_are_coarse(noise):
     """Against the distribution itself, added up term by term."""
     for scale in _scales():

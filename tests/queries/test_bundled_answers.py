@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from datetime import date, datetime
 from functools import cache
-from itertools import product
 from typing import Any
 
 import duckdb
@@ -15,7 +14,7 @@ from bundle import FILES, Bundle
 
 from dpstats.catalog.parameters import bind_parameters
 from dpstats.catalog.query import DateParameter, EnumParameter, IntegerParameter
-from dpstats.engine.noise import _open, add_noise
+from dpstats.engine.noise import _open_groups, add_noise
 from dpstats.plan.answer import json_value, measures, rows
 from dpstats.plan.arithmetic import Average, Drawn
 
@@ -43,12 +42,11 @@ class Answers:
     def bounded(self, name: str) -> Rows:
         """What the noise is added to, in each measure's own units; derived measures are left out."""
         plan = self._bundle.plan(name)
-        vectors = _open(plan, self._bundle.engine.run(plan))
-        names = {draw.index: draw.name for draw in plan.draws}
-        keys = product(*(map(json_value, key.values) for key in plan.keys))
+        groups, vectors = _open_groups(plan, self._bundle.engine.run(plan))
+        one_a_group = [draw for draw in plan.draws if draw.quantiles is None]
         return {
-            key: {names[draw.index]: float(vectors[draw.index][group] * draw.grid) for draw in plan.draws}
-            for group, key in enumerate(keys)
+            tuple(map(json_value, key)): {d.name: float(vectors[d.index][group] * d.grid) for d in one_a_group}
+            for group, key in enumerate(groups)
         }
 
 
@@ -65,8 +63,11 @@ def answers(bundle: Bundle, plain: duckdb.DuckDBPyConnection) -> Answers:
 def test_an_answer_has_a_number_for_each_group_and_draw(bundle: Bundle, name: str) -> None:
     plan = bundle.plan(name)
     noisy = add_noise(plan, bundle.engine.run(plan))
-    assert [len(vector) for vector in noisy.vectors] == [plan.groups] * len(plan.draws)
-    assert len(rows(plan, noisy)) == plan.groups
+    groups = len(noisy.groups)
+    assert [len(vector) for vector in noisy.vectors] == [groups * draw.entries for draw in plan.draws]
+    assert len(rows(plan, noisy)) == groups
+    if not plan.private_keys:
+        assert groups == (plan.groups if plan.top is None else plan.top.k)
 
 
 @each_query
@@ -100,8 +101,30 @@ def test_bounds_and_kept_groups_take_little_of_any_measure(bundle: Bundle, answe
     for output in bundle.plan(name).outputs:
         if isinstance(output.expression, Drawn):
             whole = math.fsum(float(row[output.name] or 0) for key, row in exact.items() if key in bounded)
-            kept = math.fsum(row[output.name] for row in bounded.values())
+            kept = math.fsum(row[output.name] for key, row in bounded.items() if key in exact)
             assert 0.85 * whole <= kept <= 1.001 * whole
+
+
+def test_quartiles_of_baskets_are_near_what_they_are_without_bounds(bundle: Bundle, answers: Answers) -> None:
+    (plain,) = answers.plain("basket_quartiles").values()
+    plan = bundle.plan("basket_quartiles")
+    (row,) = rows(plan, add_noise(plan, bundle.engine.run(plan)))
+    for name, value in plain.items():
+        assert row[name]["value"] == pytest.approx(value, rel=0.4)
+
+
+def test_the_largest_departments_are_those_that_stand_out_without_bounds(bundle: Bundle, answers: Answers) -> None:
+    plain = sorted(answers.plain("top_departments").values(), key=lambda row: -row["spend"])
+    plan = bundle.plan("top_departments")
+    found = {row["department"] for row in rows(plan, add_noise(plan, bundle.engine.run(plan)))}
+    assert {row["department"] for row in plain[:3]} <= found
+
+
+def test_categories_that_most_households_buy_are_found(bundle: Bundle) -> None:
+    plan = bundle.plan("categories_bought")
+    found = rows(plan, add_noise(plan, bundle.engine.run(plan)))
+    assert 100 <= len(found) < 310
+    assert max(row["households"]["value"] for row in found) > 1500
 
 
 def test_an_average_basket_is_about_what_it_is_without_bounds(bundle: Bundle, answers: Answers) -> None:
