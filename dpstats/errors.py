@@ -17,6 +17,7 @@
     +-- Conflict                     the steward's change contradicts what is recorded
     +-- LedgerBroken                 the ledger cannot be trusted; nothing is answered until it is looked at
     +-- LockdownFailed               DuckDB let a probe through; nothing is served
+    +-- SelfTestFailed               a primitive is not what it must be here; nothing is served
 
 An error carries its numbers and makes its message from them. An error raised after rows were read
 carries nothing that depends on them: `Unavailable` has one fixed message.
@@ -227,3 +228,16 @@ class LockdownFailed(DpstatsError):
             "install the DuckDB version that dpstats asks for"
         )
         self.probe = probe
+
+
+class SelfTestFailed(DpstatsError):
+    """A primitive that the guarantee stands on is not what it must be on this machine. `check` says which one."""
+
+    slug = "unavailable"
+
+    def __init__(self, check: str) -> None:
+        super().__init__(
+            f"the self-test failed ({check}), so nothing is served: "
+            "look at the machine's clock and temporary folder, and install the versions that dpstats asks for"
+        )
+        self.check = check

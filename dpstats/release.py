@@ -64,6 +64,7 @@ class Road:
         Raises:
           Forbidden, NotFound, Frozen, NotApproved, InvalidParameters, QueryRefused, NotLoaded, BudgetExhausted,
           IdempotencyConflict: refused, nothing is charged.
+          Frozen, NotApproved: or a steward said so while it ran: charged and stored, and free when it is given again.
           Unavailable: it failed after the charge, which stays; the next try goes on under it.
         """
         known, analysis = self._library.runnable(ask.identity, ask.query)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
 from dpstats.ledger.chain import Entry
 from dpstats.ledger.records import BudgetState, LineageTerms, StoredRelease
+from dpstats.plan.analysis import Analysis
 from dpstats.plan.answer import measures
+from dpstats.plan.costs import other_costs
 from dpstats.plan.plan import Plan
 from dpstats.privacy.conversion import epsilon_of_rho, shown
 from dpstats.privacy.loss import AMOUNT_STEPS, DELTA_STEPS, Loss, Measure
@@ -63,11 +65,37 @@ def release(stored: StoredRelease, *, replayed: bool, budget_now: Mapping[str, A
     return body
 
 
-def preview(plan: Plan, price: Mapping[str, Any], *, free_replay: bool, times: int) -> dict[str, Any]:
+def costs(analysis: Analysis, plan: Plan) -> list[dict[str, Any]]:
+    """A query at other costs, cheapest first, its own among them: each with the 95 % half-widths that it buys."""
+    return [
+        cost(other.loss, analysis.dataset.conversion_delta) | _half_widths(measures(other))
+        for other in other_costs(analysis, plan)
+    ]
+
+
+def _half_widths(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    told = {"measures": {name: body["half_width_95"] for name, body in found.items()}}
+    return told | {
+        error: {name: body[error] for name, body in found.items() if error in body}
+        for error in ("half_width_95_at", "rank_error_95")
+    }
+
+
+def preview(
+    plan: Plan,
+    price: Mapping[str, Any],
+    *,
+    free_replay: bool,
+    times: int,
+    costs: Sequence[Mapping[str, Any]],
+    notes: Sequence[str],
+) -> dict[str, Any]:
     """What a query would cost and how sure its answer would be; reads no data.
 
     Args:
       times: how many more answers of this price are covered.
+      costs: the same query at other costs.
+      notes: what else there is to know beforehand, in sentences.
     """
     return {
         "query": plan.query,
@@ -79,6 +107,8 @@ def preview(plan: Plan, price: Mapping[str, Any], *, free_replay: bool, times: i
         "remaining_like_this": times,
         "groups": None if plan.private_keys else plan.groups,
         "measures": measures(plan),
+        "costs": list(costs),
+        "notes": list(notes),
         "proof": list(plan.proof),
     }
 

@@ -178,18 +178,41 @@ class Queries(_Answer):
 
 
 class Measure(_Answer):
-    """How a measure's numbers were made: `scale` and `half_width_95` are in its own units."""
+    """How a measure's numbers were made: `scale` and `half_width_95` are in its own units.
+
+    An average, a ratio or a variance has a half-width that depends on its denominator: `half_width_95_at` gives it for
+    some denominators, which count "rows", "units" or "values", or are a sum ("denominator"); null: nothing is told.
+    A quantile has a `rank_error_95`: how many rows its place in the order may be off by.
+    """
 
     mechanism: str
     scale: float | None
     half_width_95: float | None
+    half_width_95_at: dict[str, float | None] | None = None
+    denominator: Literal["rows", "units", "values", "denominator"] | None = None
+    rank_error_95: int | None = None
     unit: str | None = None
     bounding: str
     type: Literal["integer", "number"]
 
 
+class OtherCost(_Answer):
+    """What the same query would cost at another price, and the 95 % half-widths that it would buy, by measure."""
+
+    rho: float | None
+    delta: float
+    epsilon: float
+    measures: dict[str, float | None]
+    half_width_95_at: dict[str, dict[str, float | None]]
+    rank_error_95: dict[str, int]
+
+
 class Preview(_Answer):
-    """What a release would cost and how sure it would be; nothing was charged."""
+    """What a release would cost and how sure it would be; nothing was charged.
+
+    `costs`: the same query at a quarter to four times its cost. `notes`: what its bounds do beyond the noise, and how
+    the noise compares with what was released before, in sentences.
+    """
 
     query: str
     query_version: str
@@ -200,6 +223,8 @@ class Preview(_Answer):
     remaining_like_this: int
     groups: int | None
     measures: dict[str, Measure]
+    costs: list[OtherCost]
+    notes: list[str]
     proof: list[str]
 
 

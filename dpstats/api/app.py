@@ -62,10 +62,11 @@ def app_of_home(settings: Settings) -> FastAPI:
     """The service of one process, on a workspace that it opens now and closes when it stops.
 
     Raises:
-      DpstatsError: the workspace cannot be opened, or DuckDB is not shut in as it must be.
+      DpstatsError: the workspace cannot be opened, the self-test fails, or DuckDB is not shut in as it must be.
     """
     workspace = Workspace.open(settings)
     try:
+        workspace.self_test()
         workspace.open_data()
     except BaseException:
         workspace.close()

@@ -29,6 +29,7 @@ from dpstats.errors import (
     NotLoaded,
     QueryRefused,
     RateLimited,
+    SelfTestFailed,
     Unauthorized,
     Unavailable,
 )
@@ -176,6 +177,8 @@ def _carried(error: DpstatsError) -> dict[str, Any]:
             return {"retry_after_s": error.retry_after_s}
         case LockdownFailed():
             return {"probe": error.probe}
+        case SelfTestFailed():
+            return {"check": error.check}
         case _:
             return {}
 

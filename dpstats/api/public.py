@@ -23,8 +23,9 @@ async def live() -> Response:
 
 @router.get("/health/ready", tags=["health"], response_model=answers.Health, responses=unavailable())
 def ready(workspace: OpenWorkspace) -> Response:
-    """The ledger can be read, so requests can be answered."""
+    """The ledger can be read and the self-test holds, so requests can be answered."""
     workspace.store.registry.datasets()
+    workspace.self_test()
     return JSONResponse({"status": "ready"})
 
 

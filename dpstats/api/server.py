@@ -61,8 +61,9 @@ def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
       FileError: the address cannot be listened on. DpstatsError: nothing can be served; it says why.
     """
     with _signals_kept(), suppress(KeyboardInterrupt):
-        # Whatever is wrong with the ledger is said here, in one line, before anything listens.
-        Workspace.open(settings).close()
+        # Whatever is wrong with the ledger or this machine is said here, in one line, before anything listens.
+        with closing(Workspace.open(settings)) as workspace:
+            workspace.self_test()
         listener = _listening(settings)
         with _telling(settings.host, listener.getsockname()[1], on_ready), closing(listener):
             _run(settings, listener)

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from dpstats.cli.output import Table, plain, printable, show, tell
-from dpstats.cli.words import age, at_least, day, give_or_take, moment_text, number, settings_text
+from dpstats.cli.words import (
+    age,
+    at_least,
+    at_size,
+    day,
+    give_or_take,
+    moment_text,
+    number,
+    rank_error,
+    settings_text,
+    sureness,
+    told,
+    told_at,
+)
 
 Release = Mapping[str, Any]
+Measure = Mapping[str, Any]
+"""One of a release's or a preview's measures."""
 
 
 def show_answer(release: Release, title: str, now: datetime) -> None:
@@ -66,6 +81,36 @@ def bounding(measure: Mapping[str, Any]) -> str:
     """`± 28; max_groups 1`: a measure's 95 % error, and how one unit's part in it was bounded."""
     unit = f" {measure['unit']}" if measure.get("unit") and measure["half_width_95"] is not None else ""
     return f"{give_or_take(measure['half_width_95'])}{unit}; {measure['bounding']}"
+
+
+def sure(measure: Mapping[str, Any]) -> str:
+    """The same beforehand: an error that differs by row is told for a row of some size."""
+    known = measure["half_width_95"] is not None or told_at(measure) is not None
+    unit = f" {measure['unit']}" if measure.get("unit") and known else ""
+    return f"{sureness(measure, unit)}; {measure['bounding']}"
+
+
+def costs_table(costs: Sequence[Mapping[str, Any]], measures: Mapping[str, Measure]) -> Table:
+    """A row a cost: what it is, and the 95 % error of each measure that it buys."""
+    amounts = ("epsilon",) if any(cost["rho"] is None for cost in costs) else ("rho", "epsilon")
+    heads = (*amounts, *(_head_at(name, measure) for name, measure in measures.items()))
+    rows = (
+        (*(number(cost[name]) for name in amounts), *(_error(cost, name, measures[name]) for name in measures))
+        for cost in costs
+    )
+    return Table(heads, tuple(rows), frozenset(heads))
+
+
+def _head_at(name: str, measure: Measure) -> str:
+    size = told_at(measure)
+    return _head(name, measure) if size is None else f"{_head(name, measure)} {at_size(measure, size)}"
+
+
+def _error(cost: Mapping[str, Any], name: str, measure: Measure) -> str:
+    size = told_at(measure)
+    if name in cost["rank_error_95"]:
+        return rank_error(cost["rank_error_95"][name])
+    return give_or_take(cost["measures"][name]) if size is None else told(cost["half_width_95_at"][name].get(size))
 
 
 def paid(release: Release, now: datetime) -> str:

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from dpstats.cli import inputs
-from dpstats.cli.answer import answer_text, bounding, enough, price, show_answer
-from dpstats.cli.output import destination, json_bytes, note, say, show_json, tell
+from dpstats.cli.answer import answer_text, costs_table, enough, price, show_answer, sure
+from dpstats.cli.output import destination, json_bytes, note, say, show, show_json, tell
 from dpstats.cli.session import session_of, working
 from dpstats.cli.words import settings_text
 
@@ -56,7 +56,11 @@ def _show_preview(found: dict[str, Any]) -> None:
     say(f"  The budget is {enough(found['remaining_like_this'])}.")
     say("  How sure, 95 times in 100:")
     for name, measure in found["measures"].items():
-        tell(f"    {name}: {bounding(measure)}")
+        tell(f"    {name}: {sure(measure)}")
+    say("  Beyond the noise:")
+    tell(*(f"    {line}" for line in found["notes"]))
+    say("\n95 % errors at other costs")
+    show(costs_table(found["costs"], found["measures"]))
 
 
 def run(

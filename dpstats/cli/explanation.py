@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dpstats.cli import inputs
-from dpstats.cli.answer import price
+from dpstats.cli.answer import costs_table, price
 from dpstats.cli.exits import FAILED
 from dpstats.cli.output import Table, note, say, show, show_json, tell
 from dpstats.cli.session import session_of, working
-from dpstats.cli.words import counted, give_or_take, number
+from dpstats.cli.words import counted, number, sureness
 from dpstats.errors import FileError, QueryRefused
 
 if TYPE_CHECKING:
@@ -66,28 +67,38 @@ def _show(found: Check) -> None:
     if plan is None:
         say("  price    known once the dataset is added: the values of its keys come from a public table")
     else:
-        _show_plan(plan, _cost(found, plan))
+        _show_plan(found, plan)
     tell(*(f"Warning: {warning}" for warning in found.warnings))
 
 
-def _show_plan(plan: Plan, cost: dict[str, Any]) -> None:
+def _show_plan(found: Check, plan: Plan) -> None:
     from dpstats.plan.answer import measures
 
+    expected = measures(plan)
     keys = ", ".join(key.name for key in plan.keys) or "no keys"
-    say(f"  price    {price(cost)}")
+    say(f"  price    {price(_cost(found, plan))}")
     groups = "groups found in the data" if plan.private_keys else counted(plan.groups, "group")
     say(f"  answer   {groups} ({keys})")
     say("\nHow sure the answer will be")
     rows = tuple(
-        (name, give_or_take(item["half_width_95"]), item.get("unit", ""), item["mechanism"], item["bounding"])
-        for name, item in measures(plan).items()
+        (name, sureness(item), item.get("unit", ""), item["mechanism"], item["bounding"])
+        for name, item in expected.items()
     )
     show(Table(("measure", "95 % error", "unit", "noise", "bounded by"), rows, frozenset({"95 % error"})))
+    say("\nAt other costs")
+    show(costs_table(found.costs, expected))
+    _tell_all("What the bounds do beyond the noise", found.notes)
+    _tell_all("Advice", found.advice)
     say("\nHow far one unit can move it")
     heads = ("draw", "by at most", "in groups", "noise scale")
     show(Table(heads, tuple(_sensitivity(draw) for draw in plan.draws), frozenset(heads[1:])))
-    say("\nWhy it is safe")
-    tell(*(f"  {line}" for line in plan.proof))
+    _tell_all("Why it is safe", plan.proof)
+
+
+def _tell_all(head: str, lines: Sequence[str]) -> None:
+    if lines:
+        say(f"\n{head}")
+        tell(*(f"  {line}" for line in lines))
 
 
 def _sensitivity(draw: Draw) -> tuple[str, ...]:
@@ -120,6 +131,9 @@ def _show_json(found: Check) -> None:
             "groups": None if plan.private_keys else plan.groups,
             "keys": [key.name for key in plan.keys],
             "measures": measures(plan),
+            "costs": list(found.costs),
+            "notes": list(found.notes),
+            "advice": list(found.advice),
             "draws": list(plan.events),
             "proof": list(plan.proof),
         }

@@ -65,7 +65,7 @@ def _row(entry: dict[str, Any]) -> tuple[str, ...]:
 
 @app.command("verify")
 def verify(context: typer.Context, dataset: OptionalDataset = None, as_json: inputs.AsJson = False) -> None:
-    """Verify the ledger: every hash, signature, total, release and saved head.
+    """Verify the ledger: every hash, signature, price, total, release and saved head.
 
     Exit status 1, and a line for each finding, if anything is wrong.
     """

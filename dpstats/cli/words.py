@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
+from typing import Any
 
 MONTHS = tuple(
     "January February March April May June July August September October November December".split()  # noqa: SIM905
@@ -40,6 +41,41 @@ def give_or_take(half_width: float | None) -> str:
     digits = max(0, 2 - math.floor(math.log10(half_width)))
     text = f"{half_width:,.{digits}f}"
     return "± " + (text.rstrip("0").rstrip(".") if "." in text else text)
+
+
+def sureness(measure: Mapping[str, Any], unit: str = "") -> str:
+    """A measure's 95 % error; where it depends on the denominator, at one of them: `± 1.2 USD at 1,000 rows`."""
+    size = told_at(measure)
+    if measure.get("rank_error_95") is not None:
+        return rank_error(measure["rank_error_95"])
+    if size is None:
+        return f"{give_or_take(measure['half_width_95'])}{unit}"
+    return f"{told(measure['half_width_95_at'][size])}{unit} {at_size(measure, size)}"
+
+
+def rank_error(rows: int) -> str:
+    """How far a quantile's place in the order may be off: `± 120 rows in rank`."""
+    return f"± {counted(rows, 'row')} in rank"
+
+
+def told(half_width: float | None) -> str:
+    """A half-width at one denominator; None is one that tells nothing."""
+    return "too noisy" if half_width is None else give_or_take(half_width)
+
+
+def told_at(measure: Mapping[str, Any]) -> str | None:
+    """The denominator at which a measure's error is told: the middle one, or the next that tells something."""
+    at: Mapping[str, float | None] | None = measure.get("half_width_95_at")
+    if at is None:
+        return None
+    later = list(at)[len(at) // 2 :]
+    return next((size for size in later if at[size] is not None), later[-1])
+
+
+def at_size(measure: Mapping[str, Any], size: str) -> str:
+    """`at 1,000 rows`."""
+    of = measure["denominator"]
+    return f"at {float(size):,.12g} {'in the denominator' if of == 'denominator' else of}"
 
 
 def counted(count: int, thing: str, things: str = "") -> str:

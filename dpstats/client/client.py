@@ -74,7 +74,10 @@ class Client:
         return self._get(_path("queries", query))
 
     def preview(self, query: str, parameters: Mapping[str, Any] | None = None, **params: Any) -> dict[str, Any]:
-        """What a release would cost, and its 95 % half-widths; reads nobody's data and charges nothing."""
+        """What a release would cost, and its 95 % half-widths; reads nobody's data and charges nothing.
+
+        Also `costs`, the half-widths at other costs, and `notes`, what its bounds do beyond the noise.
+        """
         body = {"parameters": _parameters(parameters, params)}
         return self._send("POST", _path("queries", query, "preview"), body)
 

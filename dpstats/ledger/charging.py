@@ -13,6 +13,7 @@ from dpstats.ledger import journal, shelf
 from dpstats.ledger.chain import Content, Entry, Kind, canonical_json
 from dpstats.ledger.clock import moment_of, stamp
 from dpstats.ledger.records import BudgetState, Charged, ChargeRequest, StoredRelease
+from dpstats.ledger.standing import check_standing
 from dpstats.ledger.writer import ChainEnd, ChainWriter
 from dpstats.privacy.loss import AMOUNT_STEPS
 
@@ -25,6 +26,7 @@ def decide(connection: Connection, writer: ChainWriter, request: ChargeRequest, 
 
     Raises:
       NotFound: the lineage was never opened. ValueError: the loss is of another measure than the lineage.
+      Frozen, NotApproved: the dataset is frozen, or the query's version is not approved, by now.
       IdempotencyConflict: the key was used for another request, or its charge was for other data or another plan.
       BudgetExhausted: the loss does not fit in what the lineage or the token has left.
       LedgerBroken: the end of the chain cannot be trusted.
@@ -32,6 +34,7 @@ def decide(connection: Connection, writer: ChainWriter, request: ChargeRequest, 
     measure = journal.known_terms(connection, request.lineage).measure
     if request.loss.measure is not measure:
         raise ValueError(f"lineage {request.lineage} is counted in {measure.unit}")
+    check_standing(connection, request.dataset, request.question.query, request.question.query_version)
     end = writer.trusted_end(connection, request.lineage)
     bound = _under_key(connection, request)
     if bound is not None:

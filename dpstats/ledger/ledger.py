@@ -16,7 +16,7 @@ from dpstats.errors import LedgerBroken, NotFound
 from dpstats.ledger import granting, journal, schema, shelf
 from dpstats.ledger.chain import Content, Entry, Kind
 from dpstats.ledger.charging import decide, taken_up
-from dpstats.ledger.clock import Clock, stamp
+from dpstats.ledger.clock import Clock, is_right, moment_of, stamp
 from dpstats.ledger.database import faults_explained, reading, writing
 from dpstats.ledger.granting import Opening
 from dpstats.ledger.heads import Head
@@ -30,6 +30,7 @@ from dpstats.ledger.records import (
     StoredRelease,
 )
 from dpstats.ledger.signing import Signer
+from dpstats.ledger.standing import check_standing
 from dpstats.ledger.verify import VerifyReport, verify
 from dpstats.ledger.writer import ChainWriter, head_of
 from dpstats.privacy.loss import Loss, Measure
@@ -136,6 +137,7 @@ class Ledger:
 
         Raises:
           ValueError: no such charge was made, or `fresh_for` is negative.
+          Frozen, NotApproved: stored, but not given out now: a steward froze the dataset or revoked the query.
         """
         if fresh_for < timedelta(0):
             raise ValueError("a release cannot stay fresh for less than no time")
@@ -147,12 +149,18 @@ class Ledger:
                 row = shelf.new_row(entry, body, fresh_for)
                 signature = self._signer.sign(shelf.signed_part(row))
                 connection.execute(insert(schema.releases).values(**row, signature=signature))
-        return self.release(charged.release_id)
+        with reading(self._engine) as connection:
+            return _given_out(connection, shelf.known(connection, charged.release_id))
 
     def find_fresh(self, question: Question) -> StoredRelease | None:
-        """The newest release of the question that is still fresh; free."""
+        """The newest release of the question that is still fresh; free.
+
+        Raises:
+          Frozen, NotApproved: there is one, and it is not given out now.
+        """
         with reading(self._engine) as connection:
-            return shelf.find_fresh(connection, question, self._clock())
+            found = shelf.find_fresh(connection, question, self._clock())
+            return None if found is None else _given_out(connection, found)
 
     def release(self, release_id: str) -> StoredRelease:
         """One release.
@@ -161,10 +169,7 @@ class Ledger:
           NotFound: nothing is stored under this id.
         """
         with reading(self._engine) as connection:
-            found = shelf.find(connection, release_id)
-        if found is None:
-            raise NotFound("release", release_id)
-        return found
+            return shelf.known(connection, release_id)
 
     def releases(
         self,
@@ -225,6 +230,13 @@ class Ledger:
             for lineage in sorted({*known, *self._writer.heads.lineages()}):
                 self._writer.publish(self._writer.trusted_end(connection, lineage).newest)
 
+    def clock_is_right(self) -> bool:
+        """Whether the clock can be trusted with how long an answer stays fresh; see `clock.is_right`."""
+        with reading(self._engine) as connection:
+            lineages = connection.execute(schema.lineages.select()).scalars().all()
+            ends = [journal.newest(connection, lineage) for lineage in lineages]
+        return is_right(self._clock, max((moment_of(end.at) for end in ends if end is not None), default=None))
+
     def _written(self, step: Callable[[Connection], Outcome]) -> Outcome:
         """What `step` makes of one write transaction. An entry stands if it is in its place, lost connection or not."""
         outcomes: list[Outcome] = []
@@ -235,3 +247,9 @@ class Ledger:
     def _publish(self, entry: Entry) -> None:
         with faults_explained():
             self._writer.publish(entry)
+
+
+def _given_out(connection: Connection, stored: StoredRelease) -> StoredRelease:
+    """The release, if it may be given out as of this transaction; raises Frozen or NotApproved."""
+    check_standing(connection, stored.dataset, stored.query, stored.query_version)
+    return stored

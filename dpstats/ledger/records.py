@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from dpstats.ledger.chain import canonical_json, sha256
 from dpstats.privacy.loss import Loss, Measure
+from dpstats.privacy.repricing import price_again
 
 FRESH_FOR = timedelta(days=30)
 """How long an unfinished charge is taken up again where nothing else is said: the contract's default for releases."""
@@ -36,7 +37,8 @@ class ChargeRequest:
     unfinished charge of the same question may be and still be taken up again.
 
     Raises:
-      ValueError: the loss is less than one step, or there is a cap but no token.
+      ValueError: the loss is less than one step or than its events come to by the second accountant, an event is of a
+        mechanism that the second accountant does not know, or there is a cap but no token.
     """
 
     lineage: str
@@ -58,6 +60,8 @@ class ChargeRequest:
             raise ValueError("a charge is at least one step of 1e-12: an answer about people is never free")
         if self.token_cap is not None and self.token_id is None:
             raise ValueError("a token's cap needs the token's id")
+        if not price_again(self.events, self.loss.measure).fits(self.loss):
+            raise ValueError("a charge is no less than what its events come to")
 
     @property
     def fingerprint(self) -> str:

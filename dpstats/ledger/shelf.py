@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, insert, or_, select
 
+from dpstats.errors import NotFound
 from dpstats.ledger import schema
 from dpstats.ledger.chain import Entry, canonical_json, sha256
 from dpstats.ledger.clock import later, moment_of, stamp
@@ -24,6 +25,18 @@ def find(connection: Connection, release_id: str) -> StoredRelease | None:
     query = select(schema.releases).where(_RELEASES.release_id == release_id)
     row = connection.execute(query).mappings().one_or_none()
     return None if row is None else as_release(row)
+
+
+def known(connection: Connection, release_id: str) -> StoredRelease:
+    """The release.
+
+    Raises:
+      NotFound: nothing is stored under this id.
+    """
+    found = find(connection, release_id)
+    if found is None:
+        raise NotFound("release", release_id)
+    return found
 
 
 def find_fresh(connection: Connection, question: Question, now: datetime) -> StoredRelease | None:

@@ -1,10 +1,11 @@
-"""The whole walk: every hash, signature, total, release and saved head, and a plain line for each thing that is wrong.
+"""The whole walk: every hash, signature, price, total, release and saved head, and a plain line for what is wrong.
 
 It trusts nothing that is kept twice, and reads the database as it was at one moment, while others go on charging.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from dpstats.ledger.database import reading
 from dpstats.ledger.granting import recorded_terms
 from dpstats.ledger.heads import Head, HeadFiles
 from dpstats.ledger.signing import Signer, head_message
+from dpstats.privacy.loss import Loss
+from dpstats.privacy.repricing import price_again
 
 _SHOWN_MAX = 100
 """A finding past this many in one lineage is counted, not listed."""
@@ -83,6 +86,7 @@ class _Walk:
             self._check_terms,
             self._check_chain,
             self._check_entries,
+            self._check_prices,
             self._check_head,
             self._check_releases,
         ):
@@ -127,6 +131,20 @@ class _Walk:
             left_delta += sign * entry.delta
             if entry.amount < 0 or entry.delta < 0 or left_amount < 0 or left_delta < 0:
                 self.findings.append(f"entry {entry.seq} charges more than was left")
+
+    def _check_prices(self, connection: Connection) -> None:
+        """No charge is less than what a second accountant makes of its events; more than that is nobody's harm."""
+        for entry in journal.stream(connection, self.lineage):
+            if entry.kind != Kind.CHARGE:
+                continue
+            try:
+                again = price_again(json.loads(entry.events), entry.loss.measure)
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+                self.findings.append(f"entry {entry.seq} cannot be priced again: its events are none that are known")
+                continue
+            if not again.fits(entry.loss):
+                charged, due = _told(entry.loss), _told(again)
+                self.findings.append(f"entry {entry.seq} charges {charged}, but its events come to {due}")
 
     def _check_head(self, connection: Connection) -> None:
         newest, saved = journal.newest(connection, self.lineage), self._saved
@@ -173,3 +191,7 @@ class _Walk:
                     self.findings.append(f"release {row['release_id']} has {row['charges']} charges instead of one")
                 if not self._signer.signed(shelf.signed_part(row), row["signature"]):
                     self.findings.append(f"release {row['release_id']} was changed: its signature does not match")
+
+
+def _told(loss: Loss) -> str:
+    return f"{loss.measure.unit} {loss.amount_decimal:f}" + (f" and delta {loss.delta_decimal}" if loss.delta else "")

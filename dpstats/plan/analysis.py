@@ -326,11 +326,15 @@ class _Analyser:
         if facts:
             return 1
         if contribution.max_groups is None:
-            self.refusals.add(
-                None, "no bound on the groups that one unit may touch", "Write contribution: {max_groups: ..}"
-            )
+            self.refusals.add(None, "no bound on the groups that one unit may touch", self._some_bound())
             return 1
         return contribution.max_groups
+
+    def _some_bound(self) -> str:
+        """What to write where groups are not bounded: what drops nothing first, where it can be had."""
+        if any(isinstance(key, PrivateKeys) for key in self.query.keys.values()):
+            return "Write contribution: {max_groups: ..}"
+        return "Write contribution: {max_norm: {measure: ..}}, which drops nothing, or {max_groups: ..}"
 
     def _check_names(self, keys: list[str], measures: list[str]) -> None:
         """The columns of an answer are its keys, then m, m_low and m_high of each measure; none may come twice."""

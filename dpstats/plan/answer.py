@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from dpstats.plan.arithmetic import Drawn, Estimate, Estimator, FindQuantile, Quantile, Spread, half_width_of
+from dpstats.plan.denominators import reference
 from dpstats.plan.plan import Draw, KeyValue, Noisy, Output, Plan
 from dpstats.plan.quantiles import QuantileReader
 from dpstats.privacy.accuracy import ALPHA, Term, half_width_steps
@@ -60,6 +61,9 @@ def _measure(plan: Plan, output: Output) -> dict[str, Any]:
             "scale": None,
             "half_width_95": half_width_of(output.expression, terms_of(plan)),
         }
+        found = reference(output.expression, plan.draws, terms_of(plan))
+        if found is not None:
+            body |= {"half_width_95_at": dict(found.half_widths), "denominator": found.of}
     if output.unit:
         body["unit"] = output.unit
     return body | {"bounding": output.bounding, "type": "integer" if is_integer(plan, output) else "number"}

@@ -298,6 +298,18 @@ def _ratio_estimate(ratio: Ratio, pivot: _Pivot, draws: Mapping[int, float]) -> 
     return Estimate(value, min(value, max(ratio.low, low)), max(value, min(ratio.high, high)))
 
 
+def ratio_half_width(ratio: Ratio, terms: Mapping[int, Term], truth: float, bottom: float) -> float | None:
+    """Half the width of Fieller's interval where the draws are `truth` = numerator / denominator and `bottom`.
+
+    What is known of the ratio beforehand does not narrow it. None: the denominator cannot be told from zero.
+    """
+    pivot = _Pivot(ratio, terms)
+    if not bottom or not pivot.tells_from_zero(bottom):
+        return None
+    low, high = (_fieller_end(pivot, truth * bottom, bottom, direction) for direction in (-1, +1))
+    return _known(high / 2 - low / 2)
+
+
 def _unknown(ratio: Ratio, top: float, bottom: float) -> Estimate:
     """The denominator cannot be told from zero: the interval is what was known before, the value is kept inside it."""
     if not (math.isfinite(ratio.low) and math.isfinite(ratio.high)):

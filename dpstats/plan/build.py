@@ -53,13 +53,8 @@ def build(analysis: Analysis, parameters: BoundParameters, public_values: Public
     keys = tuple(_key(analysis, key, parameters, public_values) for key in analysis.keys)
     sizes = [len(key.values) for key in keys]
     groups = _groups(analysis, [len(key.values) for key in keys if not key.private])
-    max_groups = analysis.max_groups if analysis.deciding is not None else min(analysis.max_groups, groups)
-    draws, top = _draws(analysis, max_groups, groups)
-    threshold = _threshold(analysis, draws, max_groups)
-    priced = [*(draw.mechanism for draw in draws), *([top.mechanism] if top and top.mechanism else [])]
-    loss = sum((price(mechanism) for mechanism in priced), start=no_loss(analysis.dataset.measure))
-    if threshold is not None:
-        loss += Loss(loss.measure, 0, threshold.delta_steps)
+    max_groups = groups_of_a_unit(analysis, groups)
+    draws, top, threshold, loss = priced(analysis, max_groups, groups)
     made = Plan(
         dataset=analysis.dataset.dataset,
         query=analysis.query.query,
@@ -80,6 +75,28 @@ def build(analysis: Analysis, parameters: BoundParameters, public_values: Public
     )
     _check_formulas(analysis, made)
     return made
+
+
+def groups_of_a_unit(analysis: Analysis, groups: int) -> int:
+    """How many groups one unit may touch, of so many declared ones."""
+    return analysis.max_groups if analysis.deciding is not None else min(analysis.max_groups, groups)
+
+
+def priced(
+    analysis: Analysis, max_groups: int, groups: int, times: Fraction = Fraction(1)
+) -> tuple[tuple[Draw, ...], Top | None, Threshold | None, Loss]:
+    """The draws, what chooses groups, and the loss, at `times` the query's own cost.
+
+    Raises:
+      QueryRefused: the noise that the cost asks for is out of range.
+    """
+    draws, top = _draws(analysis, max_groups, groups, times)
+    threshold = _threshold(analysis, draws, max_groups)
+    mechanisms = [*(draw.mechanism for draw in draws), *([top.mechanism] if top and top.mechanism else [])]
+    loss = sum((price(mechanism) for mechanism in mechanisms), start=no_loss(analysis.dataset.measure))
+    if threshold is not None:
+        loss += Loss(loss.measure, 0, threshold.delta_steps)
+    return draws, top, threshold, loss
 
 
 def _check_formulas(analysis: Analysis, plan: Plan) -> None:
@@ -153,7 +170,7 @@ def _groups(analysis: Analysis, sizes: Sequence[int]) -> int:
     return groups
 
 
-def _draws(analysis: Analysis, max_groups: int, groups: int) -> tuple[tuple[Draw, ...], Top | None]:
+def _draws(analysis: Analysis, max_groups: int, groups: int, times: Fraction) -> tuple[tuple[Draw, ...], Top | None]:
     """The draws and the selection of the largest groups, which share the cost."""
     top = _top(analysis, groups)
     cells = min(max_groups, top.k) if top is not None and top.selects else max_groups
@@ -163,7 +180,7 @@ def _draws(analysis: Analysis, max_groups: int, groups: int) -> tuple[tuple[Draw
     if groups * max((spec.quantiles.cells for spec in analysis.draws if spec.quantiles), default=0) > CELLS_MAX:
         raise _refuse(analysis, f"{groups} groups of so many candidates", "Declare fewer groups, or `candidates: {..}`")
     try:
-        shares = amounts(analysis, wanted)
+        shares = amounts(analysis, wanted, times)
         mechanisms = [calibrate(*each, amount) for each, amount in zip(wanted, shares, strict=True)]
     except ValueError as error:
         raise _refuse(

@@ -11,7 +11,7 @@ import math
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, cast
 
 from sqlglot import exp
 
@@ -137,11 +137,9 @@ class Compiler:
     # -- leaves ------------------------------------------------------------------------------------------------
 
     def _column(self, node: exp.Expr, scope: Scope) -> Typed:
-        assert isinstance(node, exp.Column)
-        return scope.column(node) or UNKNOWN
+        return scope.column(cast(exp.Column, node)) or UNKNOWN
 
     def _literal(self, node: exp.Expr, scope: Scope) -> Typed:
-        assert isinstance(node, exp.Literal)
         if node.is_string:  # loaded text is in normal form C
             text = unicodedata.normalize("NFC", node.this)
             return constant(text_literal(text), Kind.TEXT, values=(text,))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 
 from dpstats.catalog.query import CostAccuracy, CostEpsilon, CostRho
 from dpstats.plan.analysis import Analysis
@@ -25,21 +26,24 @@ EPSILON_MAX = 1000 * AMOUNT_STEPS
 """The most that one query may cost in a pure-DP dataset, in epsilon."""
 
 
-def amounts(analysis: Analysis, wanted: Sequence[tuple[Noise, Sensitivity]]) -> list[int]:
+def amounts(
+    analysis: Analysis, wanted: Sequence[tuple[Noise, Sensitivity]], times: Fraction = Fraction(1)
+) -> list[int]:
     """What each draw may cost, in steps of 1e-12 of rho or epsilon, each >= 1.
 
     Args:
       wanted: the noise and sensitivity of each draw; after them, where there is one, of the selection of the largest
         groups, which weighs as much as the measure that orders them.
+      times: how much more than the query's own cost is spent, shared in the same way.
 
     Raises:
       ValueError: the cost is in the wrong measure, too small to share, or above what a query may cost.
     """
     cost = analysis.query.cost
     if isinstance(cost, CostAccuracy):
-        shares = _for_accuracy(analysis, wanted, cost.accuracy)
+        shares = [int(share * times) for share in _for_accuracy(analysis, wanted, cost.accuracy)]
     else:
-        shares = _split(_total(analysis, cost), _weights(analysis)[: len(wanted)])
+        shares = _split(int(_total(analysis, cost) * times), _weights(analysis)[: len(wanted)])
     most = AMOUNT_MAX if analysis.dataset.measure is Measure.ZCDP else EPSILON_MAX
     if min(shares) < 1 or sum(shares) > most:
         raise ValueError("the cost of one query must be more than 0 and at most rho 10, or epsilon 1000")
@@ -98,6 +102,7 @@ def _for_accuracy(
     return [needed.get(index, dearest) for index in range(len(wanted))]
 
 
+@lru_cache(maxsize=1024)
 def _least_amount(noise: Noise, sensitivity: Sensitivity, half_width: int) -> int:
     """By bisection: the half-width falls as the amount grows."""
     low, high = 1, EPSILON_MAX

@@ -35,6 +35,7 @@ def epsilon_of_rho(rho_steps: int, delta: Decimal) -> float:
     return max(0.0, max(ours, _epsilon_by_opendp(rho, float(delta))) * (1 + 1e-12))
 
 
+@lru_cache(maxsize=1024)
 def rho_within(epsilon: Decimal, delta: Decimal) -> int:
     """The largest rho, in steps of 1e-12, whose conversion at `delta` stays within `epsilon`.
 

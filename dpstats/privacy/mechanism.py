@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import Any
 
 from dpstats.privacy.loss import AMOUNT_STEPS, Loss, Measure, amount_up
+from dpstats.privacy.repricing import gaussian_rho, laplace_epsilon, selection_epsilon, selection_rho
 
 INT64_MAX = 2**63 - 1
 SCALE_MAX = 2.0**56
@@ -137,7 +138,7 @@ def opendp_measurement(noise: Noise, scale: float, k: int) -> Any:
 
 
 def price(mechanism: Mechanism) -> Loss:
-    """What the draw costs: OpenDP's map at the sensitivity, rounded up to a step of 1e-12.
+    """What the draw costs: the larger of OpenDP's map at the sensitivity and the closed form, up to a step of 1e-12.
 
     Selections add up: those that a unit touches are `cells` times the map of one.
 
@@ -151,7 +152,21 @@ def price(mechanism: Mechanism) -> Loss:
         loss, times = measurement(mechanism).map(_distance(noise, sensitivity)), 1
     if not (math.isfinite(loss) and loss > 0):
         raise ValueError("a draw must have a positive, finite price")
-    return Loss(noise.measure, amount_up(Fraction(loss) * times))
+    return Loss(noise.measure, amount_up(max(Fraction(loss) * times, _closed_form(mechanism))))
+
+
+def _closed_form(mechanism: Mechanism) -> Fraction:
+    """The price by formula; of selections, `cells` times one of a range of `per_cell`."""
+    scale, sensitivity = Fraction(mechanism.scale), mechanism.sensitivity
+    match mechanism.noise:
+        case Noise.GAUSSIAN:
+            return gaussian_rho(sensitivity.l2_squared, scale)
+        case Noise.LAPLACE:
+            return laplace_epsilon(sensitivity.l1, scale)
+        case Noise.EXPONENTIAL:
+            return sensitivity.cells * selection_rho(sensitivity.per_cell, scale)
+        case Noise.PERMUTE_AND_FLIP:
+            return sensitivity.cells * selection_epsilon(sensitivity.per_cell, scale)
 
 
 def calibrate(noise: Noise, sensitivity: Sensitivity, amount: int) -> Mechanism:
@@ -159,7 +174,7 @@ def calibrate(noise: Noise, sensitivity: Sensitivity, amount: int) -> Mechanism:
 
     Gaussian: sigma = sqrt(L2^2 / (2 rho)), Bun and Steinke 2016, Prop. 1.6. Laplace: b = L1 / epsilon. A selection of
     scale s costs epsilon = range / s, or epsilon^2 / 8 of rho, for each one that a unit touches.
-    The double nearest to it is nudged up until OpenDP's own map agrees.
+    The double nearest to it is nudged up until `price` agrees.
 
     Raises:
       ValueError: the scale would leave [SCALE_MIN, SCALE_MAX].

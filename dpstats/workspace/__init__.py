@@ -27,6 +27,7 @@ from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.releases import Releases
 from dpstats.workspace.review import Review
+from dpstats.workspace.selftest import self_test
 from dpstats.workspace.tokens import TokenDesk
 
 __all__ = ["Workspace"]
@@ -84,6 +85,14 @@ class Workspace:
             # One dataset that cannot be opened must not keep the others from being served.
             with suppress(NotLoaded, FileError), self._road.data(dataset):
                 pass
+
+    def self_test(self) -> None:
+        """Checks noise, prices, engine and clock; once a process, but for the clock.
+
+        Raises:
+          SelfTestFailed: one of them is not what it must be: nothing may be answered.
+        """
+        self_test(self.store)
 
     def close(self) -> None:
         """Closes files and connections."""

@@ -14,16 +14,20 @@ from dpstats.ledger.records import StoredRelease
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.library import Known, Library
+from dpstats.plan.advice import Earlier, compared
+from dpstats.plan.answer import measures
+from dpstats.plan.consequences import consequences
 from dpstats.plan.plan import Plan
 from dpstats.release import Ask, Road, question
 from dpstats.workspace.budgets import Budgets
+from dpstats.workspace.earlier import earlier_releases
 
 
 class Releases:
     """The releases of a workspace."""
 
     def __init__(self, store: Store, library: Library, road: Road, budgets: Budgets) -> None:
-        self._registry, self._ledger, self._library = store.registry, store.ledger, library
+        self._store, self._registry, self._ledger, self._library = store, store.registry, store.ledger, library
         self._road, self._budgets = road, budgets
 
     def preview(self, identity: Identity, name: str, parameters: Mapping[str, object]) -> dict[str, Any]:
@@ -33,7 +37,17 @@ class Releases:
         plan = self._road.plan(known, analysis, bound)
         free = self._ledger.find_fresh(question(analysis, bound)) is not None
         price = views.cost(plan.loss, known.dataset.conversion_delta)
-        return views.preview(plan, price, free_replay=free, times=self._times(identity, known, plan))
+        return views.preview(
+            plan,
+            price,
+            free_replay=free,
+            times=self._times(identity, known, plan),
+            costs=views.costs(analysis, plan),
+            notes=(*consequences(analysis, plan), *compared(plan, measures(plan), self._earlier(plan))),
+        )
+
+    def _earlier(self, plan: Plan) -> tuple[Earlier, ...]:
+        return earlier_releases(self._store, self._library, plan.dataset, plan.query)
 
     def _times(self, identity: Identity, known: Known, plan: Plan) -> int:
         """How many releases of this price the dataset's budget and the caller's own cap cover."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -20,27 +20,37 @@ from dpstats.ledger.registry import QueryRecord
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.library import Known, Library, analysis_of
+from dpstats.plan.advice import compared, recommendations
 from dpstats.plan.analysis import Analysis, analyse
+from dpstats.plan.answer import measures
+from dpstats.plan.consequences import consequences
 from dpstats.plan.expressions import Parameter
 from dpstats.plan.plan import Plan
 from dpstats.release import Road
+from dpstats.workspace.earlier import earlier_releases
 
 
 @dataclass(frozen=True)
 class Check:
-    """What `query check` finds: the analysis, its plan where key values are at hand, and warnings."""
+    """What `query check` finds: the analysis, its plan where key values are at hand, and warnings.
+
+    With a plan: it at other costs, what its bounds do beyond the noise, and what could be changed.
+    """
 
     analysis: Analysis
     plan: Plan | None
     epsilon: Decimal | None
     warnings: tuple[str, ...]
+    costs: tuple[Mapping[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
 
 
 class Review:
     """The queries of a workspace and their approvals."""
 
     def __init__(self, store: Store, library: Library, road: Road) -> None:
-        self._registry, self._library, self._road = store.registry, library, road
+        self._store, self._registry, self._library, self._road = store, store.registry, library, road
 
     def check_file(self, file: Path) -> Check:
         """Whether a query's file can be answered, against the registered dataset, else the dataset.yaml beside it.
@@ -56,7 +66,18 @@ class Review:
             dataset = load_dataset(file.parent / "dataset.yaml")
         analysis = analyse(query, dataset)
         plan = self._plan_of_defaults(analysis)
-        return Check(analysis, plan, _alone(plan, dataset), analysis.warnings)
+        found = Check(analysis, plan, _alone(plan, dataset), analysis.warnings)
+        return found if plan is None else self._advised(found, plan)
+
+    def _advised(self, found: Check, plan: Plan) -> Check:
+        analysis, dataset = found.analysis, plan.dataset
+        before = earlier_releases(self._store, self._library, dataset) if self._registry_has(dataset) else ()
+        return replace(
+            found,
+            costs=tuple(views.costs(analysis, plan)),
+            notes=(*consequences(analysis, plan), *compared(plan, measures(plan), before)),
+            advice=recommendations(analysis, plan, before),
+        )
 
     def _plan_of_defaults(self, analysis: Analysis) -> Plan | None:
         """The plan with default parameters; None where keys come from a table that is not loaded."""

@@ -12,7 +12,7 @@ from api_town import ME, Town
 
 from dpstats import errors
 from dpstats.api import problems
-from dpstats.errors import FileError, LedgerBroken, LockdownFailed, RateLimited
+from dpstats.errors import FileError, LedgerBroken, LockdownFailed, RateLimited, SelfTestFailed
 
 MEDIA_TYPE = "application/problem+json"
 FIELDS = ["type", "title", "status", "detail", "instance"]
@@ -145,7 +145,9 @@ def test_a_rate_limit_says_when_to_come_back() -> None:
     assert (problem.status, problem.headers) == (429, {"Retry-After": "7"})
 
 
-@pytest.mark.parametrize("error", [LedgerBroken("entry 3 was changed"), LockdownFailed("read_blob")])
+@pytest.mark.parametrize(
+    "error", [LedgerBroken("entry 3 was changed"), LockdownFailed("read_blob"), SelfTestFailed("the clock")]
+)
 def test_what_waiting_does_not_mend_asks_nobody_to_try_again(error: Exception) -> None:
     problem = problems.problem_of(error)
     assert problem is not None

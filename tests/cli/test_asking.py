@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from cli_running import Ran, Run
+from cli_running import QUERY, Ran, Run
 from pyarrow import parquet
 
 from dpstats.cli.asking import Shape
@@ -35,6 +36,42 @@ def test_a_preview_says_when_the_answer_is_free(dpstats: Run) -> None:
     dpstats("query", "run", "by_town").done()
     assert "free" in dpstats("query", "preview", "by_town").done().out
     assert json.loads(dpstats("query", "preview", "by_town", "--json").done().out)["free_replay"] is True
+
+
+def test_a_preview_tells_other_costs_and_what_bounds_do_beyond_the_noise(dpstats: Run) -> None:
+    out = dpstats("query", "preview", "by_town").done().out
+    table = out.partition("95 % errors at other costs\n")[2].splitlines()
+    assert [line.split()[0] for line in table] == ["rho", "0.0025", "0.005", "0.01", "0.02", "0.04"]
+    assert "± 20" in table[3]
+    assert "spend: a customer's total in one group counts as 500 USD if it is above that" in out
+    body = json.loads(dpstats("query", "preview", "by_town", "--json").done().out)
+    assert [cost["measures"]["customers"] for cost in body["costs"]][2] == body["measures"]["customers"][
+        "half_width_95"
+    ]
+    assert all(note in out for note in body["notes"])
+
+
+def test_a_preview_holds_its_noise_against_what_was_released_and_is_still_approved(dpstats: Run) -> None:
+    def notes() -> str:
+        return " ".join(json.loads(dpstats("query", "preview", "by_town", "--json").done().out)["notes"])
+
+    assert "release" not in notes()
+    release = release_of(dpstats("query", "run", "by_town", "--format", "json"))
+    assert f"customers: release {release['release_id']} of " in notes()
+    Path("by_town.yaml").write_text(QUERY.replace("rho: 0.01", "rho: 0.02"), encoding="utf-8")
+    dpstats("query", "approve", "by_town.yaml").done()
+    assert release["release_id"] in notes()
+    dpstats("query", "revoke", "by_town", "--version", release["query_version"]).done()
+    assert "release" not in notes()
+
+
+def test_an_average_is_told_beforehand_for_groups_of_a_size(dpstats: Run) -> None:
+    text = QUERY.replace("SUM(v.spent) AS spend", "AVG(v.spent) AS spend").replace("[0, 500]", "[0, 100]")
+    Path("by_town.yaml").write_text(text.replace("rho: 0.01", "rho: 1"), encoding="utf-8")
+    dpstats("query", "approve", "by_town.yaml").done()
+    out = dpstats("query", "preview", "by_town").done().out
+    assert re.search(r"spend: ± [0-9.]+ USD at 1,000 rows; max_groups 1", out)
+    assert "spend (USD) at 1,000 rows" in out
 
 
 def test_an_answer_is_a_table_with_intervals_bounds_cost_and_what_is_left(dpstats: Run) -> None:

@@ -20,6 +20,28 @@ def test_a_check_tells_price_error_sensitivity_and_the_chain_to_the_charge(dpsta
     assert chain == ["unit", "rows", "groups", "customers", "spend", "charge"]
 
 
+def test_a_check_explains_bounds_and_advises_from_released_numbers(dpstats: Run) -> None:
+    first = dpstats("query", "check", "by_town.yaml").done().out
+    assert "What the bounds do beyond the noise" in first
+    assert "Advice" not in first
+    release = json.loads(dpstats("query", "run", "by_town", "--format", "json").done().out)
+    Path("by_town.yaml").write_text(QUERY.replace("[0, 500]", "[0, 40000]"), encoding="utf-8")
+    body = json.loads(dpstats("query", "check", "by_town.yaml", "--json").done().out)
+    assert len(body["costs"]) == 5
+    assert any(f"customers: release {release['release_id']}" in note for note in body["notes"])
+    (line,) = body["advice"]
+    assert line.startswith(f"spend: release {release['release_id']}")
+    assert "a customer in a group on average" in line
+    assert "which is wide" in line
+
+
+def test_a_check_quotes_nothing_of_a_frozen_dataset(dpstats: Run) -> None:
+    dpstats("query", "run", "by_town").done()
+    assert "release" in dpstats("query", "check", "by_town.yaml").done().out
+    dpstats("budget", "freeze", "shop").done()
+    assert "release" not in dpstats("query", "check", "by_town.yaml").done().out
+
+
 def test_a_check_as_json_has_the_same(dpstats: Run) -> None:
     body = json.loads(dpstats("query", "check", "by_town.yaml", "--json").done().out)
     assert body["answerable"] is True

@@ -78,3 +78,16 @@ def test_one_thing_is_not_things() -> None:
     assert words.counted(1, "entry", "entries") == "1 entry"
     assert words.counted(1204, "entry", "entries") == "1,204 entries"
     assert words.counted(0, "group") == "0 groups"
+
+
+def test_an_error_that_depends_on_the_denominator_is_told_at_one_that_tells_something() -> None:
+    measure = {
+        "half_width_95": None,
+        "half_width_95_at": {"100": 9.0, "1000": None, "10000": 0.5},
+        "denominator": "rows",
+    }
+    assert words.sureness(measure, " USD") == "± 0.5 USD at 10,000 rows"
+    measure["half_width_95_at"] = {"6000": None, "60000": None, "600000": None}
+    assert words.sureness(measure | {"denominator": "denominator"}) == "too noisy at 600,000 in the denominator"
+    assert words.sureness({"half_width_95": None}) == "differs by row"
+    assert words.sureness({"half_width_95": 28}) == "± 28"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dpstats.ledger.records import Charged, ChargeRequest, Question, StoredRelease
 from dpstats.ledger.store import Store
-from dpstats.privacy.loss import Loss, Measure
+from dpstats.privacy.loss import AMOUNT_STEPS, Loss, Measure
 
 LINEAGE = "shoppers"
 MONTH = timedelta(days=30)
@@ -34,6 +35,14 @@ def question(name: str = "q") -> Question:
     return Question(name, f"sha256:{name}", '{"since":"2017-01-01"}')
 
 
+def events_of(loss: Loss) -> tuple[dict[str, object], ...]:
+    """One draw that costs as much as the loss's amount, or a hair less."""
+    amount = max(1, loss.amount) / AMOUNT_STEPS
+    pure = loss.measure is Measure.PURE
+    noise, scale = ("discrete_laplace", 1 / amount) if pure else ("discrete_gaussian", math.sqrt(1 / (2 * amount)))
+    return ({"mechanism": noise, "scale": repr(scale * (1 + 1e-15)), "per_cell": 1, "cells": 1, "norm": None},)
+
+
 def make_request(name: str = "q", *, amount: int = 1, delta: int = 0, **changed: Any) -> ChargeRequest:
     fields: dict[str, Any] = {
         "lineage": LINEAGE,
@@ -42,7 +51,7 @@ def make_request(name: str = "q", *, amount: int = 1, delta: int = 0, **changed:
         "data_version": "dv1",
         "plan_hash": "sha256:plan",
         "loss": rho(amount, delta),
-        "events": ({"mechanism": "discrete_gaussian", "scale": "14.15"},),
+        "events": events_of(changed.get("loss", rho(amount, delta))),
         "actor": "ana",
         "token_id": None,
         "token_cap": None,
@@ -64,8 +73,23 @@ def open_lineage(store: Store, **changed: Any) -> Any:
     return store.ledger.open_lineage(changed.pop("lineage", LINEAGE), **(terms | changed))
 
 
+def permit(store: Store, asked: Question) -> None:
+    """Approves the question's query, unless it ever was: what a test revokes stays revoked."""
+    if not any(approval.version == asked.query_version for approval in store.registry.approvals(asked.query)):
+        store.registry.register_dataset("shop", "dataset: shop", LINEAGE)
+        revision = store.registry.submit_query(asked.query, "shop", f"query: {asked.query}", "stu").revision
+        store.registry.approve(asked.query, asked.query_version, revision, "stu")
+
+
+def ask_for(store: Store, name: str = "q", **changed: Any) -> Charged | StoredRelease:
+    """Charges for an approved query's answer, or gets it."""
+    asked = make_request(name, **changed)
+    permit(store, asked.question)
+    return store.ledger.charge(asked)
+
+
 def charge(store: Store, name: str = "q", **changed: Any) -> Charged:
-    outcome = store.ledger.charge(make_request(name, **changed))
+    outcome = ask_for(store, name, **changed)
     assert isinstance(outcome, Charged), outcome
     return outcome
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
-from ledger_asking import LINEAGE, charge, make_request, open_lineage, rho
+from ledger_asking import LINEAGE, ask_for, charge, make_request, open_lineage, rho
 
 from dpstats.errors import BudgetExhausted, Conflict, NotFound
 from dpstats.ledger.store import Store
@@ -48,13 +48,13 @@ def test_a_charge_is_never_free(store: Store) -> None:
 
 def test_a_charge_of_another_measure_is_refused(store: Store) -> None:
     with pytest.raises(ValueError, match="counted in rho"):
-        store.ledger.charge(make_request(loss=Loss(Measure.PURE, 1)))
+        ask_for(store, loss=Loss(Measure.PURE, 1))
 
 
 def test_a_lineage_that_was_never_opened_is_not_found(opened: Callable[..., Store]) -> None:
     store = opened()
     for ask in (
-        lambda: store.ledger.charge(make_request()),
+        lambda: ask_for(store),
         lambda: store.ledger.budget(LINEAGE),
         lambda: store.ledger.head(LINEAGE),
         lambda: store.ledger.terms(LINEAGE),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from ledger_asking import LINEAGE, MONTH, HandClock, charge, make_request, question, release, rho
+from ledger_asking import LINEAGE, MONTH, HandClock, ask_for, charge, question, release, rho
 
 from dpstats.errors import BudgetExhausted, IdempotencyConflict, NotFound
 from dpstats.ledger.chain import canonical_json
@@ -39,21 +39,21 @@ def test_a_release_is_stored_whole_beside_its_charge(store: Store, clock: HandCl
 
 def test_the_same_question_again_gives_the_same_release_for_free(store: Store) -> None:
     first = release(store)
-    assert store.ledger.charge(make_request()) == first
-    assert store.ledger.charge(make_request(actor="bob", data_version="dv2", plan_hash="sha256:other")) == first
+    assert ask_for(store) == first
+    assert ask_for(store, actor="bob", data_version="dv2", plan_hash="sha256:other") == first
     assert store.ledger.find_fresh(question()) == first
     assert spent(store) == 1
 
 
 def test_an_exhausted_budget_still_gives_replays(store: Store) -> None:
     first = release(store, amount=100)
-    assert store.ledger.charge(make_request(amount=100)) == first
+    assert ask_for(store, amount=100) == first
 
 
 def test_a_release_is_given_again_until_its_time_is_up_and_not_a_moment_longer(store: Store, clock: HandClock) -> None:
     first = release(store)
     clock.advance(days=30, microseconds=-1)
-    assert store.ledger.charge(make_request()) == first
+    assert ask_for(store) == first
     clock.advance(microseconds=1)
     assert store.ledger.find_fresh(question()) is None
     assert charge(store).release_id != first.release_id
@@ -79,7 +79,7 @@ def test_asking_afresh_draws_anew_and_pays_and_the_newest_draw_is_given_again(st
     clock.advance(seconds=1)
     second = release(store, body=b"two", fresh=True)
     assert spent(store) == 2
-    assert store.ledger.charge(make_request()) == second
+    assert ask_for(store) == second
 
 
 def test_one_charge_never_shows_two_draws(store: Store) -> None:
@@ -109,7 +109,7 @@ def test_a_release_without_a_charge_is_not_stored(store: Store) -> None:
 def test_a_release_may_stay_fresh_for_ever(store: Store) -> None:
     made = store.ledger.store(charge(store), body=b"", fresh_for=timedelta.max)
     assert made.fresh_until.year == 9999
-    assert store.ledger.charge(make_request(fresh_for=timedelta.max)) == made
+    assert ask_for(store, fresh_for=timedelta.max) == made
 
 
 def test_an_unfinished_charge_is_taken_up_again_for_the_same_answer(store: Store) -> None:
@@ -118,7 +118,7 @@ def test_an_unfinished_charge_is_taken_up_again_for_the_same_answer(store: Store
     assert again == replace(first, resumed=True)
     assert spent(store) == 5
     store.ledger.store(again, body=b"draw", fresh_for=MONTH)
-    assert isinstance(store.ledger.charge(make_request(amount=5)), StoredRelease)
+    assert isinstance(ask_for(store, amount=5), StoredRelease)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_charge_made_afresh_that_failed_pays_for_the_next_asker(store: Store) 
 def test_an_idempotency_key_gets_the_same_release_even_long_after(store: Store, clock: HandClock) -> None:
     first = release(store, fresh=True, idempotency_key="k")
     clock.advance(days=365)
-    assert store.ledger.charge(make_request(fresh=True, idempotency_key="k")) == first
+    assert ask_for(store, fresh=True, idempotency_key="k") == first
     assert spent(store) == 1
 
 
@@ -177,7 +177,7 @@ def test_an_idempotency_key_takes_up_its_own_charge_though_it_asked_afresh(store
 def test_an_idempotency_key_is_bound_to_its_request(store: Store, changed: dict[str, object]) -> None:
     release(store, idempotency_key="k")
     with pytest.raises(IdempotencyConflict):
-        store.ledger.charge(make_request(**({"idempotency_key": "k"} | changed)))
+        ask_for(store, **({"idempotency_key": "k"} | changed))
     assert spent(store) == 1
 
 
@@ -187,7 +187,7 @@ def test_an_idempotency_key_whose_charge_was_for_other_data_or_another_plan_pays
     charge(store, idempotency_key="k")
     for moved_on in ({"data_version": "dv2"}, {"plan_hash": "sha256:other"}, {"amount": 2}):
         with pytest.raises(IdempotencyConflict):
-            store.ledger.charge(make_request(**({"idempotency_key": "k"} | moved_on)))
+            ask_for(store, **({"idempotency_key": "k"} | moved_on))
     assert spent(store) == 1
 
 
@@ -201,11 +201,11 @@ def test_an_idempotency_key_that_met_a_replay_or_an_unfinished_charge_is_bound_t
     store: Store, clock: HandClock
 ) -> None:
     first = release(store)
-    store.ledger.charge(make_request(idempotency_key="k"))
+    ask_for(store, idempotency_key="k")
     unfinished = charge(store, "slow")
     charge(store, "slow", idempotency_key="l")
     clock.advance(days=31)
-    assert store.ledger.charge(make_request(idempotency_key="k")) == first
+    assert ask_for(store, idempotency_key="k") == first
     assert charge(store, "slow", idempotency_key="l").release_id == unfinished.release_id
 
 
@@ -219,7 +219,7 @@ def test_a_clock_set_back_a_day_loses_nothing(store: Store, clock: HandClock) ->
     release(store)
     clock.advance(days=-1)
     charge(store, "another")
-    assert isinstance(store.ledger.charge(make_request()), StoredRelease)
+    assert isinstance(ask_for(store), StoredRelease)
     assert store.ledger.verify().ok
 
 
@@ -262,7 +262,7 @@ def test_everything_is_there_after_opening_again(store: Store, opened: Callable[
     first, unfinished = release(store), charge(store, "slow", amount=9)
     store.close()
     again = opened()
-    assert again.ledger.charge(make_request()) == first
-    assert again.ledger.charge(make_request("slow", amount=9)) == replace(unfinished, resumed=True)
+    assert ask_for(again) == first
+    assert ask_for(again, "slow", amount=9) == replace(unfinished, resumed=True)
     assert again.ledger.budget(LINEAGE).spent == rho(10)
     assert isinstance(unfinished, Charged)

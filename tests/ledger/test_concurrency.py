@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from ledger_asking import LINEAGE, MONTH, charge, make_request, rho
+from ledger_asking import LINEAGE, MONTH, ask_for, charge, rho
 
 from dpstats.errors import BudgetExhausted
 from dpstats.ledger.records import Charged, StoredRelease
@@ -53,7 +53,7 @@ def test_twins_end_with_one_charge_and_one_draw(store: Store) -> None:
 
     def ask(i: int) -> StoredRelease:
         together.wait()
-        outcome = store.ledger.charge(make_request(amount=5))
+        outcome = ask_for(store, amount=5)
         if isinstance(outcome, Charged):
             return store.ledger.store(outcome, body=b"draw %d" % i, fresh_for=MONTH)
         return outcome

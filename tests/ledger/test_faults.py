@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ledger_asking import LINEAGE, charge, make_request, open_lineage
+from ledger_asking import LINEAGE, ask_for, charge, open_lineage, permit, question
 from ledger_databases import ON_FILES, ON_SERVERS, LedgerDatabase
 from sqlalchemy.engine import Connection
 
@@ -37,7 +37,7 @@ def test_a_held_lock_is_unavailable_after_the_timeout_and_nothing_is_charged(
     hasty = opened(busy_timeout_ms=50)
     raw.exec_driver_sql(database.write_lock)
     for ask in (
-        lambda: hasty.ledger.charge(make_request()),
+        lambda: ask_for(hasty),
         lambda: hasty.registry.register_dataset("shop", "", LINEAGE),
         lambda: hasty.tokens.create("t", "analyst", (), None, "stu"),
         lambda: opened(busy_timeout_ms=50),
@@ -54,9 +54,10 @@ def test_a_budget_s_row_held_by_one_who_does_not_take_the_writers_lock_is_unavai
     store: Store, opened: Open, raw: Connection
 ) -> None:
     hasty = opened(busy_timeout_ms=50)
+    permit(hasty, question())
     raw.exec_driver_sql("BEGIN; SELECT * FROM lineages FOR UPDATE")
     with pytest.raises(Unavailable):
-        hasty.ledger.charge(make_request())
+        ask_for(hasty)
     raw.exec_driver_sql("ROLLBACK")
     assert charge(hasty).seq == 2
 
@@ -91,7 +92,7 @@ def test_a_disk_that_fails_after_the_commit_keeps_the_charge_and_the_next_try_is
     shutil.move(home / "heads", home / "kept")
     (home / "heads").write_text("")
     with pytest.raises(Unavailable):
-        store.ledger.charge(make_request("b"))
+        ask_for(store, "b")
     (home / "heads").unlink()
     shutil.move(home / "kept", home / "heads")
     assert charge(store, "a").release_id == first.release_id

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from ledger_asking import LINEAGE, HandClock, make_request, open_lineage, question, rho
+from ledger_asking import LINEAGE, HandClock, make_request, open_lineage, permit, question, rho
 from ledger_databases import LedgerDatabase
 
 from dpstats.errors import BudgetExhausted, IdempotencyConflict
@@ -46,6 +46,8 @@ class LedgerModel(RuleBasedStateMachine):
         self.url = type(self).new_url()
         self.store = open_store(Path(self.folder.name), self.clock, url=self.url)
         open_lineage(self.store, cap=rho(20), epsilon=20)
+        for name in ("a", "b"):
+            permit(self.store, question(name))
         self.cap, self.draws, self.data_version = 20, 0, 1
         self.paid: list[Paid] = []
         self.keys: dict[str, tuple[tuple[str, bool], Paid]] = {}

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 from cutting_proxy import CuttingProxy
-from ledger_asking import LINEAGE, MONTH, HandClock, charge, make_request, open_lineage, release, rho
+from ledger_asking import LINEAGE, MONTH, HandClock, charge, make_request, open_lineage, permit, question, release, rho
 from ledger_databases import ON_SERVERS, ServerDatabase
 from postgres_server import PostgresServer
 
 from dpstats.errors import BudgetExhausted, FileError, LedgerBroken, Unavailable
 from dpstats.ledger.database import reading, writing
+from dpstats.ledger.records import Charged
 from dpstats.ledger.store import Store, open_store
 
 Open = Callable[..., Store]
@@ -32,7 +33,8 @@ def wire(database: ServerDatabase) -> Iterator[CuttingProxy]:
 
 @pytest.fixture
 def wired(store: Store, home: Path, clock: HandClock, database: ServerDatabase, wire: CuttingProxy) -> Iterator[Store]:
-    """The store's ledger, over a wire that can be cut."""
+    """The store's ledger, over a wire that can be cut; `q` may be asked."""
+    permit(store, question())
     opened = open_store(home, clock, url=database.server.url(database.name, wire.folder))
     yield opened
     opened.close()
@@ -40,7 +42,8 @@ def wired(store: Store, home: Path, clock: HandClock, database: ServerDatabase, 
 
 def test_a_charge_whose_commit_was_carried_out_unheard_is_found_and_answered(wired: Store, wire: CuttingProxy) -> None:
     wire.cut = "after"
-    made = charge(wired, amount=7)
+    made = wired.ledger.charge(make_request(amount=7))
+    assert isinstance(made, Charged)
     assert wire.cuts == 1
     assert [entry.release_id for entry in wired.ledger.entries(LINEAGE)] == [None, made.release_id]
     assert wired.ledger.budget(LINEAGE).spent == rho(7)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ledger_asking import LINEAGE, charge, make_request, open_lineage, release, rho
+from ledger_asking import LINEAGE, ask_for, charge, open_lineage, release, rho
 from ledger_databases import ON_FILES, LedgerDatabase
 from sqlalchemy.engine import Connection
 
@@ -135,7 +135,7 @@ def test_a_ledger_whose_end_cannot_be_trusted_does_not_open_and_charges_nothing(
         opened()
     unchecked = opened(check=False)
     with pytest.raises(LedgerBroken):
-        open_lineage(unchecked) if fault == "a lineage removed" else unchecked.ledger.charge(make_request())
+        open_lineage(unchecked) if fault == "a lineage removed" else ask_for(unchecked)
 
 
 def test_a_running_ledger_refuses_as_soon_as_its_newest_entry_changes(
@@ -145,7 +145,7 @@ def test_a_running_ledger_refuses_as_soon_as_its_newest_entry_changes(
     database.take_guards_off(raw)
     raw.exec_driver_sql("UPDATE entries SET amount = 500 WHERE seq = 5")
     for ask in (
-        lambda: store.ledger.charge(make_request()),
+        lambda: ask_for(store),
         lambda: store.ledger.grant(LINEAGE, rho(1), epsilon=0, actor="stu", reason="more"),
         lambda: open_lineage(store),
     ):

@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from ledger_asking import charge, make_request, release
+from ledger_asking import ask_for, charge, make_request, permit, question, release
 from sqlalchemy import Engine, event
 
 from dpstats.errors import DpstatsError
@@ -52,10 +52,11 @@ def register(store: Store, _name: str) -> None:
 
 def full_disk(store: Store, _name: str) -> None:
     """Asks when no file can grow by a byte."""
+    permit(store, question("on a full disk"))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))
     try:
-        store.ledger.charge(make_request("on a full disk"))
+        ask_for(store, "on a full disk")
     except DpstatsError as error:
         print(type(error).__name__)
 
@@ -90,7 +91,9 @@ def die_while_opening(home: Path, when: str) -> None:
 
 def read_only(home: Path, what: str) -> None:
     """Charges where the folder or the database cannot be written; root, whom no mode stops, becomes nobody first."""
-    open_store(home).close()  # loads every library while they can still be read
+    store = open_store(home)  # loads every library while they can still be read
+    permit(store, question())
+    store.close()
     paths = [home, *home.rglob("*")]
     if os.geteuid() == 0:
         for path in paths:

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import duckdb
+from exact_changes import check_moved
 from shop import PERSONAL, Rows, cells, opened
 
 from dpstats.plan.plan import Draw, Plan
-from dpstats.privacy.mechanism import Noise
-from dpstats.privacy.quantiles import scores
 
 Cells = Mapping[tuple[Any, ...], tuple[Any, ...]]
 
@@ -98,36 +97,16 @@ def check(plan: Plan, given: Sequence[duckdb.DuckDBPyConnection]) -> int:
 
 
 def _within(plan: Plan, more: Cells, less: Cells) -> bool:
-    nothing = tuple(0 if draw.quantiles is None else (0,) * draw.cells for draw in plan.draws)
-    pairs = [(more.get(group, nothing), less.get(group, nothing)) for group in more.keys() | less.keys()]
-    for place, draw in enumerate(plan.draws):
-        bound = draw.mechanism.sensitivity
-        if draw.quantiles is None:
-            changes = [abs(a[place] - b[place]) for a, b in pairs if a[place] != b[place]]
-            assert len(changes) <= bound.cells, draw.name
-        elif draw.quantiles.share is not None:
-            _scores_within(draw, [(a[place], b[place]) for a, b in pairs])
-            continue
-        else:
-            counts = [(draw.quantiles.tree.counts(a[place]), draw.quantiles.tree.counts(b[place])) for a, b in pairs]
-            changes = [abs(x - y) for a, b in counts for x, y in zip(a, b, strict=True) if x != y]
-            assert sum(changes) <= bound.l1, draw.name
-        assert max(changes, default=0) <= bound.per_cell, draw.name
-        if draw.mechanism.noise is Noise.GAUSSIAN:
-            assert sum(change**2 for change in changes) <= bound.l2_squared, draw.name
-        else:
-            assert sum(changes) <= bound.l1, draw.name
-    return any(a != b for a, b in pairs)
+    groups = more.keys() | less.keys()
+    nothing = (0,) * len(plan.draws)
+    return check_moved(
+        plan,
+        [
+            [(_entries(draw, a), _entries(draw, b)) for draw, a, b in zip(plan.draws, with_one, without, strict=True)]
+            for with_one, without in ((more.get(group, nothing), less.get(group, nothing)) for group in groups)
+        ],
+    )
 
 
-def _scores_within(draw: Draw, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> None:
-    """Asserts that a unit changes the scores of few groups, and none of them by more than is priced for."""
-    assert draw.quantiles is not None
-    assert draw.quantiles.share is not None
-    touched = 0
-    for more, less in pairs:
-        after, before = scores(more, draw.quantiles.share), scores(less, draw.quantiles.share)
-        changes = [0, *(x - y for x, y in zip(after, before, strict=True))]
-        assert max(changes) - min(changes) <= draw.mechanism.sensitivity.per_cell, draw.name
-        touched += any(changes)
-    assert touched <= draw.mechanism.sensitivity.cells, draw.name
+def _entries(draw: Draw, value: Any) -> tuple[int, ...]:
+    return value if isinstance(value, tuple) else (value,) * draw.cells

@@ -17,7 +17,7 @@ from dpstats.plan.pricing import AMOUNT_MAX, amounts
 from dpstats.privacy.accuracy import half_width_steps
 from dpstats.privacy.conversion import epsilon_of_rho
 from dpstats.privacy.loss import AMOUNT_STEPS, Loss, Measure, amount_down, no_loss
-from dpstats.privacy.mechanism import Mechanism, Noise, Sensitivity, price
+from dpstats.privacy.mechanism import Mechanism, Noise, Sensitivity, calibrate, price
 
 SQL = (
     "SELECT p.band, COUNT(DISTINCT v.uid) AS people, COUNT(*) AS rows, SUM(v.paid) AS spend, AVG(v.paid) AS mean, "
@@ -105,6 +105,16 @@ def test_an_accuracy_is_met_and_costs_no_more_than_it_must(shop: Any, people: fl
     assert stated["spend"]["half_width_95"] > spend * 0.99
     dearest = max(price(made.draws[i].mechanism).amount for i in (0, 2))
     assert price(made.draws[1].mechanism).amount == pytest.approx(dearest, rel=1e-6)
+
+
+@pytest.mark.parametrize("shop", [SHOP, PURE])
+@pytest.mark.parametrize("target", [1, 2, 7, 20, 333, 4000])
+def test_no_cheaper_price_reaches_an_accuracy(shop: Any, target: int) -> None:
+    sql = "SELECT COUNT(*) AS n FROM visits"
+    amount = planned(sql, shop=shop, bounds={"n": [0, 3]}, cost={"accuracy": {"n": target}}).loss.amount
+    noise = Noise.LAPLACE if shop is PURE else Noise.GAUSSIAN
+    assert half_width_steps(calibrate(noise, Sensitivity(3, 1), amount)) <= target
+    assert half_width_steps(calibrate(noise, Sensitivity(3, 1), int(amount * (1 - 1e-6)) - 2)) > target
 
 
 def test_two_measures_of_one_draw_get_the_better_accuracy() -> None:

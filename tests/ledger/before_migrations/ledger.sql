@@ -10,6 +10,8 @@ CREATE TABLE approvals (
 	revoked_at TEXT, 
 	PRIMARY KEY ("query", number)
 );
+INSERT INTO "approvals" VALUES('a',1,'sha256:a',1,'stu','2026-03-01T00:00:00.000000+00:00',NULL,NULL);
+INSERT INTO "approvals" VALUES('b',1,'sha256:b',1,'stu','2026-03-01T00:00:00.000000+00:00',NULL,NULL);
 INSERT INTO "approvals" VALUES('q',1,'sha256:1',1,'stu','2026-03-01T00:00:00.000000+00:00',NULL,NULL);
 CREATE TABLE data_versions (
 	data_version TEXT NOT NULL, 
@@ -29,7 +31,8 @@ CREATE TABLE datasets (
 	registered_at TEXT NOT NULL, 
 	PRIMARY KEY (dataset, revision)
 );
-INSERT INTO "datasets" VALUES('shop',1,'yaml','shoppers','2026-03-01T00:00:00.000000+00:00');
+INSERT INTO "datasets" VALUES('shop',1,'dataset: shop','shoppers','2026-03-01T00:00:00.000000+00:00');
+INSERT INTO "datasets" VALUES('shop',2,'yaml','shoppers','2026-03-01T00:00:00.000000+00:00');
 CREATE TABLE entries (
 	lineage TEXT NOT NULL, 
 	seq BIGINT NOT NULL, 
@@ -60,10 +63,10 @@ CREATE TABLE entries (
 	FOREIGN KEY(lineage) REFERENCES lineages (lineage), 
 	UNIQUE (release_id)
 );
-INSERT INTO "entries" VALUES('shoppers',1,'grant','zcdp',100,50,1000,'2026-03-01T00:00:00.000000+00:00','stu','the budget stated when the lineage was opened',NULL,NULL,NULL,NULL,NULL,'{"conversion_delta":500000000000,"measure":"zcdp","privacy_unit":"household_id"}',NULL,NULL,'[]','sha256:baffc138902ba15acf65d13028c7e01c42df92edf268e6a215078e63409cf5bd','sha256:ede201d53e19d1ef2717f686b641717fa3ef1b8e0f649ced63e58e5621acc7cc','ed25519:da17246c4ffd3ed4c962749963a9d8f14556b708a2a42930f941380b5332d539a603a94d6dbdb15fd73ac85cfcf230e94f7215f3c294253e975b7448fdda4c02');
-INSERT INTO "entries" VALUES('shoppers',2,'charge','zcdp',10,0,0,'2026-03-01T00:00:00.000000+00:00','ana','',NULL,'7a8c12026914bfa76db0165bedb2e870','shop','a','sha256:a','{"since":"2017-01-01"}','dv1','sha256:plan','[{"mechanism":"discrete_gaussian","scale":"14.15"}]','sha256:ede201d53e19d1ef2717f686b641717fa3ef1b8e0f649ced63e58e5621acc7cc','sha256:3f671211f7cb454fdf21ed4b32e2db2f11cd2d54e6ecf6820b2bd747d8247e90','ed25519:10ed6af8d6158a95903f53260ba3cbce7a184ff0a2f23170c6fa089545b1a7e99980639c203981a4b212c051038379f5398ad37b343fe5345ba8395280672e0e');
-INSERT INTO "entries" VALUES('shoppers',3,'charge','zcdp',20,0,0,'2026-03-01T00:00:00.000000+00:00','ana','',NULL,'3076f2ee0723a7f304e3e39b64ac61a0','shop','b','sha256:b','{"since":"2017-01-01"}','dv1','sha256:plan','[{"mechanism":"discrete_gaussian","scale":"14.15"}]','sha256:3f671211f7cb454fdf21ed4b32e2db2f11cd2d54e6ecf6820b2bd747d8247e90','sha256:957fa2002ac7bd07f84c6f3e27f613f916bb28b42b4e85800be9319f5973e922','ed25519:0e6a0564f12095ededdec040358fe56d986761c7f3a7e27ff40135c91a6ef2ca4ce0603ae0c99a486fd86ed2c2989c1a34864effaff5ad5e6aecfdd38841d60f');
-INSERT INTO "entries" VALUES('shoppers',4,'grant','zcdp',5,0,5,'2026-03-01T00:00:00.000000+00:00','stu','more',NULL,NULL,NULL,NULL,NULL,'{}',NULL,NULL,'[]','sha256:957fa2002ac7bd07f84c6f3e27f613f916bb28b42b4e85800be9319f5973e922','sha256:9b987184ae46f55f3ec337a3c8086a707f644a6a4240e070249a965137ba08c8','ed25519:4f244a29611dda865983a44082315b714245c7defd2bc268f8c35f807f0c5c6fc7bb68117eeb18976b0bc560966166ae627f8abec61f1753788e68d15ef5940f');
+INSERT INTO "entries" VALUES('shoppers',1,'grant','zcdp',100,50,1000,'2026-03-01T00:00:00.000000+00:00','stu','the budget stated when the lineage was opened',NULL,NULL,NULL,NULL,NULL,'{"conversion_delta":500000000000,"measure":"zcdp","privacy_unit":"household_id"}',NULL,NULL,'[]','sha256:baffc138902ba15acf65d13028c7e01c42df92edf268e6a215078e63409cf5bd','sha256:ede201d53e19d1ef2717f686b641717fa3ef1b8e0f649ced63e58e5621acc7cc','ed25519:a41fc0c386900c3759150aee6db17a0f605e354650f73b5e86bcffeba43a5265e5484b15c3c1dca7cdadb16d5c59ede8f1cd778fd06249138a2233013d27b801');
+INSERT INTO "entries" VALUES('shoppers',2,'charge','zcdp',10,0,0,'2026-03-01T00:00:00.000000+00:00','ana','',NULL,'ffc219c9d0be802dc1456c3060fed01b','shop','a','sha256:a','{"since":"2017-01-01"}','dv1','sha256:plan','[{"cells":1,"mechanism":"discrete_gaussian","norm":null,"per_cell":1,"scale":"223606.79774997922"}]','sha256:ede201d53e19d1ef2717f686b641717fa3ef1b8e0f649ced63e58e5621acc7cc','sha256:9e5606b86ed3b1d8eeaf85a2fa502bf51ab2c761c5d24d946188180c57a3b90e','ed25519:d92bc538e8da485ec36dcd82e06a6a907e3d07edd1ccf5902687da0a751269c25688d56f721a8afbca0608c15c29e47d14b8714b89673d18c441278ac67fca03');
+INSERT INTO "entries" VALUES('shoppers',3,'charge','zcdp',20,0,0,'2026-03-01T00:00:00.000000+00:00','ana','',NULL,'f2b7fad9b3f6a059b13f1ceb6600829a','shop','b','sha256:b','{"since":"2017-01-01"}','dv1','sha256:plan','[{"cells":1,"mechanism":"discrete_gaussian","norm":null,"per_cell":1,"scale":"158113.88300841913"}]','sha256:9e5606b86ed3b1d8eeaf85a2fa502bf51ab2c761c5d24d946188180c57a3b90e','sha256:e5d1df79c4f7e0cba75cd3808ac89eb58dbf5e35857d4d87ae3afb71c5565803','ed25519:88927e85b7d1d13f318a422fd3052e620468a4484a7acd7ffb35e8e210aa42c6e929ecc5b04791d7bf6b3e4bd31587983e5ea417022d457cfe694a2cb15ee003');
+INSERT INTO "entries" VALUES('shoppers',4,'grant','zcdp',5,0,5,'2026-03-01T00:00:00.000000+00:00','stu','more',NULL,NULL,NULL,NULL,NULL,'{}',NULL,NULL,'[]','sha256:e5d1df79c4f7e0cba75cd3808ac89eb58dbf5e35857d4d87ae3afb71c5565803','sha256:8d1a9c3208e3d2ea679bc4af91a06256ae37e4e901015f4912874eb7bf71ab5a','ed25519:193258ecc7991fc6ea318a0860b12384ab8dab26694f3a09231501b3d83c0f33b7a049b60db8c4fa5701ea7971cb6ee5bb9eeb68976cb138d4656298a561c10a');
 CREATE TABLE freezes (
 	dataset TEXT NOT NULL, 
 	number INTEGER NOT NULL, 
@@ -81,7 +84,7 @@ CREATE TABLE idempotency (
 	release_id TEXT NOT NULL, 
 	PRIMARY KEY (actor, "key")
 );
-INSERT INTO "idempotency" VALUES('ana','k','sha256:eb4d1ac33b5bcc7f793621d1da15c6b60263186e1e5f155f880c181fcacd9d0a','3076f2ee0723a7f304e3e39b64ac61a0');
+INSERT INTO "idempotency" VALUES('ana','k','sha256:eb4d1ac33b5bcc7f793621d1da15c6b60263186e1e5f155f880c181fcacd9d0a','f2b7fad9b3f6a059b13f1ceb6600829a');
 CREATE TABLE lineages (
 	lineage TEXT NOT NULL, 
 	measure TEXT NOT NULL, 
@@ -100,6 +103,8 @@ CREATE TABLE queries (
 	actor TEXT NOT NULL, 
 	PRIMARY KEY ("query", revision)
 );
+INSERT INTO "queries" VALUES('a',1,'shop','query: a','2026-03-01T00:00:00.000000+00:00','stu');
+INSERT INTO "queries" VALUES('b',1,'shop','query: b','2026-03-01T00:00:00.000000+00:00','stu');
 INSERT INTO "queries" VALUES('q',1,'shop','text','2026-03-01T00:00:00.000000+00:00','ana');
 CREATE TABLE releases (
 	release_id TEXT NOT NULL, 
@@ -115,7 +120,7 @@ CREATE TABLE releases (
 	signature TEXT NOT NULL, 
 	PRIMARY KEY (release_id)
 );
-INSERT INTO "releases" VALUES('7a8c12026914bfa76db0165bedb2e870','shoppers','shop','a','sha256:a','sha256:ff736c78f8092c8ee431e9090c6241d7cb3f562677666faaf7801a20f2ee3007','dv1','2026-03-01T00:00:00.000000+00:00','2026-03-31T00:00:00.000000+00:00',X'64726177','ed25519:0d70c623491fab73557e999aaf0a29be0a0685fd0ba0fc0407a9d6bfee13d464520065b430878e2edbf07a18225747819aab56340463526f14bb963b98681405');
+INSERT INTO "releases" VALUES('ffc219c9d0be802dc1456c3060fed01b','shoppers','shop','a','sha256:a','sha256:ff736c78f8092c8ee431e9090c6241d7cb3f562677666faaf7801a20f2ee3007','dv1','2026-03-01T00:00:00.000000+00:00','2026-03-31T00:00:00.000000+00:00',X'64726177','ed25519:6a81100659c9c367a3fc2d8530ed8f67cc7ab75c55a3c924c4e9006d1c995de7fffbe61ca2270aa0bf07cacb6588c0d93957cab6b5aacd1fe40d5cc8a5050106');
 CREATE TABLE schema_version (
 	version INTEGER NOT NULL, 
 	PRIMARY KEY (version)
@@ -154,8 +159,8 @@ CREATE TRIGGER queries_no_update BEFORE UPDATE ON queries BEGIN SELECT RAISE(ABO
 CREATE TRIGGER queries_no_delete BEFORE DELETE ON queries BEGIN SELECT RAISE(ABORT, 'queries is append-only'); END;
 CREATE TRIGGER queries_no_replace BEFORE INSERT ON queries WHEN EXISTS (SELECT 1 FROM queries WHERE query = NEW.query AND revision >= NEW.revision) BEGIN SELECT RAISE(ABORT, 'queries is append-only'); END;
 CREATE INDEX ix_tokens_name ON tokens (name);
-CREATE INDEX entries_question ON entries (query_version, parameters);
 CREATE INDEX ix_entries_token_id ON entries (token_id);
+CREATE INDEX entries_question ON entries (query_version, parameters);
 CREATE TRIGGER entries_no_update BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'entries is append-only'); END;
 CREATE TRIGGER entries_no_delete BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'entries is append-only'); END;
 CREATE TRIGGER entries_no_replace BEFORE INSERT ON entries WHEN EXISTS (SELECT 1 FROM entries WHERE lineage = NEW.lineage AND seq >= NEW.seq) OR EXISTS (SELECT 1 FROM entries WHERE release_id = NEW.release_id) BEGIN SELECT RAISE(ABORT, 'entries is append-only'); END;

@@ -1,0 +1,67 @@
+"""What was released before of a dataset, as advice uses it: published numbers only, of queries still approved."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from dpstats.access import operator
+from dpstats.errors import NotFound
+from dpstats.ledger.records import StoredRelease
+from dpstats.ledger.store import Store
+from dpstats.library import Library
+from dpstats.plan.advice import Earlier, Shown
+from dpstats.plan.arithmetic import Drawn
+
+LOOKED_AT = 20
+"""The newest releases that are looked at."""
+BODY_MAX = 1_000_000
+"""Bytes of a release above which it is passed over, so that advice is quick."""
+
+
+def earlier_releases(store: Store, library: Library, dataset: str, query: str | None = None) -> tuple[Earlier, ...]:
+    """The newest releases of a dataset, or of one of its queries, that would be given out now; newest first."""
+    if store.registry.is_frozen(dataset):
+        return ()
+    page = store.ledger.releases(dataset, query, limit=LOOKED_AT)
+    return tuple(
+        _record(item, _kinds(library, item))
+        for item in page.items
+        if len(item.body) <= BODY_MAX and store.registry.approval(item.query, item.query_version) is not None
+    )
+
+
+def _kinds(library: Library, item: StoredRelease) -> dict[str, str]:
+    """The kinds of a release's measures that are a single draw, where its query still stands in that version."""
+    with suppress(NotFound):
+        known = library.known(operator("advice"), item.query)
+        if known.analysis is not None and known.version == item.query_version:
+            drawn = {o.name: o.expression for o in known.analysis.outputs}
+            return {n: known.analysis.draws[e.index].kind for n, e in drawn.items() if isinstance(e, Drawn)}
+    return {}
+
+
+def _record(item: StoredRelease, kinds: Mapping[str, str]) -> Earlier:
+    body = json.loads(item.body)
+    return Earlier(
+        release_id=item.release_id,
+        query=item.query,
+        day=item.created_at.date(),
+        parameters=body["parameters"],
+        keys=tuple(key["name"] for key in body["keys"]),
+        measures={
+            name: Shown(
+                kind=kinds.get(name, ""),
+                unit=measure.get("unit"),
+                half_width_95=measure["half_width_95"],
+                values=_values(body["rows"], name),
+            )
+            for name, measure in body["measures"].items()
+        },
+    )
+
+
+def _values(rows: list[dict[str, Any]], name: str) -> tuple[float, ...]:
+    return tuple(float(row[name]["value"]) for row in rows if row[name]["value"] is not None)
