@@ -29,6 +29,7 @@ from dpstats.library import Known, Library
 from dpstats.plan.analysis import Analysis
 from dpstats.plan.answer import measures, rows
 from dpstats.plan.build import build
+from dpstats.plan.caps import nothing_counted
 from dpstats.plan.plan import Noisy, Plan
 
 
@@ -73,7 +74,7 @@ class Road:
         if earlier is not None:
             return Answer(earlier, made_now=False)
         with self.data(known.dataset) as (version, engine):
-            plan = build(analysis, parameters, engine.public_values)
+            plan = build(analysis, parameters, engine.public_values, engine.public_count)
             granted = self._ledger.charge(_request(ask, known, plan, version))
             if isinstance(granted, StoredRelease):
                 return Answer(granted, made_now=False)
@@ -84,11 +85,15 @@ class Road:
         return Answer(stored, made_now=stored.body == body)
 
     def plan(self, known: Known, analysis: Analysis, parameters: BoundParameters) -> Plan:
-        """The plan of a query; public tables are read for keys that come from one, personal tables never."""
-        if any(isinstance(key.source, KeysFrom) for key in analysis.keys):
-            with self.data(known.dataset) as (_, engine):
-                return build(analysis, parameters, engine.public_values)
-        return build(analysis, parameters, _nothing_to_read)
+        """The plan of a query; public tables are read for keys and joins, personal tables never.
+
+        Without data, joins with public tables are planned as if each row met one: the price is the same.
+        """
+        from_table = any(isinstance(key.source, KeysFrom) for key in analysis.keys)
+        if from_table or any(fanout.matches for fanout in analysis.fanouts):
+            with suppress(*(() if from_table else (NotLoaded,))), self.data(known.dataset) as (_, engine):
+                return build(analysis, parameters, engine.public_values, engine.public_count)
+        return build(analysis, parameters, _nothing_to_read, nothing_counted)
 
     @contextmanager
     def data(self, dataset: DatasetFile) -> Iterator[tuple[DataVersionRecord, DuckEngine]]:

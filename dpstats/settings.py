@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dpstats.errors import FileError
@@ -20,6 +20,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="DPSTATS_", frozen=True, extra="ignore")
 
     home: Path = Field(Path("dpstats-home"), description="the workspace folder: data, ledger, keys")
+    ledger_url: SecretStr = Field(
+        SecretStr(""),
+        description="the ledger's database, postgresql+psycopg://USER:PASSWORD@HOST/NAME; empty: a file in the home",
+    )
     host: str = Field("127.0.0.1", description="the address that the service listens on")
     port: int = Field(8471, ge=0, le=65535, description="the port that the service listens on; 0 takes a free one")
     workers: int = Field(1, ge=1, le=64, description="processes that serve")

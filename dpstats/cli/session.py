@@ -69,18 +69,20 @@ class Session:
         return read_settings(home=self.folder, **given)
 
     @contextmanager
-    def opened(self, *, make: bool = False, check_ledger: bool = True) -> Iterator[tuple[Workspace, Identity]]:
+    def opened(
+        self, *, make: bool = False, check_ledger: bool = True, ledger_url: str | None = None
+    ) -> Iterator[tuple[Workspace, Identity]]:
         """The workspace, and who works on it.
 
         Args:
-          make: make a workspace where there is none.
+          make: make a workspace where there is none. ledger_url: instead of the setting.
 
         Raises:
           FileError: there is none, or its folder cannot be used. LedgerBroken, Unavailable: see `Workspace`.
         """
         if not make:
             self.require()
-        settings = self.settings()
+        settings = self.settings(ledger_url=ledger_url)
         from dpstats.access import operator
         from dpstats.workspace import Workspace
 
@@ -101,7 +103,11 @@ class Session:
             with self.opened() as both:
                 yield both
             return
-        with tempfile.TemporaryDirectory(prefix="dpstats-") as folder, Session(Path(folder)).opened(make=True) as both:
+        with (
+            tempfile.TemporaryDirectory(prefix="dpstats-") as folder,
+            # Never the ledger on a server: its key would be made here and be lost.
+            Session(Path(folder)).opened(make=True, ledger_url="") as both,
+        ):
             yield both
 
 

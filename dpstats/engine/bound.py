@@ -1,4 +1,4 @@
-"""At most so many rows a unit, chosen by a keyed hash.
+"""At most so many rows a unit, and so much text, chosen by a keyed hash; and the order in which a query may take fewer.
 
 Claim: which rows of a unit are kept depends on that unit's rows and on the key alone; so adding or removing a unit
 changes no other unit's rows, and the order of the file changes nothing.
@@ -9,7 +9,9 @@ Argument: (1) whether a unit is over the cap is a count of its own rows. (2) `dp
 they share their unit, so n is the unit's own, and which of them gets which number cannot be seen afterwards. (3)
 `dp_hash` is a function of the key, the row's content and its number. (4) `dp_place` orders a unit's rows by hash and,
 should two hashes meet, by content and number, which is total. Thus the set of (content, number) that is kept, and with
-it the multiset of rows, is a function of the unit's multiset of rows and the key.
+it the multiset of rows, is a function of the unit's multiset of rows and the key. (5) `dp_bytes` adds up text along
+that order, so where it passes its cap is the unit's own too. (6) `ranked` orders what is kept likewise, by another
+hash; a row that has no twin is the first of its kind, as counting would find.
 """
 
 from __future__ import annotations
@@ -19,6 +21,11 @@ import hmac
 from collections.abc import Sequence
 
 from dpstats.engine.names import quoted
+from dpstats.plan.fanout import CELL_MAX
+from dpstats.plan.sources import RANK
+
+UTF8_MAX = 4
+"""Bytes of one character."""
 
 
 def hash_key(key: bytes) -> str:
@@ -26,12 +33,22 @@ def hash_key(key: bytes) -> str:
     return hmac.new(key, b"rows kept at load", hashlib.sha256).hexdigest()
 
 
-def units_over(table: str, unit: str, max_rows: int) -> str:
-    """SQL for the units of `table` (an SQL name) that have more than `max_rows` rows: one column, the unit."""
-    return f"SELECT {quoted(unit)} FROM {table} GROUP BY {quoted(unit)} HAVING count(*) > {max_rows}"
+ROW_TEXT = 1000
+"""Bytes of text that a unit's rows may have on average, if it has as many as are kept."""
 
 
-def bounded(table: str, over: str, columns: Sequence[str], unit: str, max_rows: int) -> str:
+def text_cap(texts: Sequence[str], max_rows: int) -> int:
+    """Bytes of text that are kept of one unit in one table: `ROW_TEXT` a row, and never less than one row can have."""
+    return max(max_rows * ROW_TEXT, len(texts) * CELL_MAX * UTF8_MAX)
+
+
+def units_over(table: str, unit: str, max_rows: int, texts: Sequence[str] = ()) -> str:
+    """SQL for the units of `table` (an SQL name) that have more rows or text than is kept: one column, the unit."""
+    text = f" OR sum({_bytes(texts)}) > {text_cap(texts, max_rows)}" if texts else ""
+    return f"SELECT {quoted(unit)} FROM {table} GROUP BY {quoted(unit)} HAVING count(*) > {max_rows}{text}"
+
+
+def bounded(table: str, over: str, columns: Sequence[str], unit: str, max_rows: int, texts: Sequence[str] = ()) -> str:
     """SQL for the rows of `table` that are kept: all of a unit that is not in `over`, `max_rows` of one that is.
 
     Args:
@@ -39,14 +56,17 @@ def bounded(table: str, over: str, columns: Sequence[str], unit: str, max_rows: 
       columns: All columns of `table`, the unit's among them.
       unit: The privacy unit's column.
       max_rows: Rows kept of one unit, >= 1. The SQL binds `$dp_hash_key` to `hash_key`.
+      texts: The columns of text but the unit's; of one unit, rows are kept while they have `text_cap` bytes or less.
     """
     every, using = ", ".join(map(quoted, columns)), f"USING ({quoted(unit)})"
+    order = f"PARTITION BY {quoted(unit)} ORDER BY dp_hash, {every}, dp_copy"
     content = " || '|' || ".join(f"coalesce(CAST({quoted(column)} AS VARCHAR), '')" for column in columns)
     return f"""
         SELECT {every} FROM {table} ANTI JOIN {over} {using}
         UNION ALL
         SELECT {every} FROM (
-            SELECT *, row_number() OVER (PARTITION BY {quoted(unit)} ORDER BY dp_hash, {every}, dp_copy) AS dp_place
+            SELECT *, row_number() OVER ({order}) AS dp_place,
+                sum({_bytes(texts)}) OVER ({order} ROWS UNBOUNDED PRECEDING) AS dp_bytes
             FROM (
                 SELECT *, sha256($dp_hash_key || '|' || dp_copy || '|' || {content}) AS dp_hash
                 FROM (
@@ -55,4 +75,41 @@ def bounded(table: str, over: str, columns: Sequence[str], unit: str, max_rows: 
                 )
             )
         )
-        WHERE dp_place <= {max_rows}"""
+        WHERE dp_place <= {max_rows} AND dp_bytes <= {text_cap(texts, max_rows)}"""
+
+
+def twins(rows: str, columns: Sequence[str]) -> str:
+    """SQL for the hashes of those of `rows` (an SQL name) that may not be unique: one column, `dp_twin`."""
+    return f"SELECT {_content(columns)} AS dp_twin FROM {rows} GROUP BY dp_twin HAVING count(*) > 1"
+
+
+def ranked(rows: str, twins_of_rows: str, columns: Sequence[str], unit: str) -> str:
+    """SQL for `rows` with the column `RANK`: a row's place among those of its unit, from 1.
+
+    The ranks of a unit are in a random order that its rows and the key decide; equal rows are placed one by one.
+
+    Args:
+      rows, twins_of_rows: SQL names; the second holds the result of `twins`, so that only those rows are numbered.
+      columns: All columns of `rows`, the unit's among them. The SQL binds `$dp_hash_key` to `hash_key`.
+    """
+    every, place = ", ".join(map(quoted, columns)), f"PARTITION BY {quoted(unit)} ORDER BY dp_hash"
+    among_twins = f"{_content(columns)} IN (SELECT dp_twin FROM {twins_of_rows})"
+    return f"""
+        SELECT {every}, CAST(row_number() OVER ({place}, {every}, dp_copy) AS INTEGER) AS {RANK}
+        FROM (
+            SELECT *, hash($dp_hash_key, dp_copy, {every}) AS dp_hash
+            FROM (
+                SELECT {every}, 1 AS dp_copy FROM {rows} WHERE NOT {among_twins}
+                UNION ALL
+                SELECT {every}, row_number() OVER (PARTITION BY {every}) AS dp_copy FROM {rows} WHERE {among_twins}
+            )
+        )"""
+
+
+def _content(columns: Sequence[str]) -> str:
+    return f"hash({', '.join(map(quoted, columns))})"
+
+
+def _bytes(texts: Sequence[str]) -> str:
+    """SQL for the bytes of text in a row."""
+    return " + ".join(["0", *(f"coalesce(strlen({quoted(text)}), 0)" for text in texts)])

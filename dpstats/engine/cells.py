@@ -1,7 +1,8 @@
 """From a cell of a file to a cell of a data version, in SQL that no cell can make fail.
 
 A cell that is not of its column's type becomes NULL; so do NaN and infinities. Minus zero becomes zero and text is
-brought to Unicode normal form C, so that what looks equal is equal.
+brought to Unicode normal form C, so that what looks equal is equal. Text keeps its first `CELL_MAX` characters, so that
+one cell cannot fill the memory; an id is never cut, which would make two units one: a longer one is nobody's.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ from __future__ import annotations
 import re
 
 from dpstats.catalog.types import ColumnType
+from dpstats.plan.fanout import CELL_MAX
 
+ID_MAX = 256
+"""Characters of a privacy unit's id."""
 _READABLE = re.compile(
     r"BOOLEAN|U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL\(.*\)|VARCHAR|ENUM\(.*\)|UUID"
     r'|DATE|TIMESTAMP(_S|_MS|_NS)?|TIMESTAMP WITH TIME ZONE|"NULL"'
@@ -42,10 +46,18 @@ def clean(cell: str, source_type: str, column_type: ColumnType) -> str:
     if column_type.name == "double":
         return _finite(value, "DOUBLE")
     if column_type.name == "varchar":
-        return f"nfc_normalize({value})"
+        return f"left(nfc_normalize({value}), {CELL_MAX})"  # what NFC is cut to is in NFC
     if column_type.name in _MAY_BE_INFINITE:
         return f"CASE WHEN isfinite({value}) THEN {value} END"
     return value
+
+
+def clean_id(cell: str, source_type: str, column_type: ColumnType) -> str:
+    """SQL for `cell`, a privacy unit's id, as it is stored; NULL where it is none."""
+    if column_type.name != "varchar":
+        return clean(cell, source_type, column_type)
+    value = f"nfc_normalize({cast(cell, source_type, column_type)})"
+    return f"CASE WHEN length({value}) <= {ID_MAX} THEN {value} END"
 
 
 def _finite(number: str, floating_type: str) -> str:

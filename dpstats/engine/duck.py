@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,6 +35,8 @@ CONNECT_CONFIG: dict[str, str | bool | int | float | list[str]] = {
 }
 """What is closed before a connection exists, for the loader too."""
 
+_PARAMETER = re.compile(r"\$p_\w+")
+_COUNTS_KEPT = 1000
 _opening = threading.Lock()
 T = TypeVar("T")
 
@@ -112,6 +115,7 @@ class DuckEngine:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, meta: Meta, sampling_key: int) -> None:
         self._connection, self._meta, self._sampling_key = connection, meta, sampling_key
+        self._counts: dict[tuple[str, tuple[tuple[str, object], ...]], int] = {}  # public numbers
 
     @property
     def fingerprint(self) -> str:
@@ -142,6 +146,29 @@ class DuckEngine:
         if values is None:
             raise Unavailable
         return values
+
+    def public_count(self, sql: str, parameters: Mapping[str, object]) -> int:
+        """The whole number that a SELECT over public tables alone gives; the same is counted once.
+
+        Args:
+          parameters: a query's, by name; in `sql` they are `$p_<name>`.
+
+        Raises:
+          NotFound: it reads something else than public tables.
+          Unavailable: it could not be counted now.
+        """
+        asked = (sql, tuple(parameters.items()))
+        if asked not in self._counts:
+            read = self._quietly(lambda cursor: cursor.get_table_names(_PARAMETER.sub("NULL", sql)))
+            if read is not None and not read <= self._meta.public_columns.keys():
+                raise NotFound("public table", ", ".join(sorted(read - self._meta.public_columns.keys())))
+            count = None if read is None else self._quietly(lambda cursor: _counted(cursor, sql, parameters))
+            if count is None:
+                raise Unavailable
+            if len(self._counts) >= _COUNTS_KEPT:
+                self._counts.clear()
+            self._counts[asked] = count
+        return self._counts[asked]
 
     def close(self) -> None:
         """Closes the file. Nobody may be running."""
@@ -234,6 +261,13 @@ def _whole(value: object) -> int:
     if type(value) is not int:
         raise TypeError("an exact answer is made of whole numbers")
     return value
+
+
+def _counted(cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, object]) -> int:
+    (statement,) = cursor.extract_statements(sql)
+    binds = {name: parameters[name.removeprefix("p_")] for name in statement.named_parameters}
+    ((count,),) = cursor.execute(statement, binds).fetchall()
+    return _whole(count)
 
 
 def _distinct(cursor: duckdb.DuckDBPyConnection, table: str, column: str) -> tuple[Value, ...]:

@@ -15,14 +15,16 @@ import duckdb
 
 from dpstats.catalog.canonical import load_fingerprint
 from dpstats.catalog.dataset import Column, DatasetFile, Table
-from dpstats.engine.bound import bounded, hash_key, units_over
-from dpstats.engine.cells import cast, clean, given, is_readable
+from dpstats.catalog.types import ColumnType
+from dpstats.engine.bound import bounded, hash_key, ranked, twins, units_over
+from dpstats.engine.cells import cast, clean, clean_id, given, is_readable
 from dpstats.engine.duck import CONNECT_CONFIG
 from dpstats.engine.meta import Meta, read_meta, write_meta
 from dpstats.engine.names import literal, quoted
 from dpstats.engine.source import Source, SourceColumn, Trouble, file_error, open_source, trouble_in
 from dpstats.engine.whole import whole_file
 from dpstats.errors import FileError
+from dpstats.plan.sources import RANK, texts_of
 
 Progress = Callable[[str, float], None]
 
@@ -116,7 +118,8 @@ class _Loader:
     def feed(self, name: str, path: Path | None, *, append: bool) -> _Feed:
         """Where the table's rows are to come from; the file is opened and its columns found, no row is read."""
         declared = self._dataset.tables[name].columns
-        in_base = self._base_columns.get(name) == {column: spec.type.sql for column, spec in declared.items()}
+        stored = {column: kind for column, kind in self._base_columns.get(name, {}).items() if column != RANK}
+        in_base = stored == {column: spec.type.sql for column, spec in declared.items()}
         if not in_base and (path is None or append):
             raise self._nothing_to_carry(name, append=path is not None)
         if path is None:
@@ -154,7 +157,7 @@ class _Loader:
 
     def _read_source(self, source: Source, found: Mapping[str, SourceColumn], table: Table) -> None:
         cells = ", ".join(
-            f"{clean(found[column].alias, found[column].type, spec.type)} AS {quoted(column)}"
+            f"{self._cell(table, column)(found[column].alias, found[column].type, spec.type)} AS {quoted(column)}"
             for column, spec in table.columns.items()
         )
         sql = f"INSERT INTO dp_rows FROM (SELECT {cells} FROM {source.sql}){self._of_somebody(table)}"
@@ -190,14 +193,24 @@ class _Loader:
             raise FileError(str(self._base), "cannot be read: it is damaged, or memory and disk are full")
 
     def _write_personal(self, name: str, table: Table) -> None:
-        unit = self._dataset.privacy_unit
+        unit, columns = self._dataset.privacy_unit, list(table.columns)
+        texts = texts_of(self._dataset, name, columns)
         max_rows = 1 if table.one_row_per_unit else self._dataset.max_rows_per_unit
-        self._write(f"CREATE OR REPLACE TEMP TABLE dp_over AS {units_over('dp_rows', unit, max_rows)}")
-        rows, binds = "FROM dp_rows", {}
+        self._write(f"CREATE OR REPLACE TEMP TABLE dp_over AS {units_over('dp_rows', unit, max_rows, texts)}")
+        rows, key = "dp_rows", {"dp_hash_key": self._hash_key}
         if self._one_row("SELECT count(*) FROM dp_over")[0]:
-            rows = bounded("dp_rows", "dp_over", list(table.columns), unit, max_rows)
-            binds = {"dp_hash_key": self._hash_key}
-        self._write(f"CREATE TABLE dp_made.main.{quoted(name)} AS FROM ({rows}) ORDER BY {quoted(unit)}", binds)
+            kept = bounded("dp_rows", "dp_over", columns, unit, max_rows, texts)
+            self._write(f"CREATE OR REPLACE TEMP TABLE dp_kept AS {kept}", key)
+            rows = "dp_kept"
+        made = f"CREATE TABLE dp_made.main.{quoted(name)} AS"
+        if table.one_row_per_unit:
+            self._write(f"{made} FROM {rows} ORDER BY {quoted(unit)}")
+            return
+        self._write(f"CREATE OR REPLACE TEMP TABLE dp_twins AS {twins(rows, columns)}")
+        self._write(f"{made} FROM ({ranked(rows, 'dp_twins', columns, unit)}) ORDER BY {quoted(unit)}, {RANK}", key)
+
+    def _cell(self, table: Table, column: str) -> Callable[[str, str, ColumnType], str]:
+        return clean_id if not table.public and column == self._dataset.privacy_unit else clean
 
     def _of_somebody(self, table: Table) -> str:
         return "" if table.public else f" WHERE {quoted(self._dataset.privacy_unit)} IS NOT NULL"

@@ -11,8 +11,8 @@ import duckdb
 
 from dpstats.errors import FileError
 
-FORMAT = "1"
-"""The format of the files that this dpstats writes and reads."""
+FORMAT = "2"
+"""The format of the files that this dpstats writes and reads: since 2, rows are ranked and texts have a length."""
 
 
 @dataclass(frozen=True)

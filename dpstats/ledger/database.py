@@ -1,68 +1,56 @@
-"""Connections to the ledger's database: how they are set, how transactions begin, and what its faults mean.
+"""Transactions on the ledger's database, whichever it is, and what its faults mean.
 
-A write transaction takes SQLite's write lock at its start (`BEGIN IMMEDIATE`): what it reads cannot change before it
-commits, so a budget that was checked is still there when it is charged. A commit is on disk when it returns.
+A write transaction is alone from its start: SQLite's write lock (`sqlite`), or on PostgreSQL one lock for all writers
+of the database (`postgres`). What it reads cannot change before it commits, so a budget that was checked is still
+there when it is charged. A commit is on disk when it returns.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from dpstats.errors import LedgerBroken, Unavailable
 
-_WRITES = "dpstats_writes"
+WRITES = "dpstats_writes"
+"""The execution option by which an engine's `begin` knows a write transaction."""
+
 _MALFORMED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-
-
-def sqlite_engine(path: Path, busy_timeout_ms: int) -> Engine:
-    """An engine on the SQLite file at `path`; a writer waits up to `busy_timeout_ms` for another."""
-    url = URL.create("sqlite", database=str(path))
-    # hide_parameters: an error's text must not carry what was asked.
-    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": busy_timeout_ms / 1000})
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: sqlite3.Connection, _record: Any) -> None:
-        _configure(connection, busy_timeout_ms)
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get(_WRITES, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
-
-
-def _configure(connection: sqlite3.Connection, busy_timeout_ms: int) -> None:
-    connection.isolation_level = None  # sqlite3 begins no transaction of its own: `begin` above does
-    connection.execute(f"PRAGMA busy_timeout={int(busy_timeout_ms)}")
-    (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
-    if mode != "wal":
-        raise Unavailable
-    for pragma in ("synchronous=FULL", "secure_delete=ON", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
+_MALFORMED_STATES = {"XX001", "XX002"}  # PostgreSQL: data_corrupted, index_corrupted
+_LOOK_AGAIN_S = (0.0, 0.2, 0.4, 0.8, 1.6, 3.2)
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """One read transaction: everything in it is of one moment."""
-    with faults_explained(), engine.connect() as connection, connection.begin():
+    with faults_explained(), _begun(engine, writes=False) as connection:
         yield connection
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
-    """One write transaction, alone from its start; durable when the block ends, undone if it raises."""
-    with faults_explained(), engine.connect() as connection:
-        connection.execution_options(**{_WRITES: True})
-        with connection.begin():
-            yield connection
+def writing(engine: Engine, done: Callable[[Connection], bool] | None = None) -> Iterator[Connection]:
+    """One write transaction, alone from its start; durable when the block ends, undone if it raises.
+
+    Args:
+      done: says, in a later transaction, whether this one was committed. It is asked where the connection was lost at
+        COMMIT, which a server may or may not have carried out. Without it, and where no connection is to be had, the
+        outcome stays unknown and the block ends as if nothing was done.
+    """
+    with faults_explained():
+        ended = False
+        try:
+            with _begun(engine, writes=True) as connection:
+                yield connection
+                ended = True
+        except DBAPIError as error:
+            lost_at_commit = ended and error.connection_invalidated
+            if not (lost_at_commit and done is not None and _came_through(engine, done)):
+                raise
 
 
 @contextmanager
@@ -70,13 +58,38 @@ def faults_explained() -> Iterator[None]:
     """Turns faults of the database and of files into ours.
 
     Raises:
-      LedgerBroken: the file is not a database, or is malformed.
-      Unavailable: anything else: locked, full, read-only, unreadable.
+      LedgerBroken: the file is not a database, or the database is malformed.
+      Unavailable: anything else: locked, full, read-only, unreadable, not to be reached.
     """
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        if (getattr(cause, "sqlite_errorcode", 0) or 0) & 0xFF in _MALFORMED:
-            raise LedgerBroken("the ledger's database file is malformed: restore the newest backup") from error
+        if _malformed(error.orig if isinstance(error, DBAPIError) else error):
+            raise LedgerBroken("the ledger's database is malformed: restore the newest backup") from error
         raise Unavailable from error
+
+
+@contextmanager
+def _begun(engine: Engine, *, writes: bool) -> Iterator[Connection]:
+    with engine.connect() as connection:
+        connection.execution_options(**{WRITES: writes})
+        with connection.begin():
+            yield connection
+
+
+def _came_through(engine: Engine, done: Callable[[Connection], bool]) -> bool:
+    # The lost transaction keeps the writers' lock until it has ended one way or the other. So a transaction that holds
+    # the lock sees its outcome for good, while a mere read could look before a COMMIT that is still under way.
+    for pause_s in _LOOK_AGAIN_S:
+        time.sleep(pause_s)
+        try:
+            with _begun(engine, writes=True) as connection:
+                return done(connection)
+        except DBAPIError:
+            continue
+    return False
+
+
+def _malformed(cause: BaseException | None) -> bool:
+    code = (getattr(cause, "sqlite_errorcode", 0) or 0) & 0xFF
+    return code in _MALFORMED or getattr(cause, "sqlstate", None) in _MALFORMED_STATES

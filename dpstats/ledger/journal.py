@@ -86,6 +86,19 @@ def of_release(connection: Connection, release_id: str) -> Entry | None:
     return next(_read(connection, query), None)
 
 
+def holds(connection: Connection, entry: object) -> bool:
+    """Whether it is an entry that stands in its place in the ledger."""
+    return isinstance(entry, Entry) and at(connection, entry.lineage, entry.seq) == entry
+
+
+def lock(connection: Connection, lineage: str) -> None:
+    """Locks the lineage's row until the transaction ends, where the database locks rows.
+
+    Writers are alone already; this holds off whoever writes to the lineage without taking the writers' lock.
+    """
+    connection.execute(select(schema.lineages.c.lineage).where(schema.lineages.c.lineage == lineage).with_for_update())
+
+
 def page(connection: Connection, lineage: str, after: int, limit: int) -> tuple[Entry, ...]:
     """Up to `limit` entries with a seq above `after`, oldest first."""
     query = _of_lineage(lineage).where(_ENTRIES.seq > after).order_by(_ENTRIES.seq).limit(limit)
@@ -153,5 +166,7 @@ def _of_lineage(lineage: str) -> Select[Any]:
 
 
 def _read(connection: Connection, query: Select[Any]) -> Iterator[Entry]:
-    for row in connection.execute(query).mappings():
-        yield Entry(**{str(name): value for name, value in row.items()})
+    # Closed though the reader stops halfway: it may be a cursor on the server.
+    with connection.execute(query) as result:
+        for row in result.mappings():
+            yield Entry(**{str(name): value for name, value in row.items()})

@@ -6,7 +6,9 @@ the database after it. Reads never write.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, insert
 
@@ -32,6 +34,8 @@ from dpstats.ledger.standing import check_standing
 from dpstats.ledger.verify import VerifyReport, verify
 from dpstats.ledger.writer import ChainWriter, head_of
 from dpstats.privacy.loss import Loss, Measure
+
+Outcome = TypeVar("Outcome")
 
 
 class Ledger:
@@ -66,8 +70,7 @@ class Ledger:
         """
         terms = LineageTerms(lineage, measure, conversion_delta, privacy_unit, self._clock())
         opening = Opening(terms, cap, epsilon, actor)
-        with writing(self._engine) as connection:
-            first = granting.open_lineage(connection, self._writer, opening)
+        first = self._written(lambda connection: granting.open_lineage(connection, self._writer, opening))
         if first is not None:
             self._publish(first)
         return self.budget(lineage)
@@ -90,8 +93,7 @@ class Ledger:
             actor=actor,
             reason=reason,
         )
-        with writing(self._engine) as connection:
-            entry = granting.grant(connection, self._writer, content)
+        entry = self._written(lambda connection: granting.grant(connection, self._writer, content))
         self._publish(entry)
         return entry
 
@@ -119,8 +121,7 @@ class Ledger:
 
     def charge(self, request: ChargeRequest) -> Charged | StoredRelease:
         """Gives the release that answers the request already, or a charge to make it under; see `charging.decide`."""
-        with writing(self._engine) as connection:
-            decision = decide(connection, self._writer, request, self._clock())
+        decision = self._written(lambda connection: decide(connection, self._writer, request, self._clock()))
         if not isinstance(decision, Entry):
             return decision
         self._publish(decision)
@@ -140,7 +141,7 @@ class Ledger:
         """
         if fresh_for < timedelta(0):
             raise ValueError("a release cannot stay fresh for less than no time")
-        with writing(self._engine) as connection:
+        with writing(self._engine, lambda later: shelf.find(later, charged.release_id) is not None) as connection:
             if shelf.find(connection, charged.release_id) is None:
                 entry = journal.of_release(connection, charged.release_id)
                 if entry is None or (entry.lineage, entry.seq) != (charged.lineage, charged.seq):
@@ -235,6 +236,13 @@ class Ledger:
             lineages = connection.execute(schema.lineages.select()).scalars().all()
             ends = [journal.newest(connection, lineage) for lineage in lineages]
         return is_right(self._clock, max((moment_of(end.at) for end in ends if end is not None), default=None))
+
+    def _written(self, step: Callable[[Connection], Outcome]) -> Outcome:
+        """What `step` makes of one write transaction. An entry stands if it is in its place, lost connection or not."""
+        outcomes: list[Outcome] = []
+        with writing(self._engine, lambda later: journal.holds(later, outcomes[-1])) as connection:
+            outcomes.append(step(connection))
+        return outcomes[-1]
 
     def _publish(self, entry: Entry) -> None:
         with faults_explained():

@@ -1,31 +1,27 @@
-"""The tables. History is append-only in the database too: triggers refuse to change, remove or replace a row."""
+"""The tables, as the newest revision in `migrations` leaves them: what is read and written goes by these.
+
+History is append-only in the database too: triggers refuse to change, remove or replace a row (`append_only`).
+"""
 
 from __future__ import annotations
 
 from sqlalchemy import (
-    DDL,
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
-    Connection,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
     MetaData,
     Table,
-    Text,
-    event,
-    insert,
-    inspect,
-    select,
 )
+from sqlalchemy import Text as AnyText
+from sqlalchemy.dialects.postgresql import TEXT
 
-from dpstats.errors import LedgerBroken
-
-SCHEMA_VERSION = 1
-"""What this code reads and writes."""
+Text = AnyText().with_variant(TEXT(collation="C"), "postgresql")
+"""Text that is compared byte by byte everywhere, so that the order of stamps and names is the same everywhere."""
 
 metadata = MetaData()
 
@@ -69,7 +65,10 @@ entries = Table(
     CheckConstraint("kind IN ('grant', 'charge')", name="entries_kind"),
     CheckConstraint("amount >= 0 AND delta >= 0 AND epsilon >= 0", name="entries_never_negative"),
     CheckConstraint("kind = 'grant' OR (amount > 0 AND release_id IS NOT NULL)", name="entries_charge"),
-    Index("entries_question", "query_version", "parameters"),
+    Index("entries_question", "query_version", "parameters", info={"only": "sqlite"}),
+    # A B-tree of PostgreSQL takes no more than 2,704 bytes, and parameters may be longer.
+    Index("entries_version", "query_version", info={"only": "postgresql"}),
+    Index("entries_parameters", "parameters", postgresql_using="hash", info={"only": "postgresql"}),
 )
 
 releases = Table(
@@ -175,49 +174,3 @@ tokens = Table(
     Column("created_at", Text, nullable=False),
     Column("revoked_at", Text),
 )
-
-# `INSERT OR REPLACE` removes the old row without firing a delete trigger, so inserting over a row is refused as well.
-_TAKEN = {
-    "lineages": "EXISTS (SELECT 1 FROM lineages WHERE lineage = NEW.lineage)",
-    "entries": "EXISTS (SELECT 1 FROM entries WHERE lineage = NEW.lineage AND seq >= NEW.seq)"
-    " OR EXISTS (SELECT 1 FROM entries WHERE release_id = NEW.release_id)",
-    "releases": "EXISTS (SELECT 1 FROM releases WHERE release_id = NEW.release_id)",
-    "datasets": "EXISTS (SELECT 1 FROM datasets WHERE dataset = NEW.dataset AND revision >= NEW.revision)",
-    "queries": "EXISTS (SELECT 1 FROM queries WHERE query = NEW.query AND revision >= NEW.revision)",
-    "freezes": "EXISTS (SELECT 1 FROM freezes WHERE dataset = NEW.dataset AND number >= NEW.number)",
-}
-
-
-def _append_only(table: Table, taken: str) -> None:
-    abort = f"BEGIN SELECT RAISE(ABORT, '{table.name} is append-only'); END"
-    for name, when in (
-        ("no_update", "BEFORE UPDATE"),
-        ("no_delete", "BEFORE DELETE"),
-        ("no_replace", "BEFORE INSERT"),
-    ):
-        condition = f" WHEN {taken}" if name == "no_replace" else ""
-        sql = f"CREATE TRIGGER {table.name}_{name} {when} ON {table.name}{condition} {abort}"
-        trigger = DDL(sql)  # type: ignore[no-untyped-call]
-        event.listen(table, "after_create", trigger.execute_if(dialect="sqlite"))
-
-
-for _name, _taken in _TAKEN.items():
-    _append_only(metadata.tables[_name], _taken)
-
-
-def create_schema(connection: Connection) -> None:
-    """Makes the tables if there are none yet.
-
-    Raises:
-      LedgerBroken: the tables are of another version than this code's.
-    """
-    if not inspect(connection).has_table("schema_version"):
-        metadata.create_all(connection)
-        connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
-        return
-    found = connection.execute(select(schema_version.c.version)).scalars().all()
-    if list(found) != [SCHEMA_VERSION]:
-        raise LedgerBroken(
-            f"the ledger's schema is version {', '.join(map(str, found)) or 'unknown'}, "
-            f"this dpstats knows {SCHEMA_VERSION}: use the dpstats that wrote it, or a newer one"
-        )

@@ -9,18 +9,20 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from dpstats.ledger.clock import Clock, utc_now
-from dpstats.ledger.database import faults_explained, sqlite_engine, writing
+from dpstats.ledger.database import faults_explained, writing
 from dpstats.ledger.files import PRIVATE, file_lock, sync_folder
 from dpstats.ledger.heads import HeadFiles
 from dpstats.ledger.ledger import Ledger
+from dpstats.ledger.migrating import revision_of, upgrade
+from dpstats.ledger.postgres import examine, opening_explained, postgres_engine
 from dpstats.ledger.registry import Registry
-from dpstats.ledger.schema import create_schema
 from dpstats.ledger.signing import Signer
+from dpstats.ledger.sqlite import sqlite_engine
 from dpstats.ledger.tokens import Tokens
 from dpstats.ledger.writer import ChainWriter
 
 DATABASE = "ledger.db"
-"""The ledger's file in the workspace; `ledger.key` and `heads/` stand beside it."""
+"""The ledger's file in the workspace, where it is not on a server; `ledger.key` and `heads/` stand beside it."""
 
 BUSY_TIMEOUT_MS = 30_000
 """How long a writer waits for another one."""
@@ -41,24 +43,34 @@ class Store:
 
 
 def open_store(
-    home: Path, clock: Clock = utc_now, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS, check: bool = True
+    home: Path,
+    clock: Clock = utc_now,
+    *,
+    url: str = "",
+    busy_timeout_ms: int = BUSY_TIMEOUT_MS,
+    check: bool = True,
 ) -> Store:
-    """Opens the ledger of the workspace at `home`; makes it if there is none.
+    """Opens the ledger of the workspace at `home`; makes it if there is none, and brings an older one up to date.
 
     Args:
+      url: the ledger's database, `postgresql+psycopg://..`; empty for the SQLite file in the workspace. The signing key
+        and the saved heads are in the workspace either way, so that whoever has the database alone cannot rewrite it.
       check: refuse a ledger whose chains' ends cannot be trusted. Only a command that reports on a broken ledger, and
         answers nothing, opens it unchecked; charges and grants are refused even then.
 
     Raises:
-      LedgerBroken: it cannot be trusted, is malformed, or was written by another version of dpstats.
+      LedgerBroken: it cannot be trusted, is malformed, or was written by a newer dpstats.
+      FileError: `url` is wrong, or its server cannot be used or does not keep what is committed.
       Unavailable: it cannot be read and written now.
     """
     signer = Signer(home / "ledger.key")
-    engine = sqlite_engine(home / DATABASE, busy_timeout_ms)
+    engine = postgres_engine(url, busy_timeout_ms) if url else sqlite_engine(home / DATABASE, busy_timeout_ms)
     ledger = Ledger(engine, ChainWriter(signer, HeadFiles(home / "heads")), signer, clock)
     try:
         with faults_explained():
-            _prepare(home, signer, engine)
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with file_lock(home / ".ledger.lock"):
+                _prepare_server(engine, signer) if url else _prepare_file(engine, signer, home / DATABASE)
         if check:
             ledger.check()
     except BaseException:
@@ -67,15 +79,16 @@ def open_store(
     return Store(engine, ledger, Registry(engine, clock), Tokens(engine, clock))
 
 
-def _prepare(home: Path, signer: Signer, engine: Engine) -> None:
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with file_lock(home / ".ledger.lock"):
-        _make(home / DATABASE, signer)
-        with writing(engine) as connection:
-            create_schema(connection)
+def _prepare_server(engine: Engine, signer: Signer) -> None:
+    examine(engine)
+    with opening_explained(), writing(engine) as connection:
+        if revision_of(connection) is None:
+            # As beside a file: a database without its key is a finding, not a fresh start.
+            signer.create()
+        upgrade(connection)
 
 
-def _make(path: Path, signer: Signer) -> None:
+def _prepare_file(engine: Engine, signer: Signer, path: Path) -> None:
     """Makes the key and an empty database file that only the owner can read; SQLite's own files take over its mode."""
     if not path.exists():
         # The key comes first and is never made again: a database without its key is a finding, not a fresh start.
@@ -84,3 +97,5 @@ def _make(path: Path, signer: Signer) -> None:
         sync_folder(path.parent)
     elif path.stat().st_mode & 0o077:
         path.chmod(PRIVATE)
+    with writing(engine) as connection:
+        upgrade(connection)

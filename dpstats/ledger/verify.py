@@ -185,11 +185,12 @@ class _Walk:
             .label("charges")
         )
         query = select(schema.releases, charges).where(release.lineage == self.lineage)
-        for row in connection.execute(query.execution_options(yield_per=100)).mappings():
-            if row["charges"] != 1:
-                self.findings.append(f"release {row['release_id']} has {row['charges']} charges instead of one")
-            if not self._signer.signed(shelf.signed_part(row), row["signature"]):
-                self.findings.append(f"release {row['release_id']} was changed: its signature does not match")
+        with connection.execute(query.execution_options(yield_per=100)) as rows:
+            for row in rows.mappings():
+                if row["charges"] != 1:
+                    self.findings.append(f"release {row['release_id']} has {row['charges']} charges instead of one")
+                if not self._signer.signed(shelf.signed_part(row), row["signature"]):
+                    self.findings.append(f"release {row['release_id']} was changed: its signature does not match")
 
 
 def _told(loss: Loss) -> str:

@@ -39,6 +39,7 @@ class ChainWriter:
         Raises:
           LedgerBroken: one of them fails.
         """
+        journal.lock(connection, lineage)
         saved = self.heads.read(lineage)
         newest = journal.newest(connection, lineage)
         if newest is None:

@@ -124,7 +124,7 @@ def _norms(analysis: Analysis, plan: Plan) -> Iterator[str]:
     better = "drops no group and no row" if dropped else "clips less"
     yield (
         f"contribution: {{max_norm: {{{written}}}}} instead of max_groups and max_rows has the same noise and "
-        f"{better}: only what is above the norm is scaled down. A smaller norm has less noise and scales down more."
+        f"{better}: only what is above the norm is cut. A smaller norm has less noise and cuts more."
     )
 
 

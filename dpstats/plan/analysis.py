@@ -24,10 +24,11 @@ from dpstats.catalog.query import CostAccuracy, KeysFrom, PrivateKeys, QueryFile
 from dpstats.errors import QueryRefused, Refusal
 from dpstats.plan.arithmetic import Expression
 from dpstats.plan.expressions import Compiler
+from dpstats.plan.fanout import Fanout, in_words, one_each, readings
 from dpstats.plan.moments import DrawSpec
 from dpstats.plan.refusals import Refusals
 from dpstats.plan.relations import FromClause, Relations
-from dpstats.plan.sources import Sources
+from dpstats.plan.sources import Sources, texts_of
 from dpstats.plan.statistics import MAX_ROWS, Statistic, Statistics
 from dpstats.plan.subqueries import Subqueries, check_parts, group_expressions
 from dpstats.plan.top import TopSpec, top_of
@@ -103,6 +104,8 @@ class Analysis:
     facts: bool
     used_parameters: frozenset[str]
     warnings: tuple[str, ...]
+    fanouts: tuple[Fanout, ...]
+    public_ctes: tuple[tuple[str, str], ...]
 
 
 def analyse(query: QueryFile, dataset: DatasetFile) -> Analysis:
@@ -168,6 +171,8 @@ class _Analyser:
             facts=facts,
             used_parameters=frozenset(self.compiler.used_parameters),
             warnings=tuple(self._warnings()),
+            fanouts=tuple(self.relations.fanouts),
+            public_ctes=(*self.sources.ctes(public=True), *self.relations.public_ctes),
         )
         if _length(made) > GENERATED_MAX:
             self._stop("it is too complex", "Split it into several queries")
@@ -389,6 +394,8 @@ class _Analyser:
             f"parameter {name} is declared but not used"
             for name in self.query.parameters.keys() - self.compiler.used_parameters
         ]
+        texts = {table for table, columns in self.sources.reads.items() if texts_of(self.dataset, table, columns)}
+        found += in_words(readings(self.relations.fanouts, self.dataset.max_rows_per_unit, texts, one_each))
         consent = self.dataset.purposes[self.query.purpose].consent
         if consent in {"opt_in", "opt_out"}:
             found.append(

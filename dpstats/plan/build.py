@@ -15,6 +15,8 @@ from dpstats.errors import QueryRefused, Refusal
 from dpstats.plan.analysis import GROUPS_MAX, Analysis, KeySpec, TruncatedSpan
 from dpstats.plan.answer import terms_of
 from dpstats.plan.arithmetic import Estimator
+from dpstats.plan.caps import PublicCount, within_caps
+from dpstats.plan.fanout import in_words
 from dpstats.plan.moments import DrawSpec
 from dpstats.plan.plan import Draw, KeyColumn, Output, Plan, Threshold, Top
 from dpstats.plan.pricing import amounts
@@ -38,18 +40,22 @@ PublicValues = Callable[[str, str], Sequence[object]]
 """(table, column) of a public table -> its distinct values."""
 
 
-def build(analysis: Analysis, parameters: BoundParameters, public_values: PublicValues) -> Plan:
+def build(
+    analysis: Analysis, parameters: BoundParameters, public_values: PublicValues, public_count: PublicCount
+) -> Plan:
     """The plan of a query for these parameters.
 
     Args:
       analysis: the query, understood.
       parameters: checked against the query's declarations.
       public_values: reads the distinct values of a public column; personal tables are never asked for.
+      public_count: counts rows of public tables, for what one personal row meets in joins.
 
     Raises:
-      QueryRefused: a key has no values or one of the wrong type, there are too many groups, or the noise that the cost
-        asks for is out of range.
+      QueryRefused: a key has no values or one of the wrong type, there are too many groups, the noise that the cost
+        asks for is out of range, or public tables multiply rows past the cap.
     """
+    analysis, read = within_caps(analysis, parameters, public_count)
     keys = tuple(_key(analysis, key, parameters, public_values) for key in analysis.keys)
     sizes = [len(key.values) for key in keys]
     groups = _groups(analysis, [len(key.values) for key in keys if not key.private])
@@ -69,7 +75,7 @@ def build(analysis: Analysis, parameters: BoundParameters, public_values: Public
         ),
         loss=loss,
         tables=tuple(sorted(analysis.reads)),
-        proof=_proof(analysis, max_groups, groups, draws, top, threshold, loss),
+        proof=_proof(analysis, in_words(read), max_groups, groups, draws, top, threshold, loss),
         threshold=threshold,
         top=top,
     )
@@ -241,6 +247,7 @@ def _words(analysis: Analysis, max_groups: int, words: str, top: Top | None) -> 
 
 def _proof(
     analysis: Analysis,
+    joins: Sequence[str],
     max_groups: int,
     groups: int,
     draws: Sequence[Draw],
@@ -254,6 +261,7 @@ def _proof(
         f"unit: one {unit}, with all its rows in every personal table, is added or removed",
         f"rows: at most {analysis.dataset.max_rows_per_unit} a unit in each personal table (kept so at load); "
         f"values saturated to their columns' bounds; joins on {unit} only",
+        *(f"joins: {line}" for line in joins),
         f"groups: {'found in the data' if found else f'{groups} declared'}; {_touched(analysis, max_groups)}",
     ]
     if top is not None:
@@ -275,7 +283,7 @@ def _exactly(delta: Decimal) -> str:
 
 def _touched(analysis: Analysis, max_groups: int) -> str:
     if analysis.query.contribution.max_norm is not None:
-        return "one unit may touch them all; its vector over them is scaled down to the measure's max_norm"
+        return "one unit may touch them all; its vector over them is cut to the measure's max_norm"
     why = "every key is a fact about the unit" if analysis.facts else "contribution.max_groups, kept by keyed hash"
     return f"one unit touches at most {max_groups} ({why})"
 

@@ -1,4 +1,4 @@
-"""What the bounds of a query do to its answer beyond the noise: what is dropped, clipped or scaled down, in words.
+"""What the bounds of a query do to its answer beyond the noise: what is dropped, clipped or cut, in words.
 
 Said from the files alone, never from data: how much is lost is not known before it is asked, and is not told after.
 """
@@ -36,7 +36,7 @@ def _groups(analysis: Analysis, plan: Plan, one: str) -> Iterator[str]:
         how = "the root of the sum of their squares" if plan.measure is Measure.ZCDP else "the sum of their sizes"
         yield (
             f"No group and no row of a {one} is dropped. Where its numbers over all groups, taken together ({how}), "
-            "are above a measure's max_norm, they are scaled down alike: the answer comes out closer to zero."
+            "are above a measure's max_norm, the largest are cut to one size: the answer comes out closer to zero."
         )
     elif analysis.facts:
         yield f"Every key is a fact about the {one}, so it is in one group only: no group of it is dropped."
@@ -110,7 +110,7 @@ def _sum(part: Part) -> Iterator[str]:
 
 
 def _moments(part: Part) -> Iterator[str]:
-    if part.statistic.max_rows > 1:  # 0 where rows are scaled down and none is dropped
+    if part.statistic.max_rows > 1:  # 0 where no row is dropped
         yield (
             f"of a {part.one} with more than {part.statistic.max_rows:,} rows in a group, so many are kept, chosen by "
             f"a keyed hash: {plural(part.one)} with many rows weigh less than their rows would."

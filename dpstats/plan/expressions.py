@@ -39,8 +39,10 @@ from dpstats.plan.typed import (
 
 Parameter = DateParameter | EnumParameter | IntegerParameter
 
-EXPRESSION_MAX = 100_000
-"""Characters that one expression may become; a nested one can double at each level."""
+EXPRESSION_MAX = 30_000
+"""Characters that one expression may become; nested ones double at each level, and DuckDB plans long ones slowly."""
+JOINED_MAX = 500
+"""Texts that || may join at once; DuckDB gives up on a thousand."""
 DEPTH_MAX = 60
 """Levels that one expression may have; DuckDB and Python both give up on deep ones."""
 INT64 = 2**63
@@ -289,6 +291,8 @@ class Compiler:
 
     def _concatenation(self, node: exp.Expr, scope: Scope) -> Typed:
         sides = self._compiled(list(node.flatten()), scope)
+        if len(sides) > JOINED_MAX:
+            return self._refuse(node, f"more than {JOINED_MAX} texts joined at once", "Join them in several steps")
         if any(side.kind not in TEXTS for side in sides):
             return self._refuse(node, "|| of something that is not text", "CAST it to VARCHAR")
         return functions.joined(" || ".join(side.sql for side in sides), sides)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from dpstats.plan.fanout import CELL_MAX
 from dpstats.plan.typed import DOUBLE_RANGE, INT_RANGE, Kind, Span, Typed, derive, hull, text_literal, union
 
 Arguments = Sequence[Typed]
@@ -37,7 +38,7 @@ PART_ALIASES = {"weekday": "dayofweek", "dayofmonth": "day"}
 DIFF_UNITS = {"year", "quarter", "month", "week", "day", "hour", "minute", "second"}
 DIGITS_MAX = 30
 BUCKETS_MAX = 1_000_000
-TEXT_MAX = 10_000
+TEXT_MAX = CELL_MAX
 """Characters that texts joined with || or CONCAT keep."""
 SUBSTRING_REACH = 2.0**31
 """DuckDB raises for starts and lengths past 2^32."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from dpstats.plan.fanout import Fanout
 from dpstats.plan.typed import Typed
 
 
@@ -14,6 +15,7 @@ class Relation:
 
     `personal`: its rows belong to privacy units. `rows`: the most rows that one unit can have in it; infinite where
     nothing bounds them, as in a public table. `table`: the dataset's table that it is, if it is one.
+    `fanout`: what multiplies one unit's rows in it.
     """
 
     sql: str
@@ -21,3 +23,4 @@ class Relation:
     personal: bool
     rows: float
     table: str | None = None
+    fanout: Fanout = field(default_factory=Fanout)

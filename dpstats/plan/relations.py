@@ -27,10 +27,17 @@ from sqlglot import exp
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.catalog.fields import RESERVED_PREFIX
 from dpstats.plan.expressions import Compiler, parts_of
+from dpstats.plan.fanout import Fanout
+from dpstats.plan.matches import Condition, conjuncts, matches_of
 from dpstats.plan.refusals import Refusals
 from dpstats.plan.relation import Relation
 from dpstats.plan.sources import Sources
 from dpstats.plan.typed import Typed, quoted
+
+ITEMS_MAX = 20
+"""Tables in one FROM; DuckDB plans for seconds where there are a hundred."""
+SUBQUERIES_MAX = 40
+"""CTEs and subqueries of one query, for the same reason."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,8 @@ class FromClause:
     using: set[str] = field(default_factory=set)
     sql: str = ""
     where: list[str] = field(default_factory=list)
+    conditions: list[Condition] = field(default_factory=list)
+    fanout: Fanout = field(default_factory=Fanout)
 
     @property
     def refusals(self) -> Refusals:
@@ -134,15 +143,21 @@ class Relations:
         self.dataset, self.compiler, self.sources = dataset, compiler, sources
         self.named: dict[str, Relation] = {}
         self.ctes: list[tuple[str, str]] = []
+        self.public_ctes: list[tuple[str, str]] = []
+        self.fanouts: dict[Fanout, None] = {}
 
     @property
     def refusals(self) -> Refusals:
         return self.compiler.refusals
 
-    def add_cte(self, name: str, sql: str) -> str:
+    def add_cte(self, name: str, sql: str, *, public: bool) -> str:
         """Adds `name AS (sql)` to the WITH clause and gives its quoted name; names are made unique."""
         unique = quoted(f"dp_{len(self.ctes)}_{name}")
         self.ctes.append((unique, sql))
+        if public:
+            self.public_ctes.append((unique, sql))
+        if len(self.ctes) == SUBQUERIES_MAX + 1:
+            self.refusals.add(None, f"more than {SUBQUERIES_MAX} CTEs and subqueries", "Split it into several queries")
         return unique
 
     def from_clause(self, select: exp.Select, subquery: SubqueryCompiler) -> FromClause:
@@ -158,10 +173,24 @@ class Relations:
             clause.sql = f"{first.relation.sql} AS {quoted(first.alias)}"
         for join in select.args.get("joins") or []:
             self._join(clause, join, subquery)
+        if len(clause.items) > ITEMS_MAX:
+            self.refusals.add(select, f"more than {ITEMS_MAX} tables in one FROM", "Split it into several queries")
         where = select.args.get("where")
         if where:
             clause.where.append(self.compiler.condition(where.this, clause))
+            clause.conditions += [Condition(part) for part in conjuncts(where.this)]
+        self._count(clause)
         return clause
+
+    def _count(self, clause: FromClause) -> None:
+        """Works out what multiplies one unit's rows in a clause, and keeps it to be capped."""
+        if self.refusals or not clause.personal:
+            return
+        for item in clause.items:
+            clause.fanout = clause.fanout.times(item.relation.fanout)
+        clause.fanout = clause.fanout.times(Fanout((), matches_of(clause)))
+        if clause.fanout.multiplies:
+            self.fanouts[clause.fanout] = None
 
     def _item(self, node: exp.Expr, subquery: SubqueryCompiler) -> Joined | None:
         alias = node.args.get("alias")
@@ -221,7 +250,10 @@ class Relations:
     def _conditions(self, clause: FromClause, join: exp.Join, item: Joined) -> tuple[list[str], bool, bool]:
         """The join's conditions as SQL; whether one equates the units; whether it is plain (`Joined`)."""
         equal = [self._equal_columns(clause, item, column) for column in join.args.get("using") or []]
-        found = [self._equality(clause, item, part) for part in (*equal, *_conjuncts(join.args.get("on")))]
+        parts = [*equal, *conjuncts(join.args.get("on"))]
+        found = [self._equality(clause, item, part) for part in parts]
+        only = item.alias if self._is_left(join) else None
+        clause.conditions += [Condition(part, only) for part in parts]
         owners = [owner for _, owner in found]
         on_unit = any(owner is not None for owner in owners)
         plain = on_unit and all(owner is not None and not owner.optional for owner in owners)
@@ -257,14 +289,6 @@ class Relations:
                 "a join of personal tables that is not on the privacy unit",
                 f"Write JOIN .. USING ({unit}), or ON a.{unit} = b.{unit}",
             )
-
-
-def _conjuncts(condition: exp.Expr | None) -> list[exp.Expr]:
-    """The conditions that AND connects, in whatever parentheses."""
-    if condition is None:
-        return []
-    bare = condition.unnest()
-    return [part for side in bare.flatten() for part in _conjuncts(side)] if isinstance(bare, exp.And) else [bare]
 
 
 def reserved(name: str) -> bool:

@@ -7,9 +7,11 @@ and infinities are NULL, integers are 64-bit and decimals are doubles. Each is a
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from decimal import Decimal
 
 from dpstats.catalog.dataset import Column, DatasetFile, Table
+from dpstats.plan.fanout import WHOLE, Fanout, Reading
 from dpstats.plan.relation import Relation
 from dpstats.plan.typed import Kind, Typed, quoted
 
@@ -24,6 +26,8 @@ KINDS = {
     "timestamp": Kind.TIMESTAMP,
     "uuid": Kind.UUID,
 }
+RANK = "dp_rank"
+"""The column that a load gives every personal table of many rows a unit: a row's place among its unit's, from 1."""
 
 
 class Sources:
@@ -45,7 +49,8 @@ class Sources:
             self.reads[table_name].add(self._dataset.privacy_unit)
         columns = {c.lower(): self._typed(table, c, table.columns[c]) for c in table.columns}
         rows = math.inf if table.public else 1 if table.one_row_per_unit else self._dataset.max_rows_per_unit
-        return Relation(quoted(f"dp_t_{table_name}"), columns, not table.public, rows, table_name)
+        fanout = Fanout() if table.public else Fanout((table_name,) * (rows > 1), (), frozenset({table_name}))
+        return Relation(quoted(f"dp_t_{table_name}"), columns, not table.public, rows, table_name, fanout)
 
     def read(self, table: str | None, column: str) -> None:
         """Notes that a column (lower-case) of one of the dataset's tables is read."""
@@ -59,17 +64,32 @@ class Sources:
         unit = not table.public and name == self._dataset.privacy_unit
         return Typed(quoted(name), kind, low, high, unit=unit, measured_in=column.unit, values=column.values or ())
 
-    def ctes(self) -> list[tuple[str, str]]:
-        """For each table that is read: the name and the SELECT that saturates its columns."""
+    def ctes(self, *, public: bool | None = None) -> list[tuple[str, str]]:
+        """For each table that is read: the name and the SELECT that saturates its columns; or of one kind of table."""
         return [
-            (quoted(f"dp_t_{table}"), self._select(table, columns)) for table, columns in sorted(self.reads.items())
+            table_cte(self._dataset, table, columns)
+            for table, columns in sorted(self.reads.items())
+            if public is None or self._dataset.tables[table].public is public
         ]
 
-    def _select(self, table: str, columns: set[str]) -> str:
-        listed = self._dataset.tables[table].columns
-        chosen = sorted(columns) or [next(iter(listed))]
-        parts = ", ".join(f"{saturated(name, listed[name])} AS {quoted(name)}" for name in chosen)
-        return f"SELECT {parts} FROM {quoted(table)}"
+
+def texts_of(dataset: DatasetFile, table: str, columns: Collection[str]) -> list[str]:
+    """Those of a table's columns that hold text, but for the unit's id, which is never cut."""
+    listed = dataset.tables[table].columns
+    return [name for name in columns if listed[name].type.name == "varchar" and name != dataset.privacy_unit]
+
+
+def table_cte(dataset: DatasetFile, table: str, columns: Collection[str], reading: Reading = WHOLE) -> tuple[str, str]:
+    """The name of a table in queries, and the SELECT that saturates its columns, of the rows that are read."""
+    listed = dataset.tables[table].columns
+    chosen = sorted(columns) or [next(iter(listed))]
+    cells = {name: saturated(name, listed[name]) for name in chosen}
+    if reading.characters is not None:
+        texts = texts_of(dataset, table, chosen)
+        cells |= {name: f"left({cells[name]}, {reading.characters})" for name in texts}
+    parts = ", ".join(f"{cell} AS {quoted(name)}" for name, cell in cells.items())
+    kept = "" if reading.rank is None else f" WHERE {RANK} <= {reading.rank}"
+    return quoted(f"dp_t_{table}"), f"SELECT {parts} FROM {quoted(table)}{kept}"
 
 
 def saturated(name: str, column: Column) -> str:

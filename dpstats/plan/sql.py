@@ -13,11 +13,14 @@ Stability, for one privacy unit u added or removed with all its rows:
   in each of its kept groups.
 - the last SELECT adds whole numbers (HUGEINT): u changes at most `max_groups` cells, each by at most `per_cell`.
 
-With `max_norm`, `dp_kept` keeps every group and scales u's vector down instead (`dp_norms`, `dp_scaled`): where its
-norm is above the bound R, each entry is multiplied by R / norm * (1 - 1e-12) and truncated toward zero. The factor's
-rounding is below 1e-14, so the scaled norm is at most R; the norm of what came out is checked again in whole numbers,
-and a vector that failed would count as zero. All of it looks at u's own entries alone, so u changes a draw's vector by
-at most R in that norm.
+With `max_norm`, `dp_kept` keeps every group and levels u's vector instead: entries are cut to one size, the level, at
+which the vector's norm is the bound R. No vector below it of that norm keeps more in all (at an optimum each entry is
+whole or as large as the others that are not), while scaling all of it down would take from the small entries too.
+An entry v is whole if what is smaller, with everything else cut to v, is within R; the others are cut to
+((R^p - what is whole) / how many they are)^(1/p) * (1 - 1e-12), p the norm's power, truncated toward zero; rounding is
+below 1e-14 of them, so the norm is at most R. It is checked again in whole numbers, and a vector that failed would
+count as zero. Entries that are alike are whole or cut together, so their order cannot matter. All of it looks at u's
+own entries alone, so u changes a draw's vector by at most R in that norm.
 """
 
 from __future__ import annotations
@@ -50,7 +53,7 @@ def write(analysis: Analysis, sizes: Sequence[int], max_groups: int) -> str:
         ("dp_coded", _coded(analysis, sizes)),
         *_ranked(analysis),
         ("dp_units", _units(analysis)),
-        *(_dropped(max_groups) if analysis.query.contribution.max_norm is None else _scaled(analysis)),
+        *(_dropped(max_groups) if analysis.query.contribution.max_norm is None else _levelled(analysis)),
     ]
     distinct = [(i, statistic) for i, statistic in enumerate(analysis.statistics) if statistic.distinct]
     ctes += [(f"dp_distinct{i}", _distinct(i, statistic)) for i, statistic in distinct]
@@ -175,27 +178,29 @@ def _cells(index: int, statistic: Statistic) -> str:
     return f"SELECT g, histogram(cell) AS c FROM ({placed}) GROUP BY g"
 
 
-def _scaled(analysis: Analysis) -> list[tuple[str, str]]:
-    """Scales each unit's vectors to their norms; L2 for Gaussian noise, L1 for Laplace."""
+def _levelled(analysis: Analysis) -> list[tuple[str, str]]:
+    """Cuts each unit's vectors to their norms; L2 for Gaussian noise, L1 for Laplace."""
     l2 = analysis.dataset.measure is Measure.ZCDP
     weighers = sorted({draw.weigher for draw in analysis.draws})
-    norms = ", ".join(f"{_norm(f'd{i}', l2=l2)} AS q{i}" for i in weighers)
-    scaled = ", ".join(_entry(analysis, i, draw, l2=l2) for i, draw in enumerate(analysis.draws))
+    whole = ", ".join(f"{_is_whole(f'd{i}', analysis.draws[i], l2=l2)} AS w{i}" for i in weighers)
+    levels = ", ".join(f"{_level(i, analysis.draws[i], l2=l2)} AS l{i}" for i in weighers)
+    entries = ", ".join(_entry(i, draw) for i, draw in enumerate(analysis.draws))
     checked = ", ".join(
-        f"CASE WHEN {_norm(f'd{i}', l2=l2)} <= {_limit(draw, l2=l2)} THEN d{i} ELSE 0 END AS d{i}"
+        f"CASE WHEN sum({_part(f'd{i}', l2=l2)}) OVER (PARTITION BY u) <= {_limit(draw, l2=l2)} "
+        f"THEN d{i} ELSE 0 END AS d{i}"
         for i, draw in enumerate(analysis.draws)
     )
     return [
-        ("dp_norms", f"SELECT *, {norms} FROM dp_units"),
-        ("dp_scaled", f"SELECT u, g, {scaled} FROM dp_norms"),
-        ("dp_kept", f"SELECT u, g, {checked} FROM dp_scaled"),
+        ("dp_whole", f"SELECT *, {whole} FROM dp_units"),
+        ("dp_levels", f"SELECT *, {levels} FROM dp_whole"),
+        ("dp_levelled", f"SELECT u, g, {entries} FROM dp_levels"),
+        ("dp_kept", f"SELECT u, g, {checked} FROM dp_levelled"),
     ]
 
 
-def _norm(column: str, *, l2: bool) -> str:
-    """The unit's L1 norm, or its L2 norm squared, as a whole number."""
-    part = f"{column}::HUGEINT * {column}::HUGEINT" if l2 else f"abs({column}::HUGEINT)"
-    return f"sum({part}) OVER (PARTITION BY u)"
+def _part(column: str, *, l2: bool) -> str:
+    """What an entry adds to the L1 norm, or to the square of the L2 norm, as a whole number."""
+    return f"{column}::HUGEINT * {column}::HUGEINT" if l2 else f"abs({column}::HUGEINT)"
 
 
 def _limit(draw: DrawSpec, *, l2: bool) -> str:
@@ -203,13 +208,26 @@ def _limit(draw: DrawSpec, *, l2: bool) -> str:
     return f"{norm**2 if l2 else norm}::HUGEINT"
 
 
-def _entry(analysis: Analysis, index: int, draw: DrawSpec, *, l2: bool) -> str:
-    weigher = analysis.draws[draw.weigher]
-    square, norm = f"q{draw.weigher}", weigher.norm or 0
-    length = f"sqrt({square}::DOUBLE)" if l2 else f"{square}::DOUBLE"
-    factor = f"({norm}::DOUBLE / {length} * (1 - 1e-12))"
-    shrunk = f"trunc(d{index}::DOUBLE * {factor})::HUGEINT"
-    entry = f"CASE WHEN {square} <= {_limit(weigher, l2=l2)} THEN d{index}::HUGEINT ELSE {shrunk} END"
+def _is_whole(column: str, draw: DrawSpec, *, l2: bool) -> str:
+    """Whether the unit's smaller entries, with this one and all larger ones cut to its size, are within the norm."""
+    part = _part(column, l2=l2)
+    order = f"(PARTITION BY u ORDER BY abs({column}), g ROWS UNBOUNDED PRECEDING)"
+    larger = f"(count(*) OVER (PARTITION BY u) - count(*) OVER {order})"
+    return f"sum({part}) OVER {order} + {larger} * ({part}) <= {_limit(draw, l2=l2)}"
+
+
+def _level(index: int, draw: DrawSpec, *, l2: bool) -> str:
+    """The size to which the unit's other entries are cut; NULL where all are whole."""
+    kept = f"coalesce(sum({_part(f'd{index}', l2=l2)}) FILTER (WHERE w{index}) OVER (PARTITION BY u), 0)"
+    share = f"({_limit(draw, l2=l2)} - {kept})::DOUBLE / count(*) FILTER (WHERE NOT w{index}) OVER (PARTITION BY u)"
+    return f"{'sqrt' if l2 else ''}({share}) * (1 - 1e-12)"
+
+
+def _entry(index: int, draw: DrawSpec) -> str:
+    """An entry as it is, or cut; the moments of an average by the factor of their number of rows."""
+    weigher = draw.weigher
+    cut = f"trunc(d{index}::DOUBLE * (l{weigher} / nullif(abs(d{weigher}::DOUBLE), 0)))::HUGEINT"
+    entry = f"CASE WHEN w{weigher} THEN d{index}::HUGEINT ELSE {cut} END"
     # The clip keeps squares inside 128 bits; an entry inside the norm is never touched by it.
     most = draw.norm or 0
     return f"greatest({-most}::HUGEINT, least({most}::HUGEINT, {entry})) AS d{index}"

@@ -16,10 +16,11 @@ database, before it is added to anybody else's:
 So a unit that touches at most `max_groups` groups changes at most that many cells of a draw's vector, each by at most
 `per_cell`: `Sensitivity(per_cell, max_groups)`.
 
-With `max_norm`, which quantiles and distinct values refuse, no group and no row is dropped: the unit's vector over all
-groups is scaled down, in `sql.py`, until its norm is at most `norm` (L2 for Gaussian noise, L1 for Laplace), which is
-then its sensitivity. The two draws behind an average share one weight, taken from the unit's numbers of rows n: each
-centred row is at most `reach` in size, so the norm of the sums is at most reach times the norm of n.
+With `max_norm`, which quantiles and distinct values refuse, no group and no row is dropped: the largest entries of the
+unit's vector over all groups are cut, in `sql.py`, until its norm is at most `norm` (L2 for Gaussian noise, L1 for
+Laplace), which is then its sensitivity. The draws behind an average share the cuts of the unit's numbers of rows n:
+each centred row is at most `reach` in size, so where n is cut by a factor, so are the sums, and their norm is at most
+reach times the norm of what is left of n.
 """
 
 from __future__ import annotations

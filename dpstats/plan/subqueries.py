@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from dpstats.plan.expressions import parts_of
+from dpstats.plan.fanout import Fanout
 from dpstats.plan.grid import Grid, grid_for
 from dpstats.plan.relation import Relation
 from dpstats.plan.relations import FromClause, Relations, reserved
@@ -213,7 +214,7 @@ class Subqueries:
 
     def _row_wise(self, select: exp.Select, clause: FromClause, name: str) -> Relation:
         columns, sql = self._columns(select, clause, clause)
-        return self._finish(select, clause, columns, f"SELECT {sql} {clause.body}", name, clause.rows)
+        return self._finish(select, clause, columns, f"SELECT {sql} {clause.body}", name, clause.rows, clause.fanout)
 
     def _grouped(self, select: exp.Select, clause: FromClause, groups: list[exp.Expr], name: str) -> Relation:
         scope = GroupedScope(clause, int(min(clause.rows, ROWS_MAX)))
@@ -232,8 +233,9 @@ class Subqueries:
         inner += [f"{aggregate} AS {alias}" for alias, aggregate in scope.aggregates]
         grouping = f" GROUP BY {', '.join(str(i + 1) for i in range(len(groups)))}" if groups else ""
         body = f"SELECT {sql} FROM (SELECT {', '.join(inner) or '1'} {clause.body}{grouping}) AS dp_inner"
-        rows = 1 if clause.personal and len(groups) == 1 else clause.rows
-        return self._finish(select, clause, columns, body, name, rows)
+        if clause.personal and len(groups) == 1:
+            return self._finish(select, clause, columns, body, name, 1, clause.fanout.merged())
+        return self._finish(select, clause, columns, body, name, clause.rows, clause.fanout)
 
     def _columns(
         self, select: exp.Select, clause: FromClause, scope: FromClause | GroupedScope
@@ -254,7 +256,14 @@ class Subqueries:
         return columns, ", ".join(parts) or "1"
 
     def _finish(
-        self, select: exp.Select, clause: FromClause, columns: dict[str, Typed], sql: str, name: str, rows: float
+        self,
+        select: exp.Select,
+        clause: FromClause,
+        columns: dict[str, Typed],
+        sql: str,
+        name: str,
+        rows: float,
+        fanout: Fanout,
     ) -> Relation:
         if clause.personal and not any(column.unit for column in columns.values()):
             unit = self._relations.dataset.privacy_unit
@@ -263,4 +272,5 @@ class Subqueries:
             )
             columns = columns | {"dp_no_unit": Typed('"dp_no_unit"', Kind.UNKNOWN, unit=True)}
         safe_name = "".join(c for c in name if c.isalnum() or c == "_")
-        return Relation(self._relations.add_cte(safe_name, sql), columns, clause.personal, rows)
+        unique = self._relations.add_cte(safe_name, sql, public=not clause.personal)
+        return Relation(unique, columns, clause.personal, rows, fanout=fanout)

@@ -1,6 +1,6 @@
 """One folder with everything a dpstats service keeps, and everything that can be done with it.
 
-    ledger.db, ledger.key, heads/    the ledger, its signing key, its newest heads (see `ledger`)
+    ledger.db, ledger.key, heads/    the ledger (unless it is on a server), its signing key, its newest heads
     bounding.key                     the secret that chooses which rows and groups of a unit are kept
     data/<dataset>/<version>.duckdb  the current data version of each dataset
 
@@ -56,10 +56,11 @@ class Workspace:
           check_ledger: refuse a ledger that cannot be trusted; only a command that reports on it opens it unchecked.
 
         Raises:
-          LedgerBroken: the ledger cannot be trusted. FileError: `bounding.key` is damaged.
+          LedgerBroken: the ledger cannot be trusted.
+          FileError: `bounding.key` is damaged, or the ledger's server cannot be used.
           Unavailable: the folder cannot be read and written now.
         """
-        store = open_store(settings.home, check=check_ledger)
+        store = open_store(settings.home, url=settings.ledger_url.get_secret_value(), check=check_ledger)
         try:
             key = _bounding_key(settings.home / "bounding.key")
         except BaseException:

@@ -83,9 +83,9 @@ def target(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def rows_of() -> Callable[..., list[tuple[Any, ...]]]:
-    """The rows of a table of a data version's file, as it stores them."""
+    """The rows of a table of a data version's file, as it stores them; without their ranks unless these are named."""
 
-    def read(file: Path, table: str, columns: str = "*") -> list[tuple[Any, ...]]:
+    def read(file: Path, table: str, columns: str = "COLUMNS(lambda name: name <> 'dp_rank')") -> list[tuple[Any, ...]]:
         with duckdb.connect(file, read_only=True) as connection:
             return connection.execute(f'SELECT {columns} FROM "{table}"').fetchall()
 

@@ -200,6 +200,36 @@ def test_a_plan_that_needs_too_much_memory_is_unavailable_and_spills_nothing(ope
     assert _exact(engine, plan("SELECT 0 AS g, count(*) AS d0 FROM rows")) == ((30,),)
 
 
+def test_the_deadline_and_the_memory_limit_end_a_plan_in_the_same_words(open_version, plan):
+    engine = open_version(deadline_s=0.4, memory_limit_mb=20)
+    big = "SELECT 0 AS g, count(*) AS d0 FROM (SELECT DISTINCT hash(range) FROM range(5000000))"
+    told = set()
+    for sql in (SLOW, big, "SELECT 0 AS g, error('x') AS d0"):
+        with pytest.raises(Unavailable) as caught:
+            engine.run(plan(sql))
+        told.add((str(caught.value), caught.value.args, caught.value.__context__))
+    assert told == {(str(Unavailable()), Unavailable().args, None)}
+
+
+COUNT = "SELECT max(n) FROM (SELECT count(*) AS n FROM public_shops WHERE shop <> $p_x GROUP BY shop)"
+
+
+def test_public_rows_are_counted_with_the_parameters_given(engine):
+    assert [engine.public_count(COUNT, {"x": x, "unused": 1}) for x in ("A", "B", "A")] == [1, 2, 1]
+
+
+@pytest.mark.parametrize("table", ["rows", "dp_meta", "public_shops, rows", "(SELECT (SELECT count(*) FROM rows))"])
+def test_nothing_but_public_tables_is_counted(engine, table):
+    with pytest.raises(NotFound):
+        engine.public_count(f"SELECT count(*) FROM {table}", {})
+
+
+@pytest.mark.parametrize("sql", ["SELECT no FROM public_shops", "SELEKT", "SELECT shop FROM public_shops"])
+def test_what_cannot_be_counted_is_unavailable(engine, sql):
+    with pytest.raises(Unavailable):
+        engine.public_count(sql, {})
+
+
 def test_many_threads_share_an_engine(engine, plan):
     p = plan(GROUPED, keys=[("BIGINT", range(5))], draws=2)
     with ThreadPoolExecutor(8) as pool:
@@ -250,7 +280,7 @@ def test_what_is_not_a_data_version_does_not_open(tmp_path, key, version):
         assert caught.value.__context__ is None
     with duckdb.connect(version) as connection:
         connection.execute("UPDATE dp_meta SET value = '0' WHERE key = 'format'")
-    with pytest.raises(FileError, match="not a data version of format 1"):
+    with pytest.raises(FileError, match="not a data version of format 2"):
         open_engine(version, key=key)
 
 

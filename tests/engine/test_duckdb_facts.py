@@ -39,13 +39,15 @@ def test_other_settings_reach_every_cursor(engine):
             assert _one(cursor, f"SELECT current_setting('{name}')") == value
 
 
-def test_the_usual_three_settings_leave_the_database_file_readable_and_writable(version):
+def test_the_usual_three_settings_leave_the_database_file_readable_and_a_spill_folder_writable(version):
     with duckdb.connect(version, read_only=True, config=CONNECT_CONFIG) as connection:
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         assert _one(connection, f"SELECT size FROM read_blob('{version}')") == version.stat().st_size
-        connection.execute(f"COPY (SELECT 1) TO '{version}.wal' (FORMAT csv)")
-        version.with_name(version.name + ".wal").unlink()
+        spill = version.with_name(version.name + ".tmp")
+        spill.mkdir()
+        connection.execute(f"COPY (SELECT 1) TO '{spill / 'leaked'}' (FORMAT csv)")
+        assert (spill / "leaked").is_file()
 
 
 def test_the_setting_that_closes_the_file_system_is_shown_empty(engine):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpstats.engine.bound import bounded, hash_key, units_over
+from dpstats.engine.bound import bounded, hash_key, ranked, text_cap, twins, units_over
 from dpstats.engine.load import load
 
 CAP = 3
@@ -81,6 +81,56 @@ def test_identical_rows_are_drawn_one_by_one():
     assert abs(times["often"] - 3000) < 4 * (4000 * 0.75 * 0.25) ** 0.5
 
 
+def ranks(rows, key=b"k"):
+    """The rank of each of rows (unit, x, y): for each unit, its rows in their order."""
+    with duckdb.connect(":memory:") as connection:
+        connection.execute('CREATE TABLE dp_rows ("unit" BIGINT, "x" VARCHAR, "select" DOUBLE)')
+        if rows:
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            connection.execute("INSERT INTO dp_rows SELECT unnest(?), unnest(?), unnest(?)", columns)
+        columns = ["unit", "x", "select"]
+        connection.execute(f"CREATE TABLE dp_twins AS {twins('dp_rows', columns)}")
+        sql = ranked("dp_rows", "dp_twins", columns, "unit")
+        found = connection.execute(sql, {"dp_hash_key": hash_key(key)}).fetchall()
+    units = defaultdict(dict)
+    for *row, rank in found:
+        assert units[row[0]].setdefault(rank, tuple(row)) == tuple(row)
+    return {unit: [own[rank] for rank in range(1, len(own) + 1)] for unit, own in units.items()}
+
+
+@settings(max_examples=25, deadline=None)
+@given(ROWS, st.integers(0, 4), st.randoms(use_true_random=False))
+def test_ranks_depend_on_nobody_else_and_not_on_order(rows, gone, chance):
+    shuffled = [row for row in rows if row[0] != gone]
+    chance.shuffle(shuffled)
+    everyone = ranks(rows)
+    everyone.pop(gone, None)
+    assert ranks(shuffled) == everyone
+    assert sum(map(len, everyone.values())) == len(shuffled)
+
+
+def test_ranks_are_in_no_order_that_rows_tell():
+    first = [own[0] for own in ranks([(unit, str(i), None) for unit in range(4000) for i in range(4)]).values()]
+    times = Counter(row[1] for row in first)
+    assert sum((times[str(i)] - 1000) ** 2 / 1000 for i in range(4)) < 21.1  # as above
+    rows = [(unit, x, None) for unit in range(4000) for x in ("often", "often", "often", "once")]
+    times = Counter(own[0][1] for own in ranks(rows).values())
+    assert abs(times["often"] - 3000) < 4 * (4000 * 0.75 * 0.25) ** 0.5
+    assert ranks(rows, key=b"another") != ranks(rows)
+
+
+def test_a_unit_keeps_no_more_text_than_its_rows_may_have(purchases):
+    """Of 40 rows, each of the longest cell, so many are kept as have the text of 1,000 bytes a row."""
+    rows = [(1, f"{i} " + "é" * 20_000) for i in range(40)] + [(2, f"{i}") for i in range(40)]
+    kept = Counter(person for person, _ in purchases(rows, max_rows=100))
+    assert text_cap(["x"], 100) == 100_000
+    assert kept == {1: 5, 2: 40}
+
+
+def test_one_row_is_kept_however_long_its_text(purchases):
+    assert len(purchases([(1, "é" * 20_000), (1, "b" * 20_000)], max_rows=1)) == 1
+
+
 @pytest.fixture
 def purchases(dataset, parquet, target, rows_of, key):
     def run(rows, **options):
@@ -125,3 +175,14 @@ def test_a_public_table_is_not_bounded(dataset, parquet, target, rows_of, key):
     sources = {"rows": parquet({"person": [1]}, "r.parquet"), "public_shops": parquet({"shop": ["a"] * 9}, "s.parquet")}
     load(spec, sources, target=target, key=key)
     assert len(rows_of(target, "public_shops")) == 9
+
+
+def test_ranks_are_stored_with_tables_of_many_rows_only(dataset, parquet, target, rows_of, key):
+    spec = dataset(
+        max_rows=2, once=["more"], rows="person: bigint", more="person: bigint", public_shops="shop: varchar"
+    )
+    people = parquet({"person": [1, 1, 1, 2]}, "r.parquet")
+    shops = parquet({"shop": ["a"]}, "s.parquet")
+    load(spec, {"rows": people, "more": people, "public_shops": shops}, target=target, key=key)
+    assert rows_of(target, "rows", "person, dp_rank") == [(1, 1), (1, 2), (2, 1)]
+    assert [len(row) for name in ("more", "public_shops") for row in rows_of(target, name, "*")] == [1, 1, 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from uuid import UUID
@@ -120,3 +121,18 @@ def test_two_spellings_of_a_unit_are_one_unit(dataset, csv_file, target, rows_of
 def test_the_machines_time_zone_does_not_matter(loaded, monkeypatch):
     monkeypatch.setenv("TZ", "America/New_York")
     assert loaded("timestamp", ["2017-06-01T14:00:00+02:00"]) == [NOON]
+
+
+def test_text_keeps_its_first_ten_thousand_characters(loaded):
+    cells = ["a" * 10_000, "a" * 10_001, "\U0001f600" * 12_000, "e\u0301" * 12_000, "\u0301" * 12_000]
+    kept = loaded("varchar", cells)
+    assert [len(cell) for cell in kept] == [10_000] * 5
+    assert kept[3] == "\u00e9" * 10_000
+    assert all(unicodedata.is_normalized("NFC", cell) for cell in kept)
+
+
+def test_an_id_is_never_cut_a_longer_one_is_nobodys(dataset, parquet, target, rows_of, key):
+    names = ["a" * 256, "a" * 257, "a" * 256 + "b", "e\u0301" * 256, ""]
+    source = parquet({"person": names, "x": range(5)})
+    load(dataset(rows="person: varchar; x: bigint"), {"rows": source}, target=target, key=key)
+    assert sorted(x for _, x in rows_of(target, "rows")) == [0, 3, 4]

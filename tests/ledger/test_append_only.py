@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-from pathlib import Path
-
 import pytest
 from ledger_asking import release
+from ledger_databases import ON_SERVERS, LedgerDatabase
+from sqlalchemy import inspect
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
 
 from dpstats.ledger.store import Store
 
@@ -13,29 +13,41 @@ WRITTEN_ONCE = ["entries", "releases", "lineages", "datasets", "queries", "freez
 
 
 @pytest.fixture
-def raw(store: Store, home: Path) -> sqlite3.Connection:
-    """A connection that dpstats knows nothing of, with SQLite's defaults, to a ledger with a row in each table."""
+def full(store: Store, raw: Connection) -> Connection:
+    """A ledger with a row in each table."""
     release(store)
     store.registry.register_dataset("shop", "yaml", "shoppers")
     store.registry.submit_query("q", "shop", "yaml", "stu")
     store.registry.freeze("shop", "stu")
-    return sqlite3.connect(home / "ledger.db", isolation_level=None)
+    return raw
 
 
 @pytest.mark.parametrize("table", WRITTEN_ONCE)
-def test_no_row_of_history_can_be_changed_removed_or_replaced(raw: sqlite3.Connection, table: str) -> None:
-    with closing(raw):
-        before = raw.execute(f"SELECT * FROM {table}").fetchall()
-        assert before
-        column = raw.execute(f"SELECT name FROM pragma_table_info('{table}') LIMIT 1").fetchone()[0]
-        for statement in (
-            f"UPDATE {table} SET {column} = {column}",
-            f"DELETE FROM {table}",
-            f"REPLACE INTO {table} SELECT * FROM {table}",
-        ):
-            with pytest.raises(sqlite3.IntegrityError, match=f"{table} is append-only"):
-                raw.execute(statement)
-        assert raw.execute(f"SELECT * FROM {table}").fetchall() == before
+def test_no_row_of_history_can_be_changed_removed_or_replaced(
+    full: Connection, database: LedgerDatabase, table: str
+) -> None:
+    before = full.exec_driver_sql(f"SELECT * FROM {table}").fetchall()
+    assert before
+    column = inspect(full).get_columns(table)[0]["name"]
+    key = ", ".join(inspect(full).get_pk_constraint(table)["constrained_columns"])
+    for statement in (
+        f"UPDATE {table} SET {column} = {column}",
+        f"DELETE FROM {table}",
+        database.replacing.format(table=table, key=key, column=column),
+    ):
+        with pytest.raises(IntegrityError, match=f"{table} is append-only"):
+            full.exec_driver_sql(statement)
+    assert full.exec_driver_sql(f"SELECT * FROM {table}").fetchall() == before
+
+
+@ON_SERVERS
+@pytest.mark.parametrize("table", WRITTEN_ONCE)
+def test_no_table_of_history_can_be_emptied(full: Connection, table: str) -> None:
+    for statement in (f"TRUNCATE {table} CASCADE", f"MERGE INTO {table} USING (VALUES (1)) AS o ON true"
+                      " WHEN MATCHED THEN DELETE"):  # fmt: skip
+        with pytest.raises(IntegrityError, match="is append-only"):
+            full.exec_driver_sql(statement)
+    assert full.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar()
 
 
 @pytest.mark.parametrize(
@@ -49,11 +61,15 @@ def test_no_row_of_history_can_be_changed_removed_or_replaced(raw: sqlite3.Conne
         "seq = 9, kind = 'refund', release_id = 'x'",
     ],
 )
-def test_an_entry_can_be_added_only_at_the_end_and_never_as_a_refund(raw: sqlite3.Connection, change: str) -> None:
-    with closing(raw):
-        raw.execute("CREATE TEMP TABLE copy AS SELECT * FROM entries WHERE kind = 'charge'")
-        raw.execute(f"UPDATE copy SET {change}")
-        for verb in ("INSERT", "REPLACE"):
-            with pytest.raises(sqlite3.IntegrityError):
-                raw.execute(f"{verb} INTO entries SELECT * FROM copy")
-        assert raw.execute("SELECT count(*) FROM entries").fetchone() == (2,)
+def test_an_entry_can_be_added_only_at_the_end_and_never_as_a_refund(
+    full: Connection, database: LedgerDatabase, change: str
+) -> None:
+    full.exec_driver_sql("CREATE TEMP TABLE copy AS SELECT * FROM entries WHERE kind = 'charge'")
+    full.exec_driver_sql(f"UPDATE copy SET {change}")
+    for verb, ending in (
+        ("INSERT", ""),
+        ("REPLACE", "") if database.url == "" else ("INSERT", "ON CONFLICT DO NOTHING"),
+    ):
+        with pytest.raises(IntegrityError):
+            full.exec_driver_sql(f"{verb} INTO entries SELECT * FROM copy {ending}")
+    assert full.exec_driver_sql("SELECT count(*) FROM entries").scalar() == 2

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import random
+import string
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -8,6 +10,7 @@ import pytest
 from ledger_asking import LINEAGE, MONTH, HandClock, ask_for, charge, question, release, rho
 
 from dpstats.errors import BudgetExhausted, IdempotencyConflict, NotFound
+from dpstats.ledger.chain import canonical_json
 from dpstats.ledger.records import Charged, Question, StoredRelease
 from dpstats.ledger.store import Store
 
@@ -85,6 +88,13 @@ def test_one_charge_never_shows_two_draws(store: Store) -> None:
     again = store.ledger.store(made, body=b"second draw", fresh_for=timedelta(days=1))
     assert again == first
     assert again.body == b"first draw"
+
+
+def test_parameters_may_be_long(store: Store) -> None:
+    long = canonical_json({"since": "".join(random.choices(string.printable, k=20_000))})
+    first = charge(store, question=Question("q", "sha256:q", long))
+    assert charge(store, question=Question("q", "sha256:q", long)) == replace(first, resumed=True)
+    assert not charge(store, question=Question("q", "sha256:q", long[:-2] + '+"}')).resumed
 
 
 def test_a_release_without_a_charge_is_not_stored(store: Store) -> None:

@@ -13,7 +13,7 @@ from ledger_asking import LINEAGE, MONTH, ask_for, charge, rho
 
 from dpstats.errors import BudgetExhausted
 from dpstats.ledger.records import Charged, StoredRelease
-from dpstats.ledger.store import Store, open_store
+from dpstats.ledger.store import Store
 
 Worker = Callable[..., "subprocess.Popen[str]"]
 
@@ -32,8 +32,8 @@ def test_eight_processes_on_a_budget_of_a_hundred_are_granted_exactly_a_hundred(
     assert store.ledger.head(LINEAGE).seq == 101
 
 
-def test_threads_of_two_stores_on_a_small_budget_overspend_nothing(store: Store, home: Path) -> None:
-    other = open_store(home)
+def test_threads_of_two_stores_on_a_small_budget_overspend_nothing(store: Store, opened: Callable[..., Store]) -> None:
+    other = opened()
 
     def spend(i: int) -> int:
         try:
@@ -44,7 +44,6 @@ def test_threads_of_two_stores_on_a_small_budget_overspend_nothing(store: Store,
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(spend, range(24))) == 99
-    other.close()
     assert store.ledger.budget(LINEAGE).spent == rho(99)
     assert store.ledger.verify().ok
 
@@ -77,21 +76,17 @@ def test_one_idempotency_key_sent_by_eight_at_once_pays_once(store: Store) -> No
     assert store.ledger.budget(LINEAGE).spent == rho(1)
 
 
-def test_processes_that_open_a_new_workspace_at_once_all_find_one(tmp_path: Path) -> None:
+def test_those_who_open_a_new_workspace_at_once_all_find_one(home: Path, opened: Callable[..., Store]) -> None:
     together = threading.Barrier(6)
 
     def open_and_name(_: int) -> str:
         together.wait()
-        made = open_store(tmp_path / "new")
-        made.registry.register_dataset("shop", "text", "l")
-        made.close()
-        return (tmp_path / "new" / "ledger.key").read_text()
+        opened().registry.register_dataset("shop", "text", "l")
+        return (home / "ledger.key").read_text()
 
     with ThreadPoolExecutor(6) as pool:
         assert len(set(pool.map(open_and_name, range(6)))) == 1
-    made = open_store(tmp_path / "new")
-    assert [item.revision for item in made.registry.datasets()] == [1]
-    made.close()
+    assert [item.revision for item in opened().registry.datasets()] == [1]
 
 
 def test_a_kill_between_charge_and_storing_is_finished_under_the_same_charge(
@@ -110,7 +105,7 @@ def test_a_kill_between_charge_and_storing_is_finished_under_the_same_charge(
 
 @pytest.mark.parametrize("after", [1, 7, 18])
 def test_a_kill_at_any_moment_loses_no_charge_of_a_number_that_left(
-    store: Store, home: Path, worker: Worker, after: int
+    store: Store, home: Path, opened: Callable[..., Store], worker: Worker, after: int
 ) -> None:
     process = worker("release_for_ever", home, after)
     assert process.stdout
@@ -122,6 +117,4 @@ def test_a_kill_at_any_moment_loses_no_charge_of_a_number_that_left(
     for release_id in sent:
         assert store.ledger.release(release_id).body == b"draw"
     assert store.ledger.verify().ok
-    again = open_store(home)
-    assert again.ledger.verify().ok
-    again.close()
+    assert opened().ledger.verify().ok

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
-from ledger_asking import LINEAGE, ask_for, charge, open_lineage
+from ledger_asking import LINEAGE, ask_for, charge, open_lineage, permit, question
+from ledger_databases import ON_FILES, ON_SERVERS, LedgerDatabase
+from sqlalchemy.engine import Connection
 
 from dpstats.errors import LedgerBroken, Unavailable
 from dpstats.ledger.store import Store, open_store
@@ -32,24 +32,37 @@ def open_home() -> Iterator[Path]:
 
 
 def test_a_held_lock_is_unavailable_after_the_timeout_and_nothing_is_charged(
-    store: Store, opened: Open, home: Path
+    store: Store, opened: Open, raw: Connection, database: LedgerDatabase
 ) -> None:
     hasty = opened(busy_timeout_ms=50)
-    with closing(sqlite3.connect(home / "ledger.db", isolation_level=None)) as raw:
-        raw.execute("BEGIN IMMEDIATE")
-        for ask in (
-            lambda: ask_for(hasty),
-            lambda: hasty.registry.register_dataset("shop", "", LINEAGE),
-            lambda: hasty.tokens.create("t", "analyst", (), None, "stu"),
-            lambda: opened(busy_timeout_ms=50),
-        ):
-            with pytest.raises(Unavailable):
-                ask()
-        assert hasty.ledger.budget(LINEAGE).spent.amount == 0
-        raw.execute("ROLLBACK")
+    raw.exec_driver_sql(database.write_lock)
+    for ask in (
+        lambda: ask_for(hasty),
+        lambda: hasty.registry.register_dataset("shop", "", LINEAGE),
+        lambda: hasty.tokens.create("t", "analyst", (), None, "stu"),
+        lambda: opened(busy_timeout_ms=50),
+    ):
+        with pytest.raises(Unavailable):
+            ask()
+    assert hasty.ledger.budget(LINEAGE).spent.amount == 0
+    raw.exec_driver_sql("ROLLBACK")
     assert charge(hasty).seq == 2
 
 
+@ON_SERVERS
+def test_a_budget_s_row_held_by_one_who_does_not_take_the_writers_lock_is_unavailable_too(
+    store: Store, opened: Open, raw: Connection
+) -> None:
+    hasty = opened(busy_timeout_ms=50)
+    permit(hasty, question())
+    raw.exec_driver_sql("BEGIN; SELECT * FROM lineages FOR UPDATE")
+    with pytest.raises(Unavailable):
+        ask_for(hasty)
+    raw.exec_driver_sql("ROLLBACK")
+    assert charge(hasty).seq == 2
+
+
+@ON_FILES
 @pytest.mark.parametrize(("what", "cause"), [("folder", "Permission denied"), ("database", "readonly database")])
 def test_nothing_is_charged_where_nothing_can_be_written(
     open_home: Path, worker: Worker, what: str, cause: str
@@ -62,6 +75,7 @@ def test_nothing_is_charged_where_nothing_can_be_written(
     assert cause in said
 
 
+@ON_FILES
 def test_a_full_disk_is_unavailable_and_nothing_is_charged(store: Store, home: Path, worker: Worker) -> None:
     process = worker("full_disk", home, "-")
     assert process.communicate(timeout=60)[0].split() == ["Unavailable"]
@@ -85,6 +99,7 @@ def test_a_disk_that_fails_after_the_commit_keeps_the_charge_and_the_next_try_is
     assert store.ledger.verify().ok
 
 
+@ON_FILES
 @pytest.mark.parametrize("content", [b"garbage" * 1000, b"SQLite format 3\x00" + b"\xff" * 5000])
 def test_a_file_that_is_no_database_is_broken_and_left_alone(opened: Open, home: Path, content: bytes) -> None:
     home.mkdir()
@@ -95,6 +110,7 @@ def test_a_file_that_is_no_database_is_broken_and_left_alone(opened: Open, home:
     assert path.read_bytes() == content
 
 
+@ON_FILES
 def test_a_database_with_torn_pages_is_broken(store: Store, opened: Open, home: Path) -> None:
     for i in range(50):
         charge(store, f"q{i}")
@@ -106,24 +122,14 @@ def test_a_database_with_torn_pages_is_broken(store: Store, opened: Open, home: 
         opened()
 
 
-def test_a_ledger_of_a_newer_dpstats_is_refused_and_says_what_to_do(store: Store, opened: Open, home: Path) -> None:
-    store.close()
-    with closing(sqlite3.connect(home / "ledger.db")) as raw, raw:
-        raw.execute("UPDATE schema_version SET version = 99")
-    for check in (True, False):
-        with pytest.raises(LedgerBroken, match="version 99, this dpstats knows 1: use the dpstats that wrote it"):
-            opened(check=check)
-
-
 def test_a_workspace_that_is_a_file_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(Unavailable):
         open_store(tmp_path / "file")
 
 
-def test_a_missing_table_is_unavailable_and_names_no_parameters(store: Store, home: Path) -> None:
-    with closing(sqlite3.connect(home / "ledger.db")) as raw, raw:
-        raw.execute("DROP TABLE tokens")
+def test_a_missing_table_is_unavailable_and_names_no_parameters(store: Store, raw: Connection) -> None:
+    raw.exec_driver_sql("DROP TABLE tokens")
     with pytest.raises(Unavailable) as raised:
         store.tokens.authenticate("dps_secret")
     assert "dps_secret" not in repr(raised.value.__cause__) + str(raised.value.__cause__)

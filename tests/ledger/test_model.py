@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from ledger_asking import LINEAGE, HandClock, make_request, open_lineage, permit, question, rho
+from ledger_databases import LedgerDatabase
 
 from dpstats.errors import BudgetExhausted, IdempotencyConflict
 from dpstats.ledger.records import Charged, StoredRelease
@@ -34,11 +37,14 @@ class Paid:
 
 
 class LedgerModel(RuleBasedStateMachine):
+    new_url: ClassVar[Callable[[], str]]
+
     @initialize()
     def begin(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.clock = HandClock()
-        self.store = open_store(Path(self.folder.name), self.clock)
+        self.url = type(self).new_url()
+        self.store = open_store(Path(self.folder.name), self.clock, url=self.url)
         open_lineage(self.store, cap=rho(20), epsilon=20)
         for name in ("a", "b"):
             permit(self.store, question(name))
@@ -119,7 +125,7 @@ class LedgerModel(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         self.store.close()
-        self.store = open_store(Path(self.folder.name), self.clock)
+        self.store = open_store(Path(self.folder.name), self.clock, url=self.url)
 
     @invariant()
     def the_budget_is_exact_and_the_chain_verifies(self) -> None:
@@ -140,7 +146,13 @@ class LedgerModel(RuleBasedStateMachine):
         return sum(item.amount for item in self.paid)
 
 
-TestLedgerModel = LedgerModel.TestCase
-TestLedgerModel.settings = settings(
-    max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-)
+def test_the_ledger_agrees_with_the_model(database: LedgerDatabase) -> None:
+    class OnThisDatabase(LedgerModel):
+        new_url = staticmethod(database.another)
+
+    # Each example on a server is a database of its own, which takes longer to make than a file.
+    examples = 8 if database.url else 20
+    bounds = settings(
+        max_examples=examples, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    run_state_machine_as_test(OnThisDatabase, settings=bounds)

@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 from ledger_asking import HandClock
+from ledger_databases import LedgerDatabase
 
-from dpstats.errors import Conflict, NotFound
+from dpstats.errors import Conflict, NotFound, Unavailable
 from dpstats.ledger.registry import Registry
 from dpstats.ledger.store import Store
 
@@ -154,8 +155,24 @@ def test_a_revoked_query_stays_revoked_until_it_is_approved_anew(registry: Regis
 
 
 def test_quotes_and_any_script_are_just_text(registry: Registry) -> None:
-    odd = "Käse'; DROP TABLE queries; --\n日本\x00😀"
+    odd = "Käse'; DROP TABLE queries; --\n日本😀"
     registry.register_dataset(odd, odd, odd)
     registry.submit_query(odd, odd, odd, odd)
     assert registry.query(odd).text == odd
     assert registry.dataset(odd).definition == odd
+
+
+def test_a_text_is_kept_whole_with_a_nul_in_it_or_refused(registry: Registry, database: LedgerDatabase) -> None:
+    if database.url:  # PostgreSQL keeps no NUL in a text
+        with pytest.raises(Unavailable):
+            registry.register_dataset("shop", "a\x00b", "shoppers")
+        assert registry.dataset("shop").definition == "v1"
+    else:
+        assert registry.register_dataset("shop", "a\x00b", "shoppers").definition == "a\x00b"
+
+
+def test_names_come_in_the_order_of_their_characters_on_every_database(registry: Registry) -> None:
+    names = ["Zoo", "a b", "a-b", "ab", "shop", "Äb"]
+    for name in names:
+        registry.register_dataset(name, "x", "shoppers")
+    assert [item.name for item in registry.datasets()] == sorted(names)

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 from ledger_asking import LINEAGE, charge, release
+from ledger_databases import ON_FILES, LedgerDatabase
 
 from dpstats.ledger.clock import moment_of, stamp, utc_now
 from dpstats.ledger.database import reading
 from dpstats.ledger.store import Store
 
 
+@ON_FILES
 def test_every_connection_is_set_for_durability(store: Store) -> None:
     with reading(store.engine) as connection:
         settings = {
@@ -30,13 +32,15 @@ def test_every_connection_is_set_for_durability(store: Store) -> None:
     }
 
 
-def test_only_the_owner_can_read_what_the_ledger_writes(store: Store, home: Path) -> None:
+def test_only_the_owner_can_read_what_the_ledger_writes(store: Store, database: LedgerDatabase, home: Path) -> None:
     release(store)
     files = [path for path in home.rglob("*") if path.is_file()]
-    assert {"ledger.db", "ledger.db-wal", "ledger.key", f"{LINEAGE}.json"} <= {path.name for path in files}
+    expected = {"ledger.key", f"{LINEAGE}.json"} | (set() if database.url else {"ledger.db", "ledger.db-wal"})
+    assert expected <= {path.name for path in files}
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
 
 
+@ON_FILES
 def test_a_database_that_others_can_read_is_closed_to_them(
     store: Store, opened: Callable[..., Store], home: Path
 ) -> None:
@@ -46,10 +50,13 @@ def test_a_database_that_others_can_read_is_closed_to_them(
     assert stat.S_IMODE((home / "ledger.db").stat().st_mode) == 0o600
 
 
-def test_nothing_is_left_beside_the_files_that_are_meant_to_be_there(store: Store, home: Path) -> None:
+def test_nothing_is_left_beside_the_files_that_are_meant_to_be_there(
+    store: Store, database: LedgerDatabase, home: Path
+) -> None:
     charge(store)
     store.close()
-    assert sorted(path.name for path in home.iterdir()) == [".ledger.lock", "heads", "ledger.db", "ledger.key"]
+    files = {".ledger.lock", "heads", "ledger.key"} | (set() if database.url else {"ledger.db"})
+    assert {path.name for path in home.iterdir()} == files
     assert sorted(path.name for path in (home / "heads").iterdir()) == [".lock", f"{LINEAGE}.json"]
 
 
@@ -64,7 +71,8 @@ def test_moments_are_utc_with_microseconds_and_read_back() -> None:
 def test_the_ledger_brings_no_other_room_s_library_along() -> None:
     program = (
         "import sys, dpstats.ledger.store; "
-        "print([name for name in ('opendp', 'duckdb', 'pandas', 'fastapi', 'cryptography') if name in sys.modules])"
+        "others = ('opendp', 'duckdb', 'pandas', 'fastapi', 'cryptography', 'alembic', 'psycopg'); "
+        "print([name for name in others if name in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=None)
     assert shown.stdout.strip() == "[]"

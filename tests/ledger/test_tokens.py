@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from ledger_asking import HandClock
+from sqlalchemy import inspect
+from sqlalchemy.engine import Connection
 
 from dpstats.errors import Conflict
 from dpstats.ledger.store import Store
@@ -34,12 +36,14 @@ def test_a_token_has_256_random_bits(store: Store) -> None:
         assert len(base64.urlsafe_b64decode(token.removeprefix("dps_") + "=")) == 32
 
 
-def test_a_token_is_kept_nowhere_but_as_a_hash(store: Store, home: Path) -> None:
+def test_a_token_is_kept_nowhere_but_as_a_hash(store: Store, raw: Connection, home: Path) -> None:
     token = store.tokens.create("t", "collector", (), None, "stu")
     store.tokens.authenticate(token)
     shown = repr((store, store.tokens, store.tokens.list(), store.tokens.authenticate(token)))
     files = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
-    assert token not in shown
+    tables = [raw.exec_driver_sql(f"SELECT * FROM {name}").fetchall() for name in inspect(raw).get_table_names()]
+    assert token[:8] in repr(tables)
+    assert token not in shown + repr(tables)
     assert token.encode() not in files
     assert token.removeprefix("dps_")[4:].encode() not in files
     (kept,) = store.tokens.list()

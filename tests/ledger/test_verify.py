@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ledger_asking import LINEAGE, ask_for, charge, open_lineage, release, rho
+from ledger_databases import ON_FILES, LedgerDatabase
+from sqlalchemy.engine import Connection
 
 from dpstats.errors import LedgerBroken
 from dpstats.ledger.chain import Entry, entry_hash
@@ -51,8 +51,6 @@ FAULTS = {
     "an event changed": (["UPDATE entries SET events = '[]' WHERE seq = 3"], "entry 3 was changed"),
     "a kind changed": (["UPDATE entries SET kind = 'gift' WHERE seq = 4"], "entry 4 was changed"),
     "a charge made a grant": (["UPDATE entries SET kind = 'grant' WHERE seq = 4"], "entry 4 was changed"),
-    "a text where a number was": (["UPDATE entries SET amount = 'x' WHERE seq = 2"], "entry 2 was changed"),
-    "bytes where a text was": (["UPDATE entries SET actor = x'ff' WHERE seq = 2"], "entry 2 was changed"),
     "a tail cut": (["DELETE FROM entries WHERE seq = 5"], "a tail was cut"),
     "a tail cut to a charge": (["DELETE FROM entries WHERE seq > 3"], "ends at entry 3, but its saved head is entry 5"),
     "all entries removed": (["DELETE FROM entries"], "the ledger is empty"),
@@ -90,17 +88,36 @@ FAULTS = {
     ),
     "terms changed": (["UPDATE lineages SET conversion_delta = 1"], "its terms are not those"),
     "terms nonsense": (["UPDATE lineages SET measure = 'none'"], "never writes"),
-    "a body changed": (["UPDATE releases SET body = x'00' WHERE query = 'a'"], "its signature does not match"),
-    "a body of text": (["UPDATE releases SET body = 'text' WHERE query = 'a'"], "never writes"),
+    "a body changed": (
+        ["UPDATE releases SET body = substr(body, 2) WHERE query = 'a'"],
+        "its signature does not match",
+    ),
     "freshness stretched": (["UPDATE releases SET fresh_until = '9999'"], "its signature does not match"),
     "a release without its charge": (["UPDATE releases SET release_id = 'ff' WHERE query = 'a'"], "0 charges instead"),
 }
+
+
+UNTYPED_FAULTS = {
+    "a text where a number was": (["UPDATE entries SET amount = 'x' WHERE seq = 2"], "entry 2 was changed"),
+    "bytes where a text was": (["UPDATE entries SET actor = x'ff' WHERE seq = 2"], "entry 2 was changed"),
+    "a body of text": (["UPDATE releases SET body = 'text' WHERE query = 'a'"], "never writes"),
+}
+"""What only a database can hold that takes any value in any column."""
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_changed_history_is_seen(fault: str, store: Store, opened: Open, vandal: Vandal) -> None:
     fill(store)
     statements, finding = FAULTS[fault]
+    vandal(*statements)
+    assert finding in findings(opened)
+
+
+@ON_FILES
+@pytest.mark.parametrize("fault", UNTYPED_FAULTS)
+def test_a_value_of_another_type_is_seen(fault: str, store: Store, opened: Open, vandal: Vandal) -> None:
+    fill(store)
+    statements, finding = UNTYPED_FAULTS[fault]
     vandal(*statements)
     assert finding in findings(opened)
 
@@ -121,11 +138,12 @@ def test_a_ledger_whose_end_cannot_be_trusted_does_not_open_and_charges_nothing(
         open_lineage(unchecked) if fault == "a lineage removed" else ask_for(unchecked)
 
 
-def test_a_running_ledger_refuses_as_soon_as_its_newest_entry_changes(store: Store, home: Path) -> None:
+def test_a_running_ledger_refuses_as_soon_as_its_newest_entry_changes(
+    store: Store, raw: Connection, database: LedgerDatabase
+) -> None:
     fill(store)
-    with closing(sqlite3.connect(home / "ledger.db", isolation_level=None)) as raw:
-        raw.execute("DROP TRIGGER entries_no_update")
-        raw.execute("UPDATE entries SET amount = 500 WHERE seq = 5")
+    database.take_guards_off(raw)
+    raw.exec_driver_sql("UPDATE entries SET amount = 500 WHERE seq = 5")
     for ask in (
         lambda: ask_for(store),
         lambda: store.ledger.grant(LINEAGE, rho(1), epsilon=0, actor="stu", reason="more"),
@@ -180,29 +198,29 @@ def test_a_forged_entry_after_the_head_with_its_hash_made_to_fit_is_seen(
         opened()
 
 
-def test_a_restored_backup_is_seen(store: Store, opened: Open, home: Path) -> None:
+def test_a_restored_backup_is_seen(store: Store, opened: Open, database: LedgerDatabase) -> None:
     release(store, "a")
     store.close()
-    shutil.copy(home / "ledger.db", home / "backup.db")
+    database.save()
     again = opened()
     release(again, "b")
     again.close()
-    shutil.copy(home / "backup.db", home / "ledger.db")
+    database.restore()
     assert "ends at entry 2, but its saved head is entry 3" in findings(opened)
     with pytest.raises(LedgerBroken, match="ends at entry 2"):
         opened()
 
 
 def test_nothing_is_charged_on_a_restored_backup_though_it_verifies_in_itself(
-    store: Store, opened: Open, home: Path
+    store: Store, opened: Open, database: LedgerDatabase
 ) -> None:
     release(store, "a")
     store.close()
-    shutil.copy(home / "ledger.db", home / "backup.db")
+    database.save()
     later = opened()
     release(later, "b")
     later.close()
-    shutil.copy(home / "backup.db", home / "ledger.db")
+    database.restore()
     unchecked = opened(check=False)
     with pytest.raises(LedgerBroken, match="entry 3 was written before"):
         charge(unchecked, "c")
@@ -210,13 +228,14 @@ def test_nothing_is_charged_on_a_restored_backup_though_it_verifies_in_itself(
 
 
 def test_a_copy_that_went_its_own_way_is_seen_beside_the_head_of_the_other(
-    store: Store, opened: Open, home: Path, tmp_path: Path
+    store: Store, opened: Open, database: LedgerDatabase, home: Path, tmp_path: Path
 ) -> None:
     store.close()
     shutil.copytree(home, tmp_path / "copy")
+    copy_url = database.copy_for(tmp_path / "copy")
     charge(opened(), "a")
     ours = (home / "heads" / f"{LINEAGE}.json").read_bytes()
-    copy = open_store(tmp_path / "copy")
+    copy = open_store(tmp_path / "copy", url=copy_url)
     charge(copy, "b")
     charge(copy, "c")
     (tmp_path / "copy" / "heads" / f"{LINEAGE}.json").write_bytes(ours)
@@ -226,6 +245,7 @@ def test_a_copy_that_went_its_own_way_is_seen_beside_the_head_of_the_other(
     copy.close()
 
 
+@ON_FILES
 @pytest.mark.parametrize("marker", [b"ana", b"sha256:plan", b"discrete_gaussian"])
 def test_one_flipped_bit_in_the_file_is_seen(store: Store, opened: Open, home: Path, marker: bytes) -> None:
     fill(store)
@@ -238,10 +258,12 @@ def test_one_flipped_bit_in_the_file_is_seen(store: Store, opened: Open, home: P
     assert "was changed" in findings(opened)
 
 
-def test_a_deleted_database_beside_its_saved_heads_is_seen(store: Store, opened: Open, home: Path) -> None:
+def test_a_deleted_database_beside_its_saved_heads_is_seen(
+    store: Store, opened: Open, database: LedgerDatabase
+) -> None:
     fill(store)
     store.close()
-    (home / "ledger.db").unlink()
+    database.lose()
     with pytest.raises(LedgerBroken, match="no entries"):
         opened()
     unchecked = opened(check=False)

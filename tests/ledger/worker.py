@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import signal
@@ -9,9 +10,13 @@ import sys
 from pathlib import Path
 
 from ledger_asking import ask_for, charge, make_request, permit, question, release
+from sqlalchemy import Engine, event
 
 from dpstats.errors import DpstatsError
 from dpstats.ledger.store import Store, open_store
+
+OPENING_STATEMENTS = 20
+"""The transaction that makes the schema has more statements than this; one that only looks has fewer."""
 
 
 def exhaust(store: Store, name: str) -> None:
@@ -39,6 +44,12 @@ def die_after_charge(store: Store, _name: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def register(store: Store, _name: str) -> None:
+    """Registers a dataset, and prints how many revisions of it there are."""
+    store.registry.register_dataset("shop", "text", "l")
+    print(store.registry.dataset("shop").revision)
+
+
 def full_disk(store: Store, _name: str) -> None:
     """Asks when no file can grow by a byte."""
     permit(store, question("on a full disk"))
@@ -52,13 +63,30 @@ def full_disk(store: Store, _name: str) -> None:
 
 def main() -> None:
     mode, home, name = sys.argv[1:4]
-    if mode == "read_only":
-        read_only(Path(home), name)
+    if mode in {"read_only", "die_while_opening"}:
+        {"read_only": read_only, "die_while_opening": die_while_opening}[mode](Path(home), name)
         return
-    store = open_store(Path(home))
-    modes = {run.__name__: run for run in (exhaust, release_for_ever, die_after_charge, full_disk)}
+    store = open_store(Path(home), url=os.environ["LEDGER_URL"])
+    modes = {run.__name__: run for run in (exhaust, release_for_ever, die_after_charge, register, full_disk)}
     modes[mode](store, name)
     store.close()
+
+
+def die_while_opening(home: Path, when: str) -> None:
+    """Is killed before a statement of the opening transaction, counted from 1, or at its first COMMIT."""
+    counted = itertools.count(1)
+
+    def before_statement(*_: object) -> None:
+        if str(next(counted)) == when:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def before_commit(_: object) -> None:
+        if when == "COMMIT" and next(counted) > OPENING_STATEMENTS:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    event.listen(Engine, "before_cursor_execute", before_statement)
+    event.listen(Engine, "commit", before_commit)
+    open_store(home, url=os.environ["LEDGER_URL"])
 
 
 def read_only(home: Path, what: str) -> None:

@@ -20,6 +20,7 @@ from dpstats.engine.noise import _open_groups
 from dpstats.errors import QueryRefused
 from dpstats.plan.analysis import Analysis, analyse
 from dpstats.plan.build import build
+from dpstats.plan.caps import nothing_counted
 from dpstats.plan.plan import Group, Plan
 
 DATASET = """
@@ -67,7 +68,7 @@ def analysed(sql: str, *, market: DatasetFile = MARKET, **parts: Any) -> Analysi
 def planned(sql: str, *, given: Mapping[str, object] | None = None, **parts: Any) -> Plan:
     """The plan of a query with these parameters."""
     analysis = analysed(sql, **parts)
-    return build(analysis, bind_parameters(analysis.query, given or {}), lambda table, column: ())
+    return build(analysis, bind_parameters(analysis.query, given or {}), lambda table, column: (), nothing_counted)
 
 
 def reasons(sql: str, **parts: Any) -> str:

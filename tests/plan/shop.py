@@ -15,9 +15,11 @@ import yaml
 from dpstats.catalog.dataset import DatasetFile, parse_dataset
 from dpstats.catalog.parameters import bind_parameters
 from dpstats.catalog.query import QueryFile, parse_query
+from dpstats.engine.bound import ranked, twins
 from dpstats.errors import QueryRefused, Refusal
 from dpstats.plan.analysis import Analysis, analyse
 from dpstats.plan.build import build
+from dpstats.plan.caps import PublicCount, nothing_counted
 from dpstats.plan.plan import Draw, Plan
 
 DATASET = """
@@ -87,11 +89,12 @@ def planned(
     shop: DatasetFile = SHOP,
     given: Mapping[str, object] | None = None,
     public: Callable[[str, str], Sequence[object]] = lambda table, column: (),
+    count: PublicCount = nothing_counted,
     **parts: Any,
 ) -> Plan:
     """The plan of a query with these parameters."""
     file = query(sql, **parts)
-    return build(analyse(file, shop), bind_parameters(file, given or {}), public)
+    return build(analyse(file, shop), bind_parameters(file, given or {}), public, count)
 
 
 def reasons(sql: str, *, shop: DatasetFile = SHOP, **parts: Any) -> list[Refusal]:
@@ -116,7 +119,17 @@ def opened(rows: Rows, *, threads: int = 1, shop: DatasetFile = SHOP) -> duckdb.
         columns = ", ".join(f'"{column}" {spec.type.sql}' for column, spec in table.columns.items())
         connection.execute(f"CREATE TABLE {name} ({columns})")
         fill(connection, name, [spec.type.sql for spec in table.columns.values()], rows.get(name, ()))
+        if not table.public and not table.one_row_per_unit:
+            _rank(connection, name, list(table.columns), shop.privacy_unit)
     return connection
+
+
+def _rank(connection: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str], unit: str) -> None:
+    """Ranks each unit's rows, as a load does."""
+    connection.execute(f"CREATE TEMP TABLE dp_twins AS {twins(table, columns)}")
+    sql = f"CREATE OR REPLACE TABLE {table} AS FROM ({ranked(table, 'dp_twins', columns, unit)})"
+    connection.execute(sql, {"dp_hash_key": "k"})
+    connection.execute("DROP TABLE dp_twins")
 
 
 def fill(

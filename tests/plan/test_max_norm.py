@@ -159,7 +159,7 @@ def test_a_norm_that_is_just_reached_takes_nothing() -> None:
     ]
     assert totals(one("COUNT(*)", 5), rows) == {("a",): (3000,), ("b",): (4000,)}
     assert totals(one("COUNT(*)", 7, market=PURE), rows) == {("a",): (3000,), ("b",): (4000,)}
-    assert totals(one("COUNT(*)", 6.999, market=PURE), rows) == {("a",): (2999,), ("b",): (3999,)}
+    assert totals(one("COUNT(*)", 6.999, market=PURE), rows) == {("a",): (3000,), ("b",): (3998,)}
     for norm in (5, 5.0005, 4.9999, 3.163):  # the moments' own norms are not whole numbers of steps
         total, count, squares = zip(
             *totals(one("VAR_POP(paid)", norm, bounds={"m": [-99.3, 100]}), rows).values(), strict=True
@@ -167,14 +167,34 @@ def test_a_norm_that_is_just_reached_takes_nothing() -> None:
         assert min(*total, *count, *squares) > 0
 
 
-def test_a_scaled_vector_points_where_it_pointed() -> None:
-    rows = [{"uid": 1, "item": item, "paid": amount} for item, amount in (("a", 60.0), ("b", -80.0))]
+def test_only_the_largest_entries_are_cut_and_all_to_one_size() -> None:
+    amounts = {"a": 60.0, "b": -80.0, "c": 10.0, "d": -0.5}
+    rows = [{"uid": 1, "item": item, "paid": amount} for item, amount in amounts.items()]
     for norm in (50, 50.000001, 49.9999):
         plan = one("SUM(paid)", norm, bounds={"m": [-100, 100]})
-        (a,), (b,) = totals(plan, rows).values()
-        step = plan.draws[0].grid
-        assert Fraction(norm) * Fraction(3, 5) - a * step <= 2 * step
-        assert Fraction(norm) * Fraction(4, 5) + b * step <= 2 * step
+        a, b, c, d = (float(value * plan.draws[0].grid) for (value,) in totals(plan, rows).values())
+        assert (c, d) == (10, -0.5)
+        assert a == -b == pytest.approx(math.sqrt((norm**2 - 10**2 - 0.5**2) / 2), abs=2e-4)
+
+
+@MARKETS
+def test_cutting_the_largest_keeps_at_least_what_scaling_would(market: DatasetFile) -> None:
+    random_ = random.Random(17)
+    rows = [
+        {"uid": unit, "item": item, "paid": random_.choice([0.5, 3, 20, 90]) * random_.choice([1, -1])}
+        for unit in range(30)
+        for item in random_.sample(WIDE, random_.choice([1, 5, 60]))
+    ]
+    with opened(rows) as connection:
+        for norm in (2, 30, 150):
+            plan = one("SUM(ABS(paid))", norm, market=market, bounds={"m": [0, 100]})
+            kept = float(sum(value for (value,) in exact(connection, plan).values()) * plan.draws[0].grid)
+            scaled = 0.0
+            for unit in range(30):
+                mine = [abs(row["paid"]) for row in rows if row["uid"] == unit]
+                length = sum(mine) if market is PURE else math.hypot(*mine)
+                scaled += sum(mine) * min(1, norm / length)
+            assert kept >= scaled - len(rows) * float(plan.draws[0].grid)
 
 
 def test_moments_whose_norm_is_no_whole_number_of_steps_are_not_lost() -> None:
@@ -185,7 +205,7 @@ def test_moments_whose_norm_is_no_whole_number_of_steps_are_not_lost() -> None:
             assert all(total > 0 < count for total, count in exact(connection, plan).values())
 
 
-def test_the_moments_of_a_unit_are_scaled_by_one_weight() -> None:
+def test_the_moments_of_a_unit_are_cut_by_one_factor() -> None:
     """So that the average of a unit that is always alike stays what it is, however heavy the unit."""
     rows = [{"uid": 1, "item": item, "paid": 37.5, "n": 20} for item in "abcd" for _ in range(300)]
     plan = one("AVG(paid)", 2)

@@ -30,4 +30,4 @@ class Bundle:
     def plan(self, name: str, **given: object) -> Plan:
         """The plan of a query with these parameters, the rest as they are by default."""
         parameters = bind_parameters(self.queries[name], given)
-        return build(self.analyses[name], parameters, self.engine.public_values)
+        return build(self.analyses[name], parameters, self.engine.public_values, self.engine.public_count)
