@@ -60,6 +60,13 @@ def test_a_unit_brings_max_rows_rows_to_max_groups_groups() -> None:
     assert sum(exact_cells(plan, mine)) == 5
 
 
+def test_rows_of_a_group_that_was_dropped_count_in_no_quantile() -> None:
+    plan = planned("SELECT item, MEDIAN(n) AS m FROM sales GROUP BY item", **ITEMS, **ONE)
+    others = [{"uid": 2, "item": "a", "n": 0}, {"uid": 3, "item": "b", "n": 0}]
+    mine = [{"uid": 1, "item": item, "n": n} for item in "ab" for n in range(9)]
+    assert sum(exact_cells(plan, others + mine)) == 2 + 5
+
+
 def test_one_quantile_is_selected_and_several_share_a_tree() -> None:
     alone = planned("SELECT MEDIAN(n) AS a, QUANTILE_CONT(paid, 0.9) AS b FROM sales", **ONE)
     assert [draw.kind for draw in alone.draws] == ["quantile", "quantile"]
