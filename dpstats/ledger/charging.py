@@ -34,7 +34,7 @@ def decide(connection: Connection, writer: ChainWriter, request: ChargeRequest, 
     measure = journal.known_terms(connection, request.lineage).measure
     if request.loss.measure is not measure:
         raise ValueError(f"lineage {request.lineage} is counted in {measure.unit}")
-    check_standing(connection, request.dataset, request.question.query, request.question.query_version)
+    check_standing(connection, request.dataset, request.question.query, request.question.query_version, now)
     end = writer.trusted_end(connection, request.lineage)
     bound = _under_key(connection, request)
     if bound is not None:

@@ -7,7 +7,7 @@ the database after it. Reads never write.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, insert
@@ -150,7 +150,7 @@ class Ledger:
                 signature = self._signer.sign(shelf.signed_part(row))
                 connection.execute(insert(schema.releases).values(**row, signature=signature))
         with reading(self._engine) as connection:
-            return _given_out(connection, shelf.known(connection, charged.release_id))
+            return _given_out(connection, shelf.known(connection, charged.release_id), self._clock())
 
     def find_fresh(self, question: Question) -> StoredRelease | None:
         """The newest release of the question that is still fresh; free.
@@ -160,7 +160,7 @@ class Ledger:
         """
         with reading(self._engine) as connection:
             found = shelf.find_fresh(connection, question, self._clock())
-            return None if found is None else _given_out(connection, found)
+            return None if found is None else _given_out(connection, found, self._clock())
 
     def release(self, release_id: str) -> StoredRelease:
         """One release.
@@ -249,7 +249,7 @@ class Ledger:
             self._writer.publish(entry)
 
 
-def _given_out(connection: Connection, stored: StoredRelease) -> StoredRelease:
+def _given_out(connection: Connection, stored: StoredRelease, now: datetime) -> StoredRelease:
     """The release, if it may be given out as of this transaction; raises Frozen or NotApproved."""
-    check_standing(connection, stored.dataset, stored.query, stored.query_version)
+    check_standing(connection, stored.dataset, stored.query, stored.query_version, now)
     return stored

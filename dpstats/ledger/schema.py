@@ -157,6 +157,7 @@ approvals = Table(
     Column("approved_at", Text, nullable=False),
     Column("revoked_by", Text),
     Column("revoked_at", Text),
+    Column("expires_at", Text),
     info={"owner": "query", "number": "number"},
 )
 
