@@ -109,7 +109,7 @@ def list_(context: typer.Context, as_json: inputs.AsJson = False) -> None:
     elif not items:
         note("no queries yet: `dpstats query approve FILE` submits and approves one")
     else:
-        heads = ("query", "dataset", "state (UTC)", "parameters", "title")
+        heads = ("query", "dataset", "state", "parameters", "title")
         rows = (
             (
                 q["query"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dpstats.cli.words import moment_text, number, utc
+from dpstats.cli.words import moment_text, number
 
 
 def query_lines(query: Mapping[str, Any]) -> list[str]:
@@ -34,14 +34,12 @@ def state_of(query: Mapping[str, Any]) -> str:
     if not ruling:
         return "submitted"
     if query["approved"]:
-        return f"approved until {utc(ruling[0]['expires_at'])}" if ruling[0]["expires_at"] else "approved"
+        return f"approved until {moment_text(ruling[0]['expires_at'])}" if ruling[0]["expires_at"] else "approved"
     return "revoked" if ruling[0]["revoked_at"] else "expired"
 
 
 def _state_text(query: Mapping[str, Any]) -> str:
-    if query["approved"]:
-        return state_of(query) + (" UTC" if " until " in state_of(query) else "")
-    return f"not approved ({state_of(query)}): it answers nothing"
+    return state_of(query) if query["approved"] else f"not approved ({state_of(query)}): it answers nothing"
 
 
 def _cost_text(cost: Mapping[str, Any]) -> str:

@@ -138,6 +138,7 @@ class Ledger:
         Raises:
           ValueError: no such charge was made, or `fresh_for` is negative.
           Frozen, NotApproved: stored, but not given out now: a steward froze the dataset or revoked the query.
+          NotFound: or withdrew the release.
         """
         if fresh_for < timedelta(0):
             raise ValueError("a release cannot stay fresh for less than no time")
@@ -166,10 +167,26 @@ class Ledger:
         """One release.
 
         Raises:
-          NotFound: nothing is stored under this id.
+          NotFound: nothing is stored under this id, or it was withdrawn.
         """
         with reading(self._engine) as connection:
+            if shelf.is_withdrawn(connection, release_id):
+                raise NotFound("release", release_id)
             return shelf.known(connection, release_id)
+
+    def withdraw(self, release_id: str, *, actor: str, reason: str) -> bool:
+        """From now on the release is given to nobody; what it cost stays charged. There is no way back.
+
+        Returns:
+          False if it was withdrawn before.
+
+        Raises:
+          NotFound: nothing is stored under this id. ValueError: the reason is empty.
+        """
+        if not reason.strip():
+            raise ValueError("a withdrawal needs a reason")
+        with writing(self._engine) as connection:
+            return shelf.withdraw(connection, release_id, actor, reason, self._clock())
 
     def releases(
         self,
@@ -250,6 +267,8 @@ class Ledger:
 
 
 def _given_out(connection: Connection, stored: StoredRelease, now: datetime) -> StoredRelease:
-    """The release, if it may be given out as of this transaction; raises Frozen or NotApproved."""
+    """The release, if it may be given out as of this transaction; raises NotFound, Frozen or NotApproved."""
+    if shelf.is_withdrawn(connection, stored.release_id):
+        raise NotFound("release", stored.release_id)
     check_standing(connection, stored.dataset, stored.query, stored.query_version, now)
     return stored

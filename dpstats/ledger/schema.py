@@ -89,6 +89,15 @@ releases = Table(
     Index("releases_age", "created_at", "release_id"),
 )
 
+withdrawals = Table(
+    "withdrawals",
+    metadata,
+    Column("release_id", Text, primary_key=True),
+    Column("actor", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
 idempotency = Table(
     "idempotency",
     metadata,
