@@ -140,7 +140,7 @@ def run(copy: Path, tests: Sequence[str], *options: str, times: int = 1, timeout
     """
     report = copy / "report.xml"
     report.unlink(missing_ok=True)
-    options = ("-p", "no:cacheprovider", "-p", "repeated", f"--times={times}", f"--junitxml={report}", *options)
+    options = ("-n0", "-p", "no:cacheprovider", "-p", "repeated", f"--times={times}", f"--junitxml={report}", *options)
     command = [sys.executable, "-m", "pytest", *options, *tests]
     process = subprocess.Popen(
         command,

@@ -32,7 +32,17 @@ def test_a_fault_can_be_planted_where_the_table_says(mutant: Mutant) -> None:
 
 
 def test_every_test_that_is_to_catch_a_fault_is_there() -> None:
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--collect-only", "-q", *named_tests(table())]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-n0",
+        "-p",
+        "no:cacheprovider",
+        "--collect-only",
+        "-q",
+        *named_tests(table()),
+    ]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout + found.stderr
 
