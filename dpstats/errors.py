@@ -110,7 +110,7 @@ class NotFound(DpstatsError):
 
 
 class NotApproved(DpstatsError):
-    """The query's current version has no approval, or it was revoked."""
+    """The query's current version has no approval, or it was revoked or has expired."""
 
     slug = "not-approved"
 

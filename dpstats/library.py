@@ -99,7 +99,7 @@ class Library:
     def _known(self, record: QueryRecord) -> Known:
         definition = self.registry.dataset(record.dataset).definition
         dataset = dataset_of(definition, record.dataset)
-        query = _query_of(record.text, record.name)
+        query = query_of(record.text, record.name)
         try:
             analysis = analysis_of(record.text, definition, record.name, record.dataset)
         except (QueryRefused, FileError):
@@ -109,5 +109,6 @@ class Library:
 
 
 @lru_cache(maxsize=4096)
-def _query_of(text: str, name: str) -> QueryFile:
+def query_of(text: str, name: str) -> QueryFile:
+    """A query's text, parsed once for each text."""
     return parse_query(text, f"{name}.yaml")

@@ -149,6 +149,7 @@ class Approval(_Answer):
     approved_by: str
     approved_at: str
     revoked_at: str | None
+    expires_at: str | None
 
 
 class Query(_Answer):
@@ -162,6 +163,7 @@ class Query(_Answer):
     purpose: str
     query_version: str
     approved: bool
+    cadence: str | None
     approvals: list[Approval]
     parameters: dict[str, dict[str, Any]]
     keys: list[str]

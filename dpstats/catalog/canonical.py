@@ -19,7 +19,7 @@ from dpstats.catalog.dataset import Column, DatasetFile, Table
 from dpstats.catalog.query import DeclaredKeys, QueryFile
 from dpstats.catalog.types import ColumnType, canonical_decimal
 
-LATER_PARTS = frozenset({"candidates"})
+LATER_PARTS = frozenset({"cadence", "candidates"})
 """Keys of a query's file that came after queries had been approved without them."""
 
 

@@ -168,7 +168,8 @@ class DatasetFile(FileModel):
 
     `max_rows_per_unit`: rows that are loaded of one unit in one table, 1 to 10,000,000. `min_units`: the least noisy
     count of units at which a group whose key was found in the data is released. `fresh_for`: how long a release is
-    given again for free. `lineage`: the name under which the budget lives, by default the dataset's.
+    given again for free. `approvals_expire`: how long an approval of a query holds at most; None: until it is revoked.
+    `lineage`: the name under which the budget lives, by default the dataset's.
     """
 
     dataset: Name
@@ -178,6 +179,7 @@ class DatasetFile(FileModel):
     budget: BudgetSpec
     blocks: Annotated[None, BeforeValidator(_no_blocks)] = None
     fresh_for: Duration = DEFAULT_FRESH_FOR
+    approvals_expire: Duration | None = None
     max_rows_per_unit: Annotated[int, between(1, 10_000_000)] = 20_000
     min_units: Annotated[int, between(1, 1_000_000)] = 20
     lineage: Name = ""  # set before the fields are checked

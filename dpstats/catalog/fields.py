@@ -106,16 +106,21 @@ def _bound(number: Decimal) -> Decimal:
     return number
 
 
-def _duration(raw: object) -> timedelta:
+def duration(raw: object) -> timedelta:
+    """A span of time: a number of minutes, hours or days such as 90m, 12h or 30d, at most 3,650 days.
+
+    Raises:
+      ValueError: it is not such a text.
+    """
     if isinstance(raw, timedelta):
         return raw
     found = _DURATION.fullmatch(raw) if isinstance(raw, str) else None
     if found is None:
         raise ValueError(f"must be a time like 30d, 12h or 90m, not {quoted(raw)}")
-    duration = timedelta(minutes=int(found[1]) * _MINUTES[found[2]])
-    if duration > _LONGEST_DURATION:
+    span = timedelta(minutes=int(found[1]) * _MINUTES[found[2]])
+    if span > _LONGEST_DURATION:
         raise ValueError(f"must be at most {_LONGEST_DURATION.days}d, not {quoted(raw)}")
-    return duration
+    return span
 
 
 def _to_tuple(raw: object) -> object:
@@ -203,7 +208,7 @@ Sql = Annotated[str, AfterValidator(_some_text)]
 Number = Annotated[Decimal, BeforeValidator(_decimal)]
 Bound = Annotated[Number, AfterValidator(_bound)]
 Bounds = Annotated[tuple[Bound, Bound], BeforeValidator(_pair), AfterValidator(_in_order)]
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Duration = Annotated[timedelta, BeforeValidator(duration)]
 IsoDate = Annotated[date, BeforeValidator(parse_date)]
 Items = Annotated[tuple[V, ...], BeforeValidator(_to_tuple)]
 FrozenMap = Annotated[Mapping[K, V], AfterValidator(frozen_mapping)]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -39,6 +39,7 @@ from dpstats.catalog.validation import validate
 from dpstats.errors import FileError
 
 __all__ = [
+    "Cadence",
     "Contribution",
     "CostAccuracy",
     "CostEpsilon",
@@ -53,8 +54,12 @@ __all__ = [
     "Scalar",
     "Window",
     "load_query",
+    "named_query",
     "parse_query",
 ]
+
+Cadence = Literal["once", "daily", "weekly", "monthly", "quarterly"]
+"""How often a query is meant to be asked, each time with the same parameters; it limits nothing."""
 
 
 def _some_bounds(bounds: tuple[Decimal, Decimal]) -> tuple[Decimal, Decimal]:
@@ -73,7 +78,7 @@ class QueryFile(FileModel):
     """A query. `fresh_for` None: the dataset's. `keys`, `bounds` and `why` are by the name of the key or measure.
 
     `weights`: each measure's share of the cost relative to the others', 1 where unsaid. `candidates`: the values that a
-    median or quantile may take.
+    median or quantile may take. `cadence` None: it is not said how often it will be asked.
     """
 
     query: Name
@@ -94,6 +99,7 @@ class QueryFile(FileModel):
     window: Window | None = None
     cost: Cost
     fresh_for: Duration | None = None
+    cadence: Cadence | None = None
     why: FrozenMap[Name, Prose] = Field(default_factory=dict, validate_default=True)
 
     @model_validator(mode="after")
@@ -121,7 +127,16 @@ def load_query(path: str | Path) -> QueryFile:
     """
     if Path(path).name == "dataset.yaml":
         raise FileError(str(path), "dataset.yaml describes a dataset: give a query's file")
-    source = read_yaml(load_file(path), str(path))
+    return named_query(load_file(path), path)
+
+
+def named_query(text: str, path: str | Path) -> QueryFile:
+    """The query that `text`, read from the file at `path`, describes; the file's stem must be the query's name.
+
+    Raises:
+      FileError: the text is wrong, or the file bears another name.
+    """
+    source = read_yaml(text, str(path))
     query = validate(QueryFile, source)
     if Path(path).stem != query.query:
         what = f"the file's name must be the query's: call it {query.query}.yaml, or the query as the file"

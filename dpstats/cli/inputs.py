@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated
@@ -40,6 +41,20 @@ def amount(text: str) -> Decimal:
     if not value.is_finite() or (value and not AMOUNT_MIN <= value <= AMOUNT_MAX):
         raise typer.BadParameter(f"{printable(text)} is out of range: give a number from 1e-12 to 1,000,000")
     return value
+
+
+def span(text: str) -> timedelta:
+    """A span of time as typed: 90m, 12h or 30d.
+
+    Raises:
+      BadParameter: it is not one.
+    """
+    from dpstats.catalog.fields import duration
+
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(printable(str(error))) from None
 
 
 def pairs(texts: Iterable[str], option: str, shape: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from dpstats import __version__
-from dpstats.cli import audit, budget, dataset, demo, ledger, query, serve, tokens
+from dpstats.cli import audit, budget, dataset, demo, ledger, policy, query, release, serve, tokens
 from dpstats.cli.exits import WRONG_USAGE, OneLineGroup
 from dpstats.cli.output import say
 from dpstats.cli.session import Session, session_of
@@ -25,9 +25,12 @@ app = typer.Typer(
 )
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(query.app, name="query")
+app.add_typer(release.app, name="release")
 app.add_typer(budget.app, name="budget")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(tokens.app, name="token")
+app.command("plan")(policy.plan)
+app.command("apply")(policy.apply)
 app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 app.command("audit")(audit.audit)

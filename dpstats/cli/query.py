@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ import typer
 from dpstats.cli import asking, explanation, inputs
 from dpstats.cli.explanation import QueryPath
 from dpstats.cli.output import Table, note, say, show, show_json, tell
-from dpstats.cli.query_text import query_lines, sql_lines
+from dpstats.cli.query_text import query_lines, sql_lines, state_of
 from dpstats.cli.session import session_of, working
 from dpstats.cli.words import counted
 from dpstats.errors import Conflict, DpstatsError, QueryRefused
@@ -32,6 +33,15 @@ Version = Annotated[
     ),
 ]
 
+Expires = Annotated[
+    timedelta | None,
+    typer.Option(
+        metavar="SPAN",
+        parser=inputs.span,
+        help="How long it holds, like 90d; the dataset's own limit if that is shorter.",
+    ),
+]
+
 
 @app.command("submit")
 def submit(context: typer.Context, file: QueryPath) -> None:
@@ -45,12 +55,12 @@ def submit(context: typer.Context, file: QueryPath) -> None:
 
 
 @app.command("approve")
-def approve(context: typer.Context, name: NameOrFile, version: Version = None) -> None:
+def approve(context: typer.Context, name: NameOrFile, version: Version = None, expires: Expires = None) -> None:
     """Approve a query; a file is submitted and approved in one step."""
     with session_of(context).opened() as (workspace, me):
         if name.endswith(".yaml") or Path(name).is_file():
             name, version = _from_file(workspace, me, Path(name), version)
-        approved = workspace.review.approve(me, name, version)
+        approved = workspace.review.approve(me, name, version, expires)
     say(f"{name} is approved in version {approved}")
 
 
@@ -104,7 +114,7 @@ def list_(context: typer.Context, as_json: inputs.AsJson = False) -> None:
             (
                 q["query"],
                 q["dataset"],
-                "approved" if q["approved"] else "submitted",
+                state_of(q),
                 _names(q["parameters"]),
                 q["title"],
             )

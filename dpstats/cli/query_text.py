@@ -15,15 +15,31 @@ def query_lines(query: Mapping[str, Any]) -> list[str]:
     lines += [
         f"  dataset  {query['dataset']}",
         f"  version  {query['query_version']}",
-        f"  state    {'approved' if query['approved'] else 'not approved: it answers nothing'}",
+        f"  state    {_state_text(query)}",
         f"  purpose  {query['purpose']}",
         f"  cost     {_cost_text(query['cost'])}",
         f"  keys     {', '.join(query['keys']) or '-'}",
         f"  measures {', '.join(query['measures']) or '-'}",
     ]
+    if query["cadence"]:
+        lines.append(f"  cadence  {query['cadence']}")
     if query["tags"]:
         lines.append(f"  tags     {', '.join(query['tags'])}")
     return [*lines, *_parameters(query), *_bounds(query), *_approvals(query), "SQL"]
+
+
+def state_of(query: Mapping[str, Any]) -> str:
+    """How a query's present version stands: approved, and until when; or submitted, expired or revoked."""
+    ruling = [item for item in query["approvals"] if item["version"] == query["query_version"]][-1:]
+    if not ruling:
+        return "submitted"
+    if query["approved"]:
+        return f"approved until {moment_text(ruling[0]['expires_at'])}" if ruling[0]["expires_at"] else "approved"
+    return "revoked" if ruling[0]["revoked_at"] else "expired"
+
+
+def _state_text(query: Mapping[str, Any]) -> str:
+    return state_of(query) if query["approved"] else f"not approved ({state_of(query)}): it answers nothing"
 
 
 def _cost_text(cost: Mapping[str, Any]) -> str:
@@ -55,7 +71,8 @@ def _bounds(query: Mapping[str, Any]) -> Iterator[str]:
 
 def _approvals(query: Mapping[str, Any]) -> Iterator[str]:
     for item in query["approvals"]:
-        ended = f", revoked {moment_text(item['revoked_at'])}" if item["revoked_at"] else ""
+        ended = f", until {moment_text(item['expires_at'])}" if item["expires_at"] else ""
+        ended += f", revoked {moment_text(item['revoked_at'])}" if item["revoked_at"] else ""
         when = moment_text(item["approved_at"])
         yield f"Approved {when} by {item['approved_by']}: {item['version'][:19]}...{ended}"
 

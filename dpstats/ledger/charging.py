@@ -27,14 +27,15 @@ def decide(connection: Connection, writer: ChainWriter, request: ChargeRequest, 
     Raises:
       NotFound: the lineage was never opened. ValueError: the loss is of another measure than the lineage.
       Frozen, NotApproved: the dataset is frozen, or the query's version is not approved, by now.
-      IdempotencyConflict: the key was used for another request, or its charge was for other data or another plan.
+      IdempotencyConflict: the key was used for another request, its charge was for other data or another plan, or its
+        release was withdrawn.
       BudgetExhausted: the loss does not fit in what the lineage or the token has left.
       LedgerBroken: the end of the chain cannot be trusted.
     """
     measure = journal.known_terms(connection, request.lineage).measure
     if request.loss.measure is not measure:
         raise ValueError(f"lineage {request.lineage} is counted in {measure.unit}")
-    check_standing(connection, request.dataset, request.question.query, request.question.query_version)
+    check_standing(connection, request.dataset, request.question.query, request.question.query_version, now)
     end = writer.trusted_end(connection, request.lineage)
     bound = _under_key(connection, request)
     if bound is not None:
@@ -59,6 +60,8 @@ def _under_key(connection: Connection, request: ChargeRequest) -> StoredRelease 
         return None
     fingerprint, release_id = bound
     if fingerprint != request.fingerprint:
+        raise IdempotencyConflict
+    if shelf.is_withdrawn(connection, release_id):  # the answer is paid for anew, under a key of its own
         raise IdempotencyConflict
     stored = shelf.find(connection, release_id)
     if stored is not None:

@@ -7,7 +7,7 @@ the database after it. Reads never write.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, insert
@@ -138,6 +138,7 @@ class Ledger:
         Raises:
           ValueError: no such charge was made, or `fresh_for` is negative.
           Frozen, NotApproved: stored, but not given out now: a steward froze the dataset or revoked the query.
+          NotFound: or withdrew the release.
         """
         if fresh_for < timedelta(0):
             raise ValueError("a release cannot stay fresh for less than no time")
@@ -150,7 +151,7 @@ class Ledger:
                 signature = self._signer.sign(shelf.signed_part(row))
                 connection.execute(insert(schema.releases).values(**row, signature=signature))
         with reading(self._engine) as connection:
-            return _given_out(connection, shelf.known(connection, charged.release_id))
+            return _given_out(connection, shelf.known(connection, charged.release_id), self._clock())
 
     def find_fresh(self, question: Question) -> StoredRelease | None:
         """The newest release of the question that is still fresh; free.
@@ -160,16 +161,32 @@ class Ledger:
         """
         with reading(self._engine) as connection:
             found = shelf.find_fresh(connection, question, self._clock())
-            return None if found is None else _given_out(connection, found)
+            return None if found is None else _given_out(connection, found, self._clock())
 
     def release(self, release_id: str) -> StoredRelease:
         """One release.
 
         Raises:
-          NotFound: nothing is stored under this id.
+          NotFound: nothing is stored under this id, or it was withdrawn.
         """
         with reading(self._engine) as connection:
+            if shelf.is_withdrawn(connection, release_id):
+                raise NotFound("release", release_id)
             return shelf.known(connection, release_id)
+
+    def withdraw(self, release_id: str, *, actor: str, reason: str) -> bool:
+        """From now on the release is given to nobody; what it cost stays charged. There is no way back.
+
+        Returns:
+          False if it was withdrawn before.
+
+        Raises:
+          NotFound: nothing is stored under this id. ValueError: the reason is empty.
+        """
+        if not reason.strip():
+            raise ValueError("a withdrawal needs a reason")
+        with writing(self._engine) as connection:
+            return shelf.withdraw(connection, release_id, actor, reason, self._clock())
 
     def releases(
         self,
@@ -249,7 +266,9 @@ class Ledger:
             self._writer.publish(entry)
 
 
-def _given_out(connection: Connection, stored: StoredRelease) -> StoredRelease:
-    """The release, if it may be given out as of this transaction; raises Frozen or NotApproved."""
-    check_standing(connection, stored.dataset, stored.query, stored.query_version)
+def _given_out(connection: Connection, stored: StoredRelease, now: datetime) -> StoredRelease:
+    """The release, if it may be given out as of this transaction; raises NotFound, Frozen or NotApproved."""
+    if shelf.is_withdrawn(connection, stored.release_id):
+        raise NotFound("release", stored.release_id)
+    check_standing(connection, stored.dataset, stored.query, stored.query_version, now)
     return stored

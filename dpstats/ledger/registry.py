@@ -6,12 +6,13 @@ Nothing is forgotten: a change is a new row, and the newest row is what holds no
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine, RowMapping, select, update
 
 from dpstats.errors import Conflict, NotFound
-from dpstats.ledger import histories, schema
+from dpstats.ledger import approvals, histories, schema
+from dpstats.ledger.approvals import Approval, Wish, as_approval
 from dpstats.ledger.clock import Clock, moment_of, stamp
 from dpstats.ledger.database import reading, writing
 
@@ -59,24 +60,6 @@ class QueryRecord:
     submitted_at: datetime
     revision: int
     actor: str
-
-
-@dataclass(frozen=True)
-class Approval:
-    """A steward's approval of a query's version, as it is in one revision of its text; `revoked_at` ends it."""
-
-    query: str
-    version: str
-    revision: int
-    approved_by: str
-    approved_at: datetime
-    revoked_by: str | None
-    revoked_at: datetime | None
-
-    @property
-    def live(self) -> bool:
-        """Whether it still holds."""
-        return self.revoked_at is None
 
 
 class Registry:
@@ -186,17 +169,20 @@ class Registry:
           NotFound: the dataset was never registered. Conflict: another dataset has a query of this name.
         """
         with writing(self._engine) as connection:
-            histories.known(connection, schema.datasets, dataset)
-            known = histories.newest(connection, schema.queries, query)
-            if known is not None and known["dataset"] != dataset:
-                raise Conflict(
-                    f"query {query} is one of dataset {known['dataset']}: "
-                    "a query's name is unique in the service, so choose another"
-                )
-            if known is None or known["text"] != text:
-                row = {"dataset": dataset, "text": text, "submitted_at": self._now(), "actor": actor}
-                histories.append(connection, schema.queries, query, row)
-            return _query(histories.known(connection, schema.queries, query))
+            return self._submitted(connection, query, dataset, text, actor)
+
+    def _submitted(self, connection: Connection, query: str, dataset: str, text: str, actor: str) -> QueryRecord:
+        histories.known(connection, schema.datasets, dataset)
+        known = histories.newest(connection, schema.queries, query)
+        if known is not None and known["dataset"] != dataset:
+            raise Conflict(
+                f"query {query} is one of dataset {known['dataset']}: "
+                "a query's name is unique in the service, so choose another"
+            )
+        if known is None or known["text"] != text:
+            row = {"dataset": dataset, "text": text, "submitted_at": self._now(), "actor": actor}
+            histories.append(connection, schema.queries, query, row)
+        return _query(histories.known(connection, schema.queries, query))
 
     def query(self, name: str) -> QueryRecord:
         """The current text: the last one that was approved, live or revoked; the newest if none ever was.
@@ -223,35 +209,41 @@ class Registry:
             names = [row["query"] for row in newest if dataset in (None, row["dataset"])]
             return tuple(_current_query(connection, name) for name in names)
 
-    def approve(self, query: str, version: str, revision: int, actor: str) -> Approval:
+    def approve(
+        self, query: str, version: str, revision: int, actor: str, expires_after: timedelta | None = None
+    ) -> Approval:
         """Approves `version` as it is in the text's `revision`, which becomes current. In force already: no change.
 
         Raises:
           NotFound: no such query or revision.
         """
         with writing(self._engine) as connection:
-            histories.numbered(connection, schema.queries, query, revision)
-            last = histories.newest(connection, schema.approvals, query)
-            same = last is not None and (last["version"], last["revision"]) == (version, revision)
-            if last is None or not same or last["revoked_at"] is not None:
-                row = {
-                    "version": version,
-                    "revision": revision,
-                    "approved_by": actor,
-                    "approved_at": self._now(),
-                }
-                histories.append(connection, schema.approvals, query, row)
-            return _approval(histories.known(connection, schema.approvals, query))
+            wish = Wish(query, version, revision, actor, expires_after)
+            return approvals.approve(connection, wish, self._clock())
+
+    def submit_and_approve(
+        self, query: str, dataset: str, text: str, version: str, actor: str, expires_after: timedelta | None = None
+    ) -> Approval:
+        """Submits a text and approves it, both or neither: no text stands unapproved in between.
+
+        Raises:
+          NotFound, Conflict: as `submit_query`.
+        """
+        with writing(self._engine) as connection:
+            revision = self._submitted(connection, query, dataset, text, actor).revision
+            wish = Wish(query, version, revision, actor, expires_after)
+            return approvals.approve(connection, wish, self._clock())
 
     def approval(self, query: str, version: str) -> Approval | None:
-        """The newest live approval of the version, None if there is none."""
-        live = [item for item in self.approvals(query) if item.live and item.version == version]
-        return live[-1] if live else None
+        """The approval under which the version may be asked now, None if there is none."""
+        with reading(self._engine) as connection:
+            ruling = approvals.ruling(connection, query, version)
+        return ruling if ruling is not None and ruling.holds(self._clock()) else None
 
     def approvals(self, query: str) -> tuple[Approval, ...]:
-        """Every approval of the query, live or revoked, oldest first."""
+        """Every approval of the query, holding or ended, oldest first."""
         with reading(self._engine) as connection:
-            return tuple(_approval(row) for row in histories.every(connection, schema.approvals, query))
+            return tuple(as_approval(row) for row in histories.every(connection, schema.approvals, query))
 
     def revoke(self, query: str, actor: str, version: str | None = None) -> int:
         """Ends the query's live approvals, or those of one version, and says how many. They stay ended."""
@@ -308,15 +300,3 @@ def _current_query(connection: Connection, name: str) -> QueryRecord:
     if approved is None:
         return _query(histories.known(connection, schema.queries, name))
     return _query(histories.numbered(connection, schema.queries, name, approved["revision"]))
-
-
-def _approval(row: RowMapping) -> Approval:
-    return Approval(
-        query=row["query"],
-        version=row["version"],
-        revision=row["revision"],
-        approved_by=row["approved_by"],
-        approved_at=moment_of(row["approved_at"]),
-        revoked_by=row["revoked_by"],
-        revoked_at=None if row["revoked_at"] is None else moment_of(row["revoked_at"]),
-    )

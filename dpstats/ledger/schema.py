@@ -89,6 +89,15 @@ releases = Table(
     Index("releases_age", "created_at", "release_id"),
 )
 
+withdrawals = Table(
+    "withdrawals",
+    metadata,
+    Column("release_id", Text, primary_key=True),
+    Column("actor", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
 idempotency = Table(
     "idempotency",
     metadata,
@@ -157,6 +166,7 @@ approvals = Table(
     Column("approved_at", Text, nullable=False),
     Column("revoked_by", Text),
     Column("revoked_at", Text),
+    Column("expires_at", Text),
     info={"owner": "query", "number": "number"},
 )
 

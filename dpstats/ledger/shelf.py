@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, or_, select
+from sqlalchemy import Connection, Exists, RowMapping, insert, or_, select
 
 from dpstats.errors import NotFound
 from dpstats.ledger import schema
@@ -15,6 +15,7 @@ from dpstats.ledger.clock import later, moment_of, stamp
 from dpstats.ledger.records import ChargeRequest, Question, ReleasePage, StoredRelease
 
 _RELEASES = schema.releases.c
+_WITHDRAWN = schema.withdrawals.c
 
 Row = Mapping[str, Any] | RowMapping
 """A release's columns by name."""
@@ -40,12 +41,13 @@ def known(connection: Connection, release_id: str) -> StoredRelease:
 
 
 def find_fresh(connection: Connection, question: Question, now: datetime) -> StoredRelease | None:
-    """The newest release of the question that is still fresh."""
+    """The newest release of the question that is still fresh and was not withdrawn."""
     query = (
         select(schema.releases)
         .where(
             _RELEASES.question_hash == question.hash,
             _RELEASES.query == question.query,
+            ~withdrawn(),
             _RELEASES.fresh_until > stamp(now),
         )
         .order_by(_RELEASES.created_at.desc(), _RELEASES.release_id)
@@ -53,6 +55,31 @@ def find_fresh(connection: Connection, question: Question, now: datetime) -> Sto
     )
     row = connection.execute(query).mappings().one_or_none()
     return None if row is None else as_release(row)
+
+
+def withdrawn() -> Exists:
+    """That the row of `releases` around it was withdrawn."""
+    return select(_WITHDRAWN.release_id).where(_WITHDRAWN.release_id == _RELEASES.release_id).exists()
+
+
+def is_withdrawn(connection: Connection, release_id: str) -> bool:
+    """Whether a steward withdrew the release."""
+    query = select(_WITHDRAWN.release_id).where(_WITHDRAWN.release_id == release_id)
+    return connection.execute(query).first() is not None
+
+
+def withdraw(connection: Connection, release_id: str, actor: str, reason: str, now: datetime) -> bool:
+    """Notes that the release is no longer given out; False if that was noted before.
+
+    Raises:
+      NotFound: nothing is stored under this id.
+    """
+    known(connection, release_id)
+    if is_withdrawn(connection, release_id):
+        return False
+    row = {"release_id": release_id, "actor": actor, "at": stamp(now), "reason": reason}
+    connection.execute(insert(schema.withdrawals).values(**row))
+    return True
 
 
 def new_row(charge: Entry, body: bytes, fresh_for: timedelta) -> dict[str, Any]:
@@ -81,8 +108,10 @@ def signed_part(row: Row) -> bytes:
 def page(
     connection: Connection, *, datasets: tuple[str, ...], query: str | None, after: str | None, limit: int
 ) -> ReleasePage:
-    """Up to `limit` releases, newest first, older than the cursor `after`; `datasets` empty means all."""
-    wanted = select(schema.releases).order_by(_RELEASES.created_at.desc(), _RELEASES.release_id.desc())
+    """Up to `limit` releases that were not withdrawn, newest first, older than the cursor; `datasets` empty: all."""
+    wanted = (
+        select(schema.releases).where(~withdrawn()).order_by(_RELEASES.created_at.desc(), _RELEASES.release_id.desc())
+    )
     if datasets:
         wanted = wanted.where(_RELEASES.dataset.in_(datasets))
     if query is not None:

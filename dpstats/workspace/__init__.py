@@ -5,7 +5,7 @@
     data/<dataset>/<version>.duckdb  the current data version of each dataset
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
-`.review`, `.releases` and `.tokens`; each of them checks who calls.
+`.review`, `.planning`, `.applying`, `.releases` and `.tokens`; each of them checks who calls.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from dpstats.release import Road
 from dpstats.settings import Settings
 from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.datasets import Datasets
+from dpstats.workspace.policy import Planning
+from dpstats.workspace.policy_apply import Applying
 from dpstats.workspace.releases import Releases
 from dpstats.workspace.review import Review
 from dpstats.workspace.selftest import self_test
@@ -45,6 +47,8 @@ class Workspace:
         self.datasets = Datasets(store, library, home / "data", key)
         self.budgets = Budgets(store, library)
         self.review = Review(store, library, road)
+        self.planning = Planning(store, self.review, self.datasets)
+        self.applying = Applying(store, self.datasets)
         self.releases = Releases(store, library, road, self.budgets)
         self.tokens = TokenDesk(store, library)
 

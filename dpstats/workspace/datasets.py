@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from dpstats.catalog.canonical import load_fingerprint
 from dpstats.catalog.dataset import Column, DatasetFile, parse_dataset
 from dpstats.catalog.source import load_file
 from dpstats.engine.load import load
-from dpstats.errors import Conflict
+from dpstats.errors import Conflict, NotFound
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.library import Library
@@ -71,6 +71,30 @@ class Datasets:
         self._forget_old(name)
         return version
 
+    def check_definition(self, identity: Identity, dataset: DatasetFile) -> None:
+        """Whether the definition could be registered now; nothing is changed, no lineage opened.
+
+        Raises:
+          Conflict: it contradicts what is recorded.
+        """
+        check(identity, Action.STEWARD)
+        self._check_lineage(dataset)
+        with suppress(NotFound):
+            self._ledger.terms(dataset.lineage)
+            self._open_lineage(identity, dataset)  # a known one is looked at, and granted nothing
+
+    def register(self, identity: Identity, text: str, file: str) -> None:
+        """Makes a definition the current one without loading data: the loaded ones stay if they fit it.
+
+        Raises:
+          FileError: the text is wrong. Conflict: it contradicts what is recorded. Nothing is changed then.
+        """
+        check(identity, Action.STEWARD)
+        dataset = parse_dataset(text, file)
+        self._check_lineage(dataset)
+        self._open_lineage(identity, dataset)
+        self._registry.register_dataset(dataset.dataset, text, dataset.lineage)
+
     def _load(
         self,
         dataset: DatasetFile,
@@ -113,16 +137,13 @@ class Datasets:
                 )
 
     def _open_lineage(self, identity: Identity, dataset: DatasetFile) -> None:
-        pure = dataset.measure is Measure.PURE
-        epsilon = amount_down(dataset.budget.epsilon)
-        amount = epsilon if pure else rho_within(dataset.budget.epsilon, dataset.conversion_delta)
         self._ledger.open_lineage(
             dataset.lineage,
             measure=dataset.measure,
             conversion_delta=delta_down(dataset.conversion_delta),
             privacy_unit=dataset.privacy_unit,
-            cap=Loss(dataset.measure, amount, delta_down(dataset.delta_thresholds)),
-            epsilon=epsilon,
+            cap=stated_cap(dataset),
+            epsilon=amount_down(dataset.budget.epsilon),
             actor=identity.name,
         )
 
@@ -152,6 +173,14 @@ class Datasets:
             "purposes": {name: {"title": p.title, "consent": p.consent} for name, p in dataset.purposes.items()},
             "tables": {name: _table_view(dataset, name) for name in dataset.tables},
         }
+
+
+def stated_cap(dataset: DatasetFile) -> Loss:
+    """What a dataset's file lets be charged for life."""
+    epsilon = dataset.budget.epsilon
+    pure = dataset.measure is Measure.PURE
+    amount = amount_down(epsilon) if pure else rho_within(epsilon, dataset.conversion_delta)
+    return Loss(dataset.measure, amount, delta_down(dataset.delta_thresholds))
 
 
 @contextmanager

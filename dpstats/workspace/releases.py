@@ -84,6 +84,17 @@ class Releases:
         lineage = self._library.dataset(identity, stored.dataset).lineage
         return views.release(stored, replayed=True, budget_now=self._budgets.of_lineage(lineage))
 
+    def withdraw(self, identity: Identity, release_id: str, reason: str) -> None:
+        """From now on nobody is given the release; asked again, it is drawn and charged anew.
+
+        Raises:
+          NotFound: there is none that the caller may see, or it was withdrawn before. ValueError: no reason.
+        """
+        check(identity, Action.STEWARD)
+        if not sees(identity, self._ledger.release(release_id).dataset):
+            raise NotFound("release", release_id)
+        self._ledger.withdraw(release_id, actor=identity.name, reason=reason)
+
     def all(
         self,
         identity: Identity,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ class Review:
         else:
             dataset = load_dataset(file.parent / "dataset.yaml")
         analysis = analyse(query, dataset)
-        plan = self._plan_of_defaults(analysis)
+        plan = self.plan_of_defaults(analysis)
         found = Check(analysis, plan, _alone(plan, dataset), analysis.warnings)
         return found if plan is None else self._advised(found, plan)
 
@@ -79,8 +79,12 @@ class Review:
             advice=recommendations(analysis, plan, before),
         )
 
-    def _plan_of_defaults(self, analysis: Analysis) -> Plan | None:
-        """The plan with default parameters; None where keys come from a table that is not loaded."""
+    def plan_of_defaults(self, analysis: Analysis) -> Plan | None:
+        """The plan with default parameters; None where keys come from a table of a dataset that is not registered.
+
+        Raises:
+          NotLoaded: keys come from a table that is not loaded as defined. QueryRefused: it cannot be answered.
+        """
         wanted = {name: spec for name, spec in analysis.query.parameters.items() if spec.default is None}
         defaults = {name: _some_value(name, spec) for name, spec in wanted.items()}
         from_table = any(isinstance(key.source, KeysFrom) for key in analysis.keys)
@@ -103,15 +107,18 @@ class Review:
         query = load_query(file)
         definition = self._registry.dataset(query.dataset).definition
         analysis = analysis_of(text, definition, query.query, query.dataset)
-        self._plan_of_defaults(analysis)
+        self.plan_of_defaults(analysis)
         self._registry.submit_query(query.query, query.dataset, text, identity.name)
         return query.query, analysis.version
 
-    def approve(self, identity: Identity, name: str, version: str | None = None) -> str:
+    def approve(
+        self, identity: Identity, name: str, version: str | None = None, expires_after: timedelta | None = None
+    ) -> str:
         """Approves a query's newest text; gives its version.
 
         Args:
           version: what the steward reviewed; refused if it is not the version that stands.
+          expires_after: how long it holds; the dataset's `approvals_expire` if that is shorter, or if None.
 
         Raises:
           NotFound: no such query. Conflict: another version stands, or it cannot be answered any more.
@@ -126,7 +133,8 @@ class Review:
             raise Conflict(
                 f"query {name} stands in version {known.version}, not {version}: review it with `query show`"
             )
-        self._registry.approve(name, known.version, known.record.revision, identity.name)
+        span = _shorter(expires_after, known.dataset.approvals_expire)
+        self._registry.approve(name, known.version, known.record.revision, identity.name, span)
         return known.version
 
     def revoke(self, identity: Identity, name: str, version: str | None = None) -> int:
@@ -169,12 +177,14 @@ class Review:
             "purpose": query.purpose,
             "query_version": known.version,
             "approved": known.approved,
+            "cadence": query.cadence,
             "approvals": [
                 {
                     "version": item.version,
                     "approved_by": item.approved_by,
                     "approved_at": item.approved_at.isoformat(),
                     "revoked_at": item.revoked_at.isoformat() if item.revoked_at else None,
+                    "expires_at": item.expires_at.isoformat() if item.expires_at else None,
                 }
                 for item in self._registry.approvals(query.query)
             ],
@@ -186,6 +196,11 @@ class Review:
             "cost": _json(dict(query.cost)),
             "sql": query.sql,
         }
+
+
+def _shorter(asked: timedelta | None, policy: timedelta | None) -> timedelta | None:
+    spans = [span for span in (asked, policy) if span is not None]
+    return min(spans) if spans else None
 
 
 def _alone(plan: Plan | None, dataset: DatasetFile) -> Decimal | None:

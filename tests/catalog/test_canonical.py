@@ -188,3 +188,9 @@ def test_the_fingerprint_is_a_sha256_that_ignores_what_is_not_loaded(dataset_tex
     )
     assert fingerprint(other) == fingerprint(dataset_text)
     assert len(bytes.fromhex(fingerprint(dataset_text))) == hashlib.sha256().digest_size
+
+
+def test_a_key_that_came_later_makes_no_new_version_where_it_is_not_said() -> None:
+    text = "{query: q, dataset: shop, sql: SELECT 1, cost: {rho: 1}}"
+    assert not {"cadence", "candidates"} & query_content(parse_query(text, "q.yaml")).keys()
+    assert version(text.replace("cost", "cadence: weekly, cost")) != version(text)

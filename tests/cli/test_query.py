@@ -122,7 +122,7 @@ def test_a_revoked_query_answers_nothing_not_even_what_it_did(dpstats: Run) -> N
     assert "answers nothing" in dpstats("query", "revoke", "by_town").done().out
     dpstats("query", "run", "by_town").refused("not approved")
     assert "no approval" in dpstats("query", "revoke", "by_town").done().out
-    assert "submitted" in dpstats("query", "list").done().out
+    assert "revoked" in dpstats("query", "list").done().out
 
 
 def test_queries_are_listed(dpstats: Run) -> None:

@@ -177,3 +177,16 @@ def test_a_token_for_a_dataset_that_is_not_there_is_refused(dpstats: Run) -> Non
 
 def test_the_roles_are_those_of_the_ledger() -> None:
     assert {role.value for role in RoleName} == {role.value for role in Role}
+
+
+# -- releases --------------------------------------------------------------------------------------------------
+
+
+def test_a_withdrawn_release_is_not_given_again_and_the_next_one_is_charged(dpstats: Run) -> None:
+    first = json.loads(dpstats("query", "run", "by_town", "--format", "json").done().out)
+    assert "is withdrawn" in dpstats("release", "withdraw", first["release_id"], "--reason", "a wrong file").done().out
+    second = json.loads(dpstats("query", "run", "by_town", "--format", "json").done().out)
+    assert second["replayed"] is False
+    assert (second["release_id"] != first["release_id"], second["budget"]["rho_spent"]) == (True, 0.02)
+    dpstats("release", "withdraw", first["release_id"], "--reason", "again").refused("no release named")
+    dpstats("release", "withdraw", second["release_id"], "--reason", " ").wrong_usage("say why")

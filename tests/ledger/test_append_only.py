@@ -9,13 +9,13 @@ from sqlalchemy.exc import IntegrityError
 
 from dpstats.ledger.store import Store
 
-WRITTEN_ONCE = ["entries", "releases", "lineages", "datasets", "queries", "freezes"]
+WRITTEN_ONCE = ["entries", "releases", "lineages", "datasets", "queries", "freezes", "withdrawals"]
 
 
 @pytest.fixture
 def full(store: Store, raw: Connection) -> Connection:
     """A ledger with a row in each table."""
-    release(store)
+    store.ledger.withdraw(release(store).release_id, actor="stu", reason="a mistake")
     store.registry.register_dataset("shop", "yaml", "shoppers")
     store.registry.submit_query("q", "shop", "yaml", "stu")
     store.registry.freeze("shop", "stu")

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from ledger_asking import HandClock
@@ -120,7 +120,7 @@ def test_an_approval_is_of_one_version_and_of_a_revision_that_exists(registry: R
     made = registry.approve("q", "sha256:1", 1, "stu")
     assert (made.query, made.version, made.revision, made.approved_by) == ("q", "sha256:1", 1, "stu")
     assert made.approved_at == clock.now
-    assert made.live
+    assert made.holds(clock.now)
     assert registry.approval("q", "sha256:1") == made
     assert registry.approval("q", "sha256:2") is None
     with pytest.raises(NotFound, match="q 2"):
@@ -133,6 +133,30 @@ def test_approving_what_is_in_force_changes_nothing(registry: Registry, clock: H
     clock.advance(days=1)
     assert registry.approve("q", "sha256:1", 1, "sue") == first
     assert registry.approvals("q") == (first,)
+
+
+def test_an_approval_with_an_end_is_renewed_and_the_newest_one_rules(registry: Registry, clock: HandClock) -> None:
+    registry.submit_query("q", "shop", "one", "ana")
+    first = registry.approve("q", "sha256:1", 1, "stu", timedelta(days=2))
+    assert first.expires_at == clock.now + timedelta(days=2)
+    clock.advance(days=1)
+    second = registry.approve("q", "sha256:1", 1, "stu", timedelta(days=2))
+    assert second.expires_at == clock.now + timedelta(days=2)
+    clock.advance(days=1)
+    assert registry.approval("q", "sha256:1") == second
+    clock.advance(days=1)
+    assert registry.approval("q", "sha256:1") is None
+    assert registry.approvals("q") == (first, second)
+
+
+def test_a_text_is_submitted_and_approved_at_once_or_not_at_all(registry: Registry) -> None:
+    made = registry.submit_and_approve("q", "shop", "one", "sha256:1", "stu")
+    assert (made.revision, registry.query("q").text) == (1, "one")
+    assert registry.submit_and_approve("q", "shop", "one", "sha256:1", "stu") == made
+    registry.register_dataset("another", "x", "shoppers")
+    with pytest.raises(Conflict, match="is one of dataset shop"):
+        registry.submit_and_approve("q", "another", "two", "sha256:2", "stu")
+    assert registry.newest_query("q").text == "one"
 
 
 def test_a_revoked_query_stays_revoked_until_it_is_approved_anew(registry: Registry, clock: HandClock) -> None:
@@ -148,7 +172,9 @@ def test_a_revoked_query_stays_revoked_until_it_is_approved_anew(registry: Regis
     assert registry.revoke("q", "sue") == 1
     assert registry.revoke("q", "sue") == 0
     ended = registry.approvals("q")
-    assert [(item.live, item.revoked_by, item.revoked_at) for item in ended] == [(False, "sue", clock.now)] * 2
+    assert [(item.holds(clock.now), item.revoked_by, item.revoked_at) for item in ended] == [
+        (False, "sue", clock.now)
+    ] * 2
     anew = registry.approve("q", "sha256:2", 2, "stu")
     assert registry.approval("q", "sha256:2") == anew
     assert registry.approvals("q") == (*ended, anew)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
-from ledger_asking import LINEAGE, MONTH, ask_for, charge, make_request, permit, question, release
+from ledger_asking import LINEAGE, MONTH, HandClock, ask_for, charge, make_request, permit, question, release
 
 from dpstats.errors import DpstatsError, Frozen, NotApproved
 from dpstats.ledger.store import Store
@@ -15,6 +16,9 @@ STOPS: dict[str, tuple[Callable[[Store], object], type[DpstatsError]]] = {
     "revoked": (lambda store: store.registry.revoke("q", "stu"), NotApproved),
     "this version revoked": (lambda store: store.registry.revoke("q", "stu", "sha256:q"), NotApproved),
 }
+
+
+DAY = timedelta(days=1)
 
 
 def spent(store: Store) -> int:
@@ -93,3 +97,60 @@ def test_a_thawed_dataset_and_a_version_approved_again_are_charged(store: Store,
     store.registry.thaw("shop", "stu")
     store.registry.approve("q", "sha256:q", 1, "stu")
     charge(store)
+
+
+# -- approvals that end by themselves ------------------------------------------------------------------------------
+
+
+def approve_for(store: Store, span: timedelta | None) -> None:
+    store.registry.approve("q", "sha256:q", 1, "stu", span)
+
+
+def test_an_expired_approval_is_not_charged_and_gives_nothing_again(store: Store, clock: HandClock) -> None:
+    permit(store, question())
+    approve_for(store, DAY)
+    given = store.ledger.store(charge(store), body=b"draw", fresh_for=MONTH)
+    clock.advance(hours=23, minutes=59)
+    assert ask_for(store) == given
+    clock.advance(minutes=1)
+    for ask in (
+        lambda: ask_for(store),
+        lambda: ask_for(store, fresh=True),
+        lambda: store.ledger.find_fresh(question()),
+    ):
+        with pytest.raises(NotApproved):
+            ask()
+    assert spent(store) == 1
+    approve_for(store, DAY)
+    assert ask_for(store) == given
+
+
+def test_a_draw_under_way_when_its_approval_expires_is_stored_and_not_given_out(store: Store, clock: HandClock) -> None:
+    permit(store, question())
+    approve_for(store, DAY)
+    made = charge(store)
+    clock.advance(days=1)
+    with pytest.raises(NotApproved):
+        store.ledger.store(made, body=b"draw", fresh_for=MONTH)
+    approve_for(store, None)
+    given = ask_for(store)
+    assert (given.release_id, given.body) == (made.release_id, b"draw")
+
+
+def test_a_shorter_approval_given_later_counts_and_an_earlier_longer_one_does_not(
+    store: Store, clock: HandClock
+) -> None:
+    permit(store, question())
+    approve_for(store, DAY)
+    clock.advance(days=1)
+    with pytest.raises(NotApproved):
+        ask_for(store)
+
+
+def test_a_revocation_ends_every_approval_of_the_version_whenever_it_would_expire(store: Store) -> None:
+    permit(store, question())
+    approve_for(store, DAY)
+    approve_for(store, 2 * DAY)
+    assert store.registry.revoke("q", "stu") == 3
+    with pytest.raises(NotApproved):
+        ask_for(store)

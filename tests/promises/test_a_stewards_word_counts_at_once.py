@@ -94,6 +94,7 @@ class Running:
     def __init__(self, engine: DuckEngine, pause: Callable[[], None]) -> None:
         self._engine, self._pause = engine, pause
         self.fingerprint, self.public_values = engine.fingerprint, engine.public_values
+        self.public_count = engine.public_count
 
     def run(self, plan: Plan) -> Exact:
         self._pause()

@@ -41,7 +41,7 @@ PACKAGE = Path(dpstats.__file__).parent
 
 # -- the lists -------------------------------------------------------------------------------------------------------
 
-SETTINGS = {"home", "host", "port", "workers", "memory_limit_mb", "threads", "deadline_s"}
+SETTINGS = {"home", "host", "port", "workers", "memory_limit_mb", "threads", "deadline_s", "ledger_url"}
 
 OPTIONS = {
     "--after",
@@ -49,6 +49,7 @@ OPTIONS = {
     "--cap-rho",
     "--dataset",
     "--epsilon",
+    "--expires",
     "--format",
     "--fresh",
     "--home",
@@ -58,12 +59,14 @@ OPTIONS = {
     "--out",
     "--parameter",
     "--port",
+    "--prune",
     "--reason",
     "--rho",
     "--role",
     "--source",
     "--version",
     "--workers",
+    "--yes",
     "-p",
 }
 
@@ -110,6 +113,7 @@ FILE_KEYS = {
         "budget",
         "blocks",
         "fresh_for",
+        "approvals_expire",
         "max_rows_per_unit",
         "min_units",
         "lineage",
@@ -140,6 +144,7 @@ FILE_KEYS = {
         "window",
         "cost",
         "fresh_for",
+        "cadence",
         "why",
     },
     "Table": {"public", "one_row_per_unit", "columns"},

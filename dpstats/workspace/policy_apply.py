@@ -1,0 +1,80 @@
+"""Carrying a policy plan out: definitions first, then each query, submitted and approved at once or revoked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from dpstats.access import Action, check
+from dpstats.errors import Conflict
+from dpstats.ledger.store import Store
+from dpstats.ledger.tokens import Identity
+from dpstats.workspace.datasets import Datasets
+from dpstats.workspace.policy import APPROVED_BY_APPLYING, Change, DatasetChange, PolicyPlan, QueryChange
+
+
+@dataclass(frozen=True)
+class Done:
+    """One thing that was done: `what` is "registered", "approved" or "revoked". It counts at once."""
+
+    what: str
+    name: str
+    version: str | None = None
+    expires_at: str | None = None
+
+    def view(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"done": self.what, "name": self.name, "query_version": self.version, "expires_at": self.expires_at}
+
+
+class Applying:
+    """Does what a plan says."""
+
+    def __init__(self, store: Store, datasets: Datasets) -> None:
+        self._registry, self._datasets = store.registry, datasets
+
+    def apply(self, identity: Identity, plan: PolicyPlan, *, prune: bool) -> Iterator[Done]:
+        """Yields each thing once it is done and durable; one that fails undoes none before it.
+
+        Between a definition and the queries that it changes, those queries answer nothing.
+
+        Args:
+          prune: revoke the queries that have no file any more.
+
+        Raises:
+          Conflict: the plan holds a refusal: nothing is done. Or what is recorded has changed since it was made.
+        """
+        check(identity, Action.STEWARD)
+        if plan.refusals:
+            raise Conflict(f"the plan is refused, and nothing is changed: {' | '.join(plan.refusals)}")
+        return self._done(identity, plan, prune)
+
+    def _done(self, identity: Identity, plan: PolicyPlan, prune: bool) -> Iterator[Done]:
+        for dataset in plan.datasets:
+            if dataset.change in {Change.NEW, Change.CHANGED}:
+                yield self._registered(identity, dataset)
+        for query in plan.queries:
+            if query.change in APPROVED_BY_APPLYING:
+                yield self._approved(identity, query)
+            if query.change is Change.WITHDRAWN and prune:
+                self._registry.revoke(query.name, identity.name)
+                yield Done("revoked", query.name)
+
+    def _registered(self, identity: Identity, change: DatasetChange) -> Done:
+        self._datasets.register(identity, change.text, str(change.file))
+        return Done("registered", change.name)
+
+    def _approved(self, identity: Identity, change: QueryChange) -> Done:
+        if change.said is None or change.priced is None:
+            raise ValueError("only a query that has a file and a price is approved")
+        approval = self._registry.submit_and_approve(
+            change.name,
+            change.dataset,
+            change.said.text,
+            change.version,
+            identity.name,
+            change.priced.analysis.dataset.approvals_expire,
+        )
+        ends = approval.expires_at
+        return Done("approved", change.name, change.version, ends.isoformat() if ends else None)
