@@ -10,10 +10,12 @@ import logging
 import signal
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -71,8 +73,20 @@ def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
 
 def _run(settings: Settings, listener: socket.socket) -> None:
     alone = settings.workers == 1
-    config = uvicorn.Config(
-        partial(app_of_home if alone else _worker_app, settings),
+    if alone:
+        uvicorn.Server(_config(settings, partial(app_of_home, settings))).run(sockets=[listener])
+        return
+    with tempfile.TemporaryDirectory(prefix="dpstats-metrics-") as counted_in:
+        config = _config(settings, partial(_worker_app, settings, Path(counted_in)))
+        workers = Multiprocess(config, sockets=[listener])
+        workers.run()
+    if any(worker.exitcode == STARTUP_FAILURE for worker in workers.processes):
+        raise DpstatsError("a worker process did not start, so nothing is served: its line on stderr says why")
+
+
+def _config(settings: Settings, app: Callable[[], FastAPI]) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
         factory=True,
         workers=settings.workers,
         log_config=LOGGING,
@@ -83,19 +97,12 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         server_header=False,
         timeout_graceful_shutdown=int(settings.deadline_s) + GRACE_S,
     )
-    if alone:
-        uvicorn.Server(config).run(sockets=[listener])
-        return
-    workers = Multiprocess(config, sockets=[listener])
-    workers.run()
-    if any(worker.exitcode == STARTUP_FAILURE for worker in workers.processes):
-        raise DpstatsError("a worker process did not start, so nothing is served: its line on stderr says why")
 
 
-def _worker_app(settings: Settings) -> FastAPI:
+def _worker_app(settings: Settings, counted_in: Path) -> FastAPI:
     """What a worker process serves; one that cannot start ends with the status that stops them all."""
     try:
-        return app_of_home(settings)
+        return app_of_home(settings, counted_in)
     except Exception as error:
         said = str(error) if isinstance(error, DpstatsError) else type(error).__name__
         logging.getLogger("dpstats.api").error("not started: %s", said)
