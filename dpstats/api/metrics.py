@@ -133,7 +133,7 @@ class _Budgets:
                 left = state.remaining
                 gauges[f"remaining_{left.measure.unit}"].add_metric((dataset.name,), float(left.amount_decimal))
                 gauges["remaining_delta"].add_metric((dataset.name,), float(left.delta_decimal))
-                gauges["remaining_ratio"].add_metric((dataset.name,), left.amount / state.cap.amount)
+                gauges["remaining_ratio"].add_metric((dataset.name,), left.amount / max(1, state.cap.amount))
         except DpstatsError:
             readable = 0
         yield charges
