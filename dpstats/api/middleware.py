@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dpstats.api.logs import outcome_fields
 from dpstats.api.metrics import Metrics
 from dpstats.api.outcome import PROBLEM, Outcome, outcome_of
 from dpstats.api.problems import TOO_LARGE, RequestRefused, internal_error, problem_of
@@ -73,7 +74,9 @@ class Watch:
         problem = problem_of(error)
         if problem is None:
             failed = outcome_of(scope, request_id=request_id, status=sent.status, seconds=0)
-            log.error("%s failed: %s, %s", failed.line, type(error).__name__, request_id)
+            log.error(
+                "%s failed: %s, %s", failed.line, type(error).__name__, request_id, extra={"request_id": request_id}
+            )
             problem = internal_error(request_id)
         scope[PROBLEM] = problem.slug
         if not sent.status:
@@ -170,4 +173,5 @@ def _token(headers: Iterable[str]) -> str | None:
 
 
 def _log(outcome: Outcome) -> None:
-    log.info("%s %s %.0f ms %s", outcome.line, outcome.status, outcome.seconds * 1000, outcome.request_id)
+    fields = outcome_fields(outcome)
+    log.info("%s %s %s ms %s", outcome.line, outcome.status, fields["ms"], outcome.request_id, extra=fields)

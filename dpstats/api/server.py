@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -24,6 +23,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from dpstats.api.app import app_of_home
+from dpstats.api.logs import log_config
 from dpstats.errors import DpstatsError, FileError
 from dpstats.settings import Settings
 from dpstats.workspace import Workspace
@@ -36,20 +36,6 @@ GRACE_S = 5
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (where to ask whether it is ready)
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 _UNTOUCHABLE = {signal.SIGKILL, signal.SIGSTOP}
-
-# Logs go to stderr; stdout belongs to the command. uvicorn's own access log would print query strings: `Watch` logs.
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"()": "dpstats.api.logs.UtcFormatter", "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s"}
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {
-        "dpstats": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
-        "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
-    },
-}
 
 
 def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
@@ -89,7 +75,7 @@ def _config(settings: Settings, app: Callable[[], FastAPI]) -> uvicorn.Config:
         app,
         factory=True,
         workers=settings.workers,
-        log_config=LOGGING,
+        log_config=log_config(settings.log_format),
         access_log=False,
         ws="none",
         lifespan="on",

@@ -41,7 +41,7 @@ PACKAGE = Path(dpstats.__file__).parent
 
 # -- the lists -------------------------------------------------------------------------------------------------------
 
-SETTINGS = {"home", "ledger_url", "host", "port", "workers", "memory_limit_mb", "threads", "deadline_s"}
+SETTINGS = {"home", "ledger_url", "host", "port", "workers", "memory_limit_mb", "threads", "deadline_s", "log_format"}
 
 OPTIONS = {
     "--after",
