@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     from dpstats.ledger.verify import VerifyReport
     from dpstats.workspace import Workspace
 
-app = typer.Typer(help="The ledger: list, verify, export.")
+app = typer.Typer(help="The ledger: list, verify, export, backup, restore.")
 
 OptionalDataset = Annotated[
     str | None, typer.Argument(metavar="DATASET", parser=inputs.name_text, help="Only this dataset's.")
+]
+Receipts = Annotated[
+    list[Path] | None,
+    typer.Option("--head", metavar="FILE", help="A signed head that was kept elsewhere (JSON); once for each."),
 ]
 _PAGE = 1000
 
@@ -100,3 +104,44 @@ def export(
         write(json_bytes({"dataset": dataset} | body))
     if out is not None:
         note(f"wrote {counted(len(body['entries']), 'entry', 'entries')} to {out}")
+
+
+@app.command("backup")
+def backup(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.")],
+    keys: Annotated[bool, typer.Option("--keys", help="Put the workspace's keys in as well; keep it safe.")] = False,
+) -> None:
+    """Save the whole ledger of every dataset, as it is at one moment, in one file; the service may go on."""
+    with session_of(context).opened() as (workspace, _):
+        from dpstats.ledger.backup import back_up
+
+        heads = back_up(workspace.store.engine, workspace.home, file, keys=keys)
+    with_keys = "with the keys" if keys else "without the keys"
+    say(f"saved {counted(sum(head.seq for head in heads), 'entry', 'entries')} to {file}, {with_keys}")
+
+
+@app.command("restore")
+def restore(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.")],
+    heads: Receipts = None,
+) -> None:
+    """Restore a backup where no ledger is; one that is older than a known head is refused."""
+    session = session_of(context)
+    settings = session.settings()
+    from dpstats.ledger import backup as backups
+    from dpstats.ledger.heads import head_of_receipt
+
+    receipts = [head_of_receipt(head) for head in heads or ()]
+    with working("verifying the backup"):
+        restored = backups.restore(session.folder, file, receipts, url=settings.ledger_url.get_secret_value())
+    say(f"restored {counted(sum(head.seq for head in restored.heads), 'entry', 'entries')} in {session.folder}")
+    for name in restored.unknown:
+        note(
+            f"  {name}: no newer head is known, so nothing can tell whether more was charged after this backup; "
+            "what was is missing from it. Give the newest receipt with --head, or freeze the dataset and grant less"
+        )
+    for name in restored.missing_keys:
+        note(f"  {name} is missing: without it, a new one chooses other rows, so load the data again")
+    note("  data are not part of a backup: `dpstats doctor` says which datasets must be loaded again")
