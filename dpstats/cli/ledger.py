@@ -68,13 +68,28 @@ def _row(entry: dict[str, Any]) -> tuple[str, ...]:
 
 
 @app.command("verify")
-def verify(context: typer.Context, dataset: OptionalDataset = None, as_json: inputs.AsJson = False) -> None:
+def verify(
+    context: typer.Context,
+    dataset: OptionalDataset = None,
+    heads: Receipts = None,
+    export: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Verify this export instead; it needs no workspace.")
+    ] = None,
+    as_json: inputs.AsJson = False,
+) -> None:
     """Verify the ledger: every hash, signature, price, total, release and saved head.
 
     Exit status 1, and a line for each finding, if anything is wrong.
     """
-    with session_of(context).opened(check_ledger=False) as (workspace, me), working("walking the ledger"):
-        report = workspace.budgets.verify(me, dataset)
+    from dpstats.ledger.exported import read_export, verify_export
+    from dpstats.ledger.heads import head_of_receipt
+
+    receipts = [head_of_receipt(head) for head in heads or ()]
+    if export is not None:
+        report = verify_export(read_export(export), receipts)
+    else:
+        with session_of(context).opened(check_ledger=False) as (workspace, me), working("walking the ledger"):
+            report = workspace.budgets.verify(me, dataset, receipts)
     if as_json:
         body = {"ok": report.ok, "lineages": report.lineages, "entries": report.entries, "findings": report.findings}
         show_json(body)
@@ -100,8 +115,8 @@ def export(
 ) -> None:
     """Write a dataset's whole ledger as JSON, with everything that its hashes cover."""
     with destination(out) as write, session_of(context).opened() as (workspace, me):
-        body = _entries(workspace, me, dataset, 0)
-        write(json_bytes({"dataset": dataset} | body))
+        body = workspace.budgets.export(me, dataset)
+        write(json_bytes(body))
     if out is not None:
         note(f"wrote {counted(len(body['entries']), 'entry', 'entries')} to {out}")
 

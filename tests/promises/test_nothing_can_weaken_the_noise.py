@@ -49,6 +49,7 @@ OPTIONS = {
     "--cap-rho",
     "--dataset",
     "--epsilon",
+    "--export",
     "--format",
     "--fresh",
     "--head",
