@@ -7,6 +7,7 @@ weaken the noise.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -30,6 +31,7 @@ class Settings(BaseSettings):
     memory_limit_mb: int = Field(2048, ge=64, description="memory that one query may take, in MiB")
     threads: int = Field(2, ge=1, le=256, description="threads that one query may take")
     deadline_s: float = Field(60.0, gt=0, description="seconds after which a query is given up")
+    log_format: Literal["text", "json"] = Field("text", description="how log lines look on stderr: text or json")
 
 
 def read_settings(**given: object) -> Settings:

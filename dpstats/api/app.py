@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -14,6 +15,7 @@ from starlette.middleware import Middleware
 import dpstats
 from dpstats.api import datasets, public, queries, releases
 from dpstats.api.described import describe
+from dpstats.api.metrics import Metrics
 from dpstats.api.middleware import TokenFirst, Watch, WholeBody
 from dpstats.api.problems import explain
 from dpstats.settings import Settings
@@ -27,12 +29,14 @@ DESCRIPTION = (
 NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
-def create_app(workspace: Workspace, *, close: bool = False) -> FastAPI:
+def create_app(workspace: Workspace, *, close: bool = False, counted_in: Path | None = None) -> FastAPI:
     """The service over an open workspace.
 
     Args:
       close: close the workspace when the service stops; else the caller does.
+      counted_in: the folder where the workers of one service count together; None where one process serves alone.
     """
+    metrics = Metrics(workspace, counted_in)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -50,15 +54,19 @@ def create_app(workspace: Workspace, *, close: bool = False) -> FastAPI:
         telemetry=NO_TELEMETRY,
         lifespan=lifespan,
         routes=[*datasets.router.routes, *queries.router.routes, *releases.router.routes, *public.router.routes],
-        middleware=[Middleware(Watch), Middleware(TokenFirst, workspace=workspace), Middleware(WholeBody)],
+        middleware=[
+            Middleware(Watch, metrics=metrics),
+            Middleware(TokenFirst, workspace=workspace),
+            Middleware(WholeBody),
+        ],
         exception_handlers={HTTPException: explain, RequestValidationError: explain},
     )
-    app.state.workspace = workspace
+    app.state.workspace, app.state.metrics = workspace, metrics
     describe(app)
     return app
 
 
-def app_of_home(settings: Settings) -> FastAPI:
+def app_of_home(settings: Settings, counted_in: Path | None = None) -> FastAPI:
     """The service of one process, on a workspace that it opens now and closes when it stops.
 
     Raises:
@@ -71,4 +79,4 @@ def app_of_home(settings: Settings) -> FastAPI:
     except BaseException:
         workspace.close()
         raise
-    return create_app(workspace, close=True)
+    return create_app(workspace, close=True, counted_in=counted_in)

@@ -15,13 +15,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dpstats.api.logs import outcome_fields
+from dpstats.api.metrics import Metrics
+from dpstats.api.outcome import PROBLEM, Outcome, outcome_of
 from dpstats.api.problems import TOO_LARGE, RequestRefused, internal_error, problem_of
 from dpstats.errors import Unauthorized
 from dpstats.ledger.tokens import Identity
 from dpstats.workspace import Workspace
 
 MAX_BODY_BYTES = 1024 * 1024
-LONGEST_METHOD = 8
 REQUEST_HEADER = "Dpstats-Request"
 """Names the request in the log."""
 
@@ -40,10 +42,10 @@ log = logging.getLogger("dpstats.api")
 
 
 class Watch:
-    """Names each request, logs its outcome, turns whatever failed into a problem, and sets the security headers."""
+    """Names each request, logs and counts its outcome, makes a problem of what failed, sets the security headers."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,18 +54,31 @@ class Watch:
         request_id = f"req_{secrets.token_hex(8)}"
         sent = _Sent(send, request_id)
         began = time.perf_counter()
+        self._metrics.begin()
+        try:
+            await self._answered(request_id, scope, receive, sent)
+        finally:
+            # Cancelled ones too: what was begun is ended.
+            seconds = time.perf_counter() - began
+            outcome = outcome_of(scope, request_id=request_id, status=sent.status, seconds=seconds)
+            self._metrics.end(outcome)
+            _log(outcome)
+
+    async def _answered(self, request_id: str, scope: Scope, receive: Receive, sent: _Sent) -> None:
         try:
             await self._app(scope, receive, sent)
         except Exception as error:
             await self._answer(error, request_id, scope, receive, sent)
-        took_ms = (time.perf_counter() - began) * 1000
-        log.info("%s %s %.0f ms %s", _line(scope), sent.status, took_ms, request_id)
 
     async def _answer(self, error: Exception, request_id: str, scope: Scope, receive: Receive, sent: _Sent) -> None:
         problem = problem_of(error)
         if problem is None:
-            log.error("%s failed: %s, %s", _line(scope), type(error).__name__, request_id)
+            failed = outcome_of(scope, request_id=request_id, status=sent.status, seconds=0)
+            log.error(
+                "%s failed: %s, %s", failed.line, type(error).__name__, request_id, extra={"request_id": request_id}
+            )
             problem = internal_error(request_id)
+        scope[PROBLEM] = problem.slug
         if not sent.status:
             await problem.response(scope["path"])(scope, receive, sent)
 
@@ -157,7 +172,6 @@ def _token(headers: Iterable[str]) -> str | None:
             return None
 
 
-def _line(scope: Scope) -> str:
-    """Method and route, as the route is written, never as it was asked."""
-    route = getattr(scope.get("route"), "path", None)
-    return f"{scope['method'][:LONGEST_METHOD]} {route or 'no route'}"
+def _log(outcome: Outcome) -> None:
+    fields = outcome_fields(outcome)
+    log.info("%s %s %s ms %s", outcome.line, outcome.status, fields["ms"], outcome.request_id, extra=fields)

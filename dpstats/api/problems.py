@@ -17,6 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from dpstats.api.outcome import PROBLEM
 from dpstats.catalog.text import quoted
 from dpstats.errors import (
     BudgetExhausted,
@@ -150,6 +151,7 @@ async def explain(request: Request, error: Exception) -> Response:
     problem = problem_of(error)
     if problem is None:
         raise error
+    request.scope[PROBLEM] = problem.slug
     return problem.response(request.url.path)
 
 

@@ -1,12 +1,13 @@
-"""Routes that need no token: health, the landing page, and a page for each kind of problem."""
+"""Routes that need no token: health, metrics, the landing page, and a page for each kind of problem."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from dpstats.api import answers
 from dpstats.api.described import operation_id, unavailable
+from dpstats.api.metrics import CONTENT_TYPE
 from dpstats.api.problems import KINDS
 from dpstats.api.visit import OpenWorkspace
 from dpstats.errors import NotFound
@@ -27,6 +28,12 @@ def ready(workspace: OpenWorkspace) -> Response:
     workspace.store.registry.datasets()
     workspace.self_test()
     return JSONResponse({"status": "ready"})
+
+
+@router.get("/metrics", include_in_schema=False)
+def metrics(request: Request) -> Response:
+    """How the service does, for Prometheus."""
+    return Response(request.app.state.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
 
 @router.get("/", include_in_schema=False)

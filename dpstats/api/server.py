@@ -10,11 +10,12 @@ import logging
 import signal
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
-from typing import Any
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -22,6 +23,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from dpstats.api.app import app_of_home
+from dpstats.api.logs import log_config
 from dpstats.errors import DpstatsError, FileError
 from dpstats.settings import Settings
 from dpstats.workspace import Workspace
@@ -34,20 +36,6 @@ GRACE_S = 5
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (where to ask whether it is ready)
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 _UNTOUCHABLE = {signal.SIGKILL, signal.SIGSTOP}
-
-# Logs go to stderr; stdout belongs to the command. uvicorn's own access log would print query strings: `Watch` logs.
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"()": "dpstats.api.logs.UtcFormatter", "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s"}
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {
-        "dpstats": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
-        "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
-    },
-}
 
 
 def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
@@ -71,11 +59,23 @@ def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
 
 def _run(settings: Settings, listener: socket.socket) -> None:
     alone = settings.workers == 1
-    config = uvicorn.Config(
-        partial(app_of_home if alone else _worker_app, settings),
+    if alone:
+        uvicorn.Server(_config(settings, partial(app_of_home, settings))).run(sockets=[listener])
+        return
+    with tempfile.TemporaryDirectory(prefix="dpstats-metrics-") as counted_in:
+        config = _config(settings, partial(_worker_app, settings, Path(counted_in)))
+        workers = Multiprocess(config, sockets=[listener])
+        workers.run()
+    if any(worker.exitcode == STARTUP_FAILURE for worker in workers.processes):
+        raise DpstatsError("a worker process did not start, so nothing is served: its line on stderr says why")
+
+
+def _config(settings: Settings, app: Callable[[], FastAPI]) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
         factory=True,
         workers=settings.workers,
-        log_config=LOGGING,
+        log_config=log_config(settings.log_format),
         access_log=False,
         ws="none",
         lifespan="on",
@@ -83,19 +83,12 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         server_header=False,
         timeout_graceful_shutdown=int(settings.deadline_s) + GRACE_S,
     )
-    if alone:
-        uvicorn.Server(config).run(sockets=[listener])
-        return
-    workers = Multiprocess(config, sockets=[listener])
-    workers.run()
-    if any(worker.exitcode == STARTUP_FAILURE for worker in workers.processes):
-        raise DpstatsError("a worker process did not start, so nothing is served: its line on stderr says why")
 
 
-def _worker_app(settings: Settings) -> FastAPI:
+def _worker_app(settings: Settings, counted_in: Path) -> FastAPI:
     """What a worker process serves; one that cannot start ends with the status that stops them all."""
     try:
-        return app_of_home(settings)
+        return app_of_home(settings, counted_in)
     except Exception as error:
         said = str(error) if isinstance(error, DpstatsError) else type(error).__name__
         logging.getLogger("dpstats.api").error("not started: %s", said)

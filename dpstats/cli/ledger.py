@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     from dpstats.ledger.verify import VerifyReport
     from dpstats.workspace import Workspace
 
-app = typer.Typer(help="The ledger: list, verify, export.")
+app = typer.Typer(help="The ledger: list, verify, export, backup, restore.")
 
 OptionalDataset = Annotated[
     str | None, typer.Argument(metavar="DATASET", parser=inputs.name_text, help="Only this dataset's.")
+]
+Receipts = Annotated[
+    list[Path] | None,
+    typer.Option("--head", metavar="FILE", help="A signed head that was kept elsewhere (JSON); once for each."),
 ]
 _PAGE = 1000
 
@@ -64,13 +68,28 @@ def _row(entry: dict[str, Any]) -> tuple[str, ...]:
 
 
 @app.command("verify")
-def verify(context: typer.Context, dataset: OptionalDataset = None, as_json: inputs.AsJson = False) -> None:
+def verify(
+    context: typer.Context,
+    dataset: OptionalDataset = None,
+    heads: Receipts = None,
+    export: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Verify this export instead; it needs no workspace.")
+    ] = None,
+    as_json: inputs.AsJson = False,
+) -> None:
     """Verify the ledger: every hash, signature, price, total, release and saved head.
 
     Exit status 1, and a line for each finding, if anything is wrong.
     """
-    with session_of(context).opened(check_ledger=False) as (workspace, me), working("walking the ledger"):
-        report = workspace.budgets.verify(me, dataset)
+    from dpstats.ledger.exported import read_export, verify_export
+    from dpstats.ledger.heads import head_of_receipt
+
+    receipts = [head_of_receipt(head) for head in heads or ()]
+    if export is not None:
+        report = verify_export(read_export(export), receipts)
+    else:
+        with session_of(context).opened(check_ledger=False) as (workspace, me), working("walking the ledger"):
+            report = workspace.budgets.verify(me, dataset, receipts)
     if as_json:
         body = {"ok": report.ok, "lineages": report.lineages, "entries": report.entries, "findings": report.findings}
         show_json(body)
@@ -96,7 +115,48 @@ def export(
 ) -> None:
     """Write a dataset's whole ledger as JSON, with everything that its hashes cover."""
     with destination(out) as write, session_of(context).opened() as (workspace, me):
-        body = _entries(workspace, me, dataset, 0)
-        write(json_bytes({"dataset": dataset} | body))
+        body = workspace.budgets.export(me, dataset)
+        write(json_bytes(body))
     if out is not None:
         note(f"wrote {counted(len(body['entries']), 'entry', 'entries')} to {out}")
+
+
+@app.command("backup")
+def backup(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.")],
+    keys: Annotated[bool, typer.Option("--keys", help="Put the workspace's keys in as well; keep it safe.")] = False,
+) -> None:
+    """Save the whole ledger of every dataset, as it is at one moment, in one file; the service may go on."""
+    with session_of(context).opened() as (workspace, _):
+        from dpstats.ledger.backup import back_up
+
+        heads = back_up(workspace.store.engine, workspace.home, file, keys=keys)
+    with_keys = "with the keys" if keys else "without the keys"
+    say(f"saved {counted(sum(head.seq for head in heads), 'entry', 'entries')} to {file}, {with_keys}")
+
+
+@app.command("restore")
+def restore(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.")],
+    heads: Receipts = None,
+) -> None:
+    """Restore a backup where no ledger is; one that is older than a known head is refused."""
+    session = session_of(context)
+    settings = session.settings()
+    from dpstats.ledger import backup as backups
+    from dpstats.ledger.heads import head_of_receipt
+
+    receipts = [head_of_receipt(head) for head in heads or ()]
+    with working("verifying the backup"):
+        restored = backups.restore(session.folder, file, receipts, url=settings.ledger_url.get_secret_value())
+    say(f"restored {counted(sum(head.seq for head in restored.heads), 'entry', 'entries')} in {session.folder}")
+    for name in restored.unknown:
+        note(
+            f"  {name}: no newer head is known, so nothing can tell whether more was charged after this backup; "
+            "what was is missing from it. Give the newest receipt with --head, or freeze the dataset and grant less"
+        )
+    for name in restored.missing_keys:
+        note(f"  {name} is missing: without it, a new one chooses other rows, so load the data again")
+    note("  data are not part of a backup: `dpstats doctor` says which datasets must be loaded again")

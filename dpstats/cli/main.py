@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from dpstats import __version__
-from dpstats.cli import audit, budget, dataset, demo, ledger, policy, query, release, serve, tokens
+from dpstats.cli import audit, budget, dataset, demo, doctor, ledger, policy, query, release, serve, tokens
 from dpstats.cli.exits import WRONG_USAGE, OneLineGroup
 from dpstats.cli.output import say
 from dpstats.cli.session import Session, session_of
@@ -34,6 +34,7 @@ app.command("apply")(policy.apply)
 app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 app.command("audit")(audit.audit)
+app.command("doctor")(doctor.doctor)
 
 
 @app.callback(invoke_without_command=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from dpstats.errors import LedgerBroken
+from dpstats.errors import FileError, LedgerBroken
 from dpstats.ledger.chain import canonical_json
 from dpstats.ledger.files import file_lock, replace_durably
 
@@ -62,6 +63,37 @@ class HeadFiles:
 
     def _path(self, lineage: str) -> Path:
         return self._folder / f"{quote(lineage, safe='')}.json"
+
+
+class KnownHeads:
+    """Heads that are known from elsewhere; of one lineage's, the newest counts."""
+
+    def __init__(self, heads: Iterable[Head]) -> None:
+        self._heads = {head.lineage: head for head in sorted(heads, key=lambda head: head.seq)}
+
+    def read(self, lineage: str) -> Head | None:
+        """The newest known head, None if none is known."""
+        return self._heads.get(lineage)
+
+    def lineages(self) -> tuple[str, ...]:
+        """Every lineage with a known head, sorted."""
+        return tuple(sorted(self._heads))
+
+
+def head_of_receipt(file: Path) -> Head:
+    """The head in a JSON file: a head alone, or under `head`, as a ledger's answer and an export have it.
+
+    Its lineage is empty where the file does not say: its signature covers the name.
+
+    Raises:
+      FileError: there is no head in it.
+    """
+    try:
+        body = json.loads(file.read_bytes())
+        inner = body.get("head", body)
+        return Head(str(inner.get("lineage", "")), int(inner["seq"]), str(inner["hash"]), str(inner["signature"]))
+    except (OSError, ValueError, AttributeError, LookupError, TypeError):
+        raise FileError(str(file), "holds no head: a JSON object with seq, hash and signature") from None
 
 
 def check_lineage_name(lineage: str) -> None:

@@ -6,7 +6,8 @@ the database after it. Reads never write.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -31,7 +32,7 @@ from dpstats.ledger.records import (
 )
 from dpstats.ledger.signing import Signer
 from dpstats.ledger.standing import check_standing
-from dpstats.ledger.verify import VerifyReport, verify
+from dpstats.ledger.verify import VerifyReport, check_receipt, verify
 from dpstats.ledger.writer import ChainWriter, head_of
 from dpstats.privacy.loss import Loss, Measure
 
@@ -226,9 +227,24 @@ class Ledger:
             raise NotFound("lineage", lineage)
         return head_of(newest)
 
-    def verify(self, lineage: str | None = None) -> VerifyReport:
-        """Walks the whole ledger, or one lineage's, and reports everything that is wrong with it."""
-        return verify(self._engine, self._signer, self._writer.heads, lineage)
+    def verify(self, lineage: str | None = None, receipts: Sequence[Head] = ()) -> VerifyReport:
+        """Walks the whole ledger, or one lineage's, and reports everything that is wrong with it.
+
+        Args:
+          receipts: heads that were kept elsewhere: each must be in it.
+        """
+        report = verify(self._engine, self._signer, self._writer.heads, lineage)
+        contradicted = [
+            finding
+            for receipt in receipts
+            for finding in check_receipt(self._engine, self._signer, receipt, report.lineages)
+        ]
+        return replace(report, findings=tuple(dict.fromkeys([*report.findings, *contradicted])))
+
+    @property
+    def public_key(self) -> str:
+        """What the ledger's signatures can be checked with, `ed25519:` and hex."""
+        return self._signer.public
 
     def token_spent(self, token_id: str) -> int:
         """Everything that the token ever charged, in steps of 1e-12."""

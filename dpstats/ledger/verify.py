@@ -6,9 +6,9 @@ It trusts nothing that is kept twice, and reads the database as it was at one mo
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Engine, func, select, union
 
@@ -17,8 +17,8 @@ from dpstats.ledger import journal, schema, shelf
 from dpstats.ledger.chain import Entry, Kind, verify_chain
 from dpstats.ledger.database import reading
 from dpstats.ledger.granting import recorded_terms
-from dpstats.ledger.heads import Head, HeadFiles
-from dpstats.ledger.signing import Signer, head_message
+from dpstats.ledger.heads import Head, HeadFiles, KnownHeads
+from dpstats.ledger.signing import Verifier, head_message
 from dpstats.privacy.loss import Loss
 from dpstats.privacy.repricing import price_again
 
@@ -40,7 +40,7 @@ class VerifyReport:
         return not self.findings
 
 
-def verify(engine: Engine, signer: Signer, heads: HeadFiles, lineage: str | None) -> VerifyReport:
+def verify(engine: Engine, signer: Verifier, heads: HeadFiles | KnownHeads, lineage: str | None) -> VerifyReport:
     """Verifies one lineage, or every one that the database or a saved head knows of."""
     names: tuple[str, ...] = ()
     findings: list[str] = []
@@ -60,7 +60,33 @@ def verify(engine: Engine, signer: Signer, heads: HeadFiles, lineage: str | None
     return VerifyReport(names, walked, tuple(findings))
 
 
-def _known(engine: Engine, heads: HeadFiles) -> tuple[str, ...]:
+def verify_entries(engine: Engine, signer: Verifier, head: Head) -> VerifyReport:
+    """Verifies what entries alone can show, where there is nothing else of a ledger, against its head."""
+    walk = _Walk(head.lineage, signer, KnownHeads([head]))
+    with reading(engine) as connection:
+        walk.run_entries(connection)
+    return VerifyReport((head.lineage,), walk.entries, tuple(f"{head.lineage}: {told}" for told in walk.findings))
+
+
+def owner_of(receipt: Head, lineages: Iterable[str], signer: Verifier) -> str:
+    """The lineage that the receipt's signature is for; empty if it is none of these, or not signed with this key."""
+    return next(
+        (x for x in lineages if signer.signed(head_message(x, receipt.seq, receipt.hash), receipt.signature)), ""
+    )
+
+
+def check_receipt(engine: Engine, signer: Verifier, receipt: Head, lineages: Iterable[str]) -> tuple[str, ...]:
+    """What contradicts a head that somebody kept: an entry that is gone, or another one in its place."""
+    lineage = owner_of(receipt, lineages, signer)
+    if not lineage:
+        return ("the receipt is not signed with this ledger's key, or of a lineage that is not in it",)
+    walk = _Walk(lineage, signer, KnownHeads([replace(receipt, lineage=lineage)]))
+    with reading(engine) as connection:
+        walk.run_head(connection)
+    return tuple(f"{lineage}: {finding}" for finding in walk.findings)
+
+
+def _known(engine: Engine, heads: HeadFiles | KnownHeads) -> tuple[str, ...]:
     tables = (schema.lineages, schema.entries, schema.releases)
     with reading(engine) as connection:
         named = connection.execute(union(*(select(table.c.lineage) for table in tables))).scalars().all()
@@ -70,7 +96,7 @@ def _known(engine: Engine, heads: HeadFiles) -> tuple[str, ...]:
 class _Walk:
     """One lineage's verification: `findings` grows as it goes."""
 
-    def __init__(self, lineage: str, signer: Signer, heads: HeadFiles) -> None:
+    def __init__(self, lineage: str, signer: Verifier, heads: HeadFiles | KnownHeads) -> None:
         self.lineage, self._signer, self._heads = lineage, signer, heads
         self.findings: list[str] = []
         self.entries = 0
@@ -92,6 +118,17 @@ class _Walk:
         ):
             with self._broken_is_a_finding():
                 check(connection)
+
+    def run_entries(self, connection: Connection) -> None:
+        """The checks of an export: it has no releases and nothing that is kept twice."""
+        for check in (self._check_terms, self._check_chain, self._check_entries, self._check_prices, self._check_head):
+            with self._broken_is_a_finding():
+                check(connection)
+
+    def run_head(self, connection: Connection) -> None:
+        """The check of a head alone."""
+        with self._broken_is_a_finding():
+            self._check_head(connection)
 
     @contextmanager
     def _broken_is_a_finding(self) -> Iterator[None]:

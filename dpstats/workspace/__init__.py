@@ -5,7 +5,7 @@
     data/<dataset>/<version>.duckdb  the current data version of each dataset
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
-`.review`, `.planning`, `.applying`, `.releases` and `.tokens`; each of them checks who calls.
+`.review`, `.planning`, `.applying`, `.releases`, `.tokens` and `.doctor`; each of them checks who calls.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from dpstats.release import Road
 from dpstats.settings import Settings
 from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.datasets import Datasets
+from dpstats.workspace.doctor import Doctor
 from dpstats.workspace.policy import Planning
 from dpstats.workspace.policy_apply import Applying
 from dpstats.workspace.releases import Releases
@@ -51,6 +52,7 @@ class Workspace:
         self.applying = Applying(store, self.datasets)
         self.releases = Releases(store, library, road, self.budgets)
         self.tokens = TokenDesk(store, library)
+        self.doctor = Doctor(home, store, library, road)
 
     @classmethod
     def open(cls, settings: Settings, *, check_ledger: bool = True) -> Workspace:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 from dpstats import views
 from dpstats.access import Action, check
+from dpstats.ledger.heads import Head
 from dpstats.ledger.records import LineageTerms
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
@@ -14,6 +16,8 @@ from dpstats.ledger.verify import VerifyReport
 from dpstats.library import Library
 from dpstats.privacy.conversion import epsilon_of_rho, rho_within
 from dpstats.privacy.loss import AMOUNT_STEPS, DELTA_STEPS, Loss, Measure, amount_down, amount_up
+
+_PAGE = 1000
 
 EPSILON_CAP = 1000
 """The largest budget of a lineage, as epsilon."""
@@ -80,7 +84,7 @@ class Budgets:
         record = change(name, identity.name)
         return {"dataset": name, "frozen": record.frozen, "actor": record.actor, "at": record.at.isoformat()}
 
-    def entries(self, identity: Identity, name: str, after: int = 0, limit: int = 1000) -> dict[str, Any]:
+    def entries(self, identity: Identity, name: str, after: int = 0, limit: int = _PAGE) -> dict[str, Any]:
         """Ledger entries of a dataset's lineage above seq `after`, oldest first, and the signed head."""
         check(identity, Action.STEWARD)
         lineage = self._library.dataset(identity, name).lineage
@@ -91,7 +95,15 @@ class Budgets:
             "head": {"seq": head.seq, "hash": head.hash, "signature": head.signature},
         }
 
-    def verify(self, identity: Identity, name: str | None = None) -> VerifyReport:
-        """Walks the ledger of one dataset's lineage, or all of it."""
+    def verify(self, identity: Identity, name: str | None = None, receipts: Sequence[Head] = ()) -> VerifyReport:
+        """Walks the ledger of one dataset's lineage, or all of it; every receipt's entry must be in it."""
         check(identity, Action.STEWARD)
-        return self._ledger.verify(self._library.dataset(identity, name).lineage if name else None)
+        return self._ledger.verify(self._library.dataset(identity, name).lineage if name else None, receipts)
+
+    def export(self, identity: Identity, name: str) -> dict[str, Any]:
+        """A dataset's whole ledger, with what it takes to verify it elsewhere."""
+        body = page = self.entries(identity, name)
+        while len(page["entries"]) == _PAGE:
+            page = self.entries(identity, name, page["entries"][-1]["seq"])
+            body = {"entries": body["entries"] + page["entries"], "head": page["head"]}
+        return {"dataset": name, "public_key": self._ledger.public_key} | body

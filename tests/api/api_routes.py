@@ -35,6 +35,7 @@ TABLE = {
     ("GET", "/openapi.json"): Case("/openapi.json", ANYONE),
     ("GET", "/health/live"): Case("/health/live", ANYONE),
     ("GET", "/health/ready"): Case("/health/ready", ANYONE),
+    ("GET", "/metrics"): Case("/metrics", ANYONE),
     ("GET", "/v1/datasets"): Case("/v1/datasets", readers()),
     ("GET", "/v1/datasets/{dataset}"): Case("/v1/datasets/town", readers()),
     ("GET", "/v1/datasets/{dataset}/budget"): Case("/v1/datasets/town/budget", readers()),

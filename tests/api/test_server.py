@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -102,6 +103,9 @@ def test_two_workers_share_one_ledger_and_see_what_is_done_beside_them(home: Pat
         assert Counter(answer.status_code for answer in answers) == {201: 1, 200: 7}
         assert len({str(answer.json()["rows"]) for answer in answers}) == 1
         assert sum(entry["kind"] == "charge" for entry in workspace.budgets.entries(ME, "town")["entries"]) == 1
+        # Each scrape is a connection of its own: whichever worker takes it, it tells what both have done.
+        told = [_counted(served.address) for _ in range(6)]
+        assert told == [{"201": 1.0, "200": 7.0}] * 6
         workspace.budgets.freeze(ME, "town", frozen=True)
         assert client.post(path).json()["type"] == "/problems/frozen"
         workspace.tokens.revoke(ME, "ana")
@@ -190,6 +194,18 @@ def test_the_signal_handlers_are_as_before_in_the_end(home: Path) -> None:
     serve(read_settings(home=home, port=0), stop)
     assert len(told) == 1
     assert {number: signal.getsignal(number) for number in before} == before
+
+
+def _counted(address: str) -> dict[str, float]:
+    """How often releases were answered with each status, by `/metrics`, once all eight are counted."""
+    sample = re.compile(r'^dpstats_requests_total{method="POST",route="[^"]*/releases",status="(\d+)"} (\S+)$', re.M)
+    for _ in range(1000):
+        text = httpx.get(f"{address}/metrics").text
+        found = {status: float(count) for status, count in sample.findall(text)}
+        if sum(found.values()) >= 8:
+            assert '\ndpstats_charges_total{dataset="town"} 1.0\n' in text
+            return found
+    return {}
 
 
 def _never(address: str) -> None:

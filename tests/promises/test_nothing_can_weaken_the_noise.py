@@ -41,7 +41,7 @@ PACKAGE = Path(dpstats.__file__).parent
 
 # -- the lists -------------------------------------------------------------------------------------------------------
 
-SETTINGS = {"home", "host", "port", "workers", "memory_limit_mb", "threads", "deadline_s", "ledger_url"}
+SETTINGS = {"home", "ledger_url", "host", "port", "workers", "memory_limit_mb", "threads", "deadline_s", "log_format"}
 
 OPTIONS = {
     "--after",
@@ -50,11 +50,14 @@ OPTIONS = {
     "--dataset",
     "--epsilon",
     "--expires",
+    "--export",
     "--format",
     "--fresh",
+    "--head",
     "--home",
     "--host",
     "--json",
+    "--keys",
     "--once",
     "--out",
     "--parameter",
@@ -63,6 +66,7 @@ OPTIONS = {
     "--reason",
     "--rho",
     "--role",
+    "--runs",
     "--source",
     "--version",
     "--workers",
@@ -178,8 +182,11 @@ PARAMETERS: dict[Callable[..., Any], tuple[str, ...]] = {
     threshold.threshold: ("units", "max_groups", "delta", "floor"),
 }
 
-ENVIRONMENT = {("cli/main.py", "envvar"), ("settings.py", "BaseSettings")}
-"""Where the environment is read: the workspace's folder on the command line, and the settings above."""
+ENVIRONMENT = {("cli/main.py", "envvar"), ("settings.py", "BaseSettings"), ("api/metrics.py", "environ")}
+"""Where the environment is read: the workspace's folder on the command line, and the settings above.
+
+In a worker it is written once, for `prometheus_client`, which takes the folder of its counters from nowhere else.
+"""
 
 NAMES_ONLY_A_TEST_WOULD_NEED = {
     "bypass",

@@ -1,0 +1,193 @@
+"""The doctor: everything about a workspace that is overdue or unsafe, a line for each. It changes nothing.
+
+It looks at the ledger, the machine, the folder, the datasets, the queries and the tokens; at no row.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from dpstats.access import Action, check, operator
+from dpstats.catalog.dataset import DatasetFile
+from dpstats.errors import DpstatsError
+from dpstats.ledger.database import faults_explained
+from dpstats.ledger.records import BudgetState
+from dpstats.ledger.registry import DataVersionRecord
+from dpstats.ledger.store import Store
+from dpstats.ledger.tokens import Identity
+from dpstats.library import Known, Library
+from dpstats.release import Road
+from dpstats.workspace.selftest import failed_checks
+from dpstats.workspace.tokens import TokenDesk
+
+NEARLY_EXHAUSTED = 10
+"""Percent of a budget below which it is nearly exhausted."""
+OLD_TOKEN = timedelta(days=90)
+"""Age at which the secret of a token that never expires is overdue for a new one."""
+LEFT_BEHIND_S = 3600
+"""Age from which a file that nothing refers to was left behind: a load that still runs writes to its own."""
+
+_LATER = {"opt_in", "opt_out"}
+_BESIDE = re.compile(r"\..+\.[0-9a-f]{16}")  # as `files.create_durably` names what it has not yet put in its place
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something overdue or unsafe: what it is about (`ledger`, `folder`, `dataset shop`), and a line that says it."""
+
+    about: str
+    what: str
+
+
+class Doctor:
+    """Looks a workspace over."""
+
+    def __init__(self, home: Path, store: Store, library: Library, road: Road) -> None:
+        self._home, self._store, self._library, self._road = home, store, library, road
+        self._tokens = TokenDesk(store, library)
+
+    def findings(self, identity: Identity) -> tuple[Finding, ...]:
+        """Everything found; none if all is well.
+
+        Raises:
+          Forbidden: the caller is no steward.
+        """
+        check(identity, Action.STEWARD)
+        found: list[Finding] = []
+        for about, look in (
+            ("machine", self._machine),
+            ("ledger", self._ledger),
+            ("folder", self._folder),
+            ("folder", self._left_behind),
+            ("datasets", self._datasets),
+            ("queries", self._queries),
+            ("tokens", self._old_tokens),
+        ):
+            found += _explained(about, look)
+        return tuple(dict.fromkeys(found))
+
+    def _machine(self) -> Iterator[Finding]:
+        for name in failed_checks(self._store):
+            yield Finding("machine", f"the self-test fails ({name}): nothing is served here until it holds")
+
+    def _ledger(self) -> Iterator[Finding]:
+        for finding in self._store.ledger.verify().findings:
+            yield Finding("ledger", f"it does not verify: {finding}")
+
+    def _folder(self) -> Iterator[Finding]:
+        if _shared(self._home):
+            yield Finding("folder", f"{self._home} can be entered by others than its owner: chmod 700 it")
+        for name in ("ledger.key", "bounding.key"):
+            key = self._home / name
+            if key.exists() and _shared(key):
+                yield Finding("folder", f"{key} can be read by others than its owner: chmod 600 it")
+
+    def _left_behind(self) -> Iterator[Finding]:
+        known = {self._home / "data" / version.file for version in self._current_versions()}
+        copies = [file for file in (self._home / "data").rglob("*") if file.is_file() and not _belongs(file, known)]
+        beside = [file for file in self._home.rglob(".*") if _BESIDE.fullmatch(file.name) and file not in copies]
+        for file in sorted(copies + beside):
+            if _age_s(file) > LEFT_BEHIND_S:
+                yield Finding("folder", f"{file} was left behind, and may hold people's rows or a key: remove it")
+
+    def _datasets(self) -> Iterator[Finding]:
+        for dataset in self._library.datasets(operator("doctor")):
+            about = f"dataset {dataset.dataset}"
+            for look in (self._data, self._budget, self._frozen, self._consent):
+                yield from _explained(about, partial(look, about, dataset))
+
+    def _data(self, about: str, dataset: DatasetFile) -> Iterator[Finding]:
+        with self._road.data(dataset):
+            yield from ()
+
+    def _budget(self, about: str, dataset: DatasetFile) -> Iterator[Finding]:
+        left = _percent_left(self._store.ledger.budget(dataset.lineage))
+        grant = f"`dpstats budget grant {dataset.dataset}` is a steward's decision"
+        if left <= 0:
+            yield Finding(about, f"its budget is exhausted: {grant}")
+        elif left < NEARLY_EXHAUSTED:
+            yield Finding(about, f"less than {NEARLY_EXHAUSTED} % of its budget is left: {grant}")
+
+    def _frozen(self, about: str, dataset: DatasetFile) -> Iterator[Finding]:
+        freezes = self._store.registry.freezes(dataset.dataset)
+        if freezes and freezes[-1].frozen:
+            since = f"{freezes[-1].at:%Y-%m-%d}"
+            thaw = f"`dpstats budget thaw {dataset.dataset}` ends that"
+            yield Finding(about, f"it is frozen since {since}, by {freezes[-1].actor}, and answers nothing: {thaw}")
+
+    def _consent(self, about: str, dataset: DatasetFile) -> Iterator[Finding]:
+        for name, purpose in dataset.purposes.items():
+            if purpose.consent in _LATER:
+                what = f"purpose {name} needs consent ({purpose.consent}), which this version does not enforce"
+                yield Finding(about, f"{what}: load only people whose consent allows it")
+
+    def _queries(self) -> Iterator[Finding]:
+        for known in self._library.all(operator("doctor")):
+            yield from _explained(f"query {known.record.name}", partial(self._query, known))
+
+    def _query(self, known: Known) -> Iterator[Finding]:
+        name, approvals = known.record.name, self._store.registry.approvals(known.record.name)
+        about = f"query {name}"
+        if known.analysis is None:
+            if not approvals or approvals[-1].live:
+                what = f"the present definition of dataset {known.record.dataset} does not answer it"
+                yield Finding(about, f"{what}: submit it anew, or `dpstats query revoke {name}`")
+            return
+        judged = {(approval.version, approval.revision) for approval in approvals}
+        if not known.approved and (known.version, known.record.revision) not in judged:
+            since = f"{known.record.submitted_at:%Y-%m-%d}"
+            review = f"`dpstats query show {name}`, then `approve` or `revoke`"
+            yield Finding(about, f"it waits for approval since {since}, as it stands now: {review}")
+
+    def _old_tokens(self) -> Iterator[Finding]:
+        for item in self._tokens.all(operator("doctor")):
+            made = datetime.fromisoformat(item.get("rotated_at") or item["created_at"])
+            ends = item["revoked_at"] or item.get("expires_at")
+            if not ends and datetime.now(UTC) - made > OLD_TOKEN:
+                what = f"it never expires, and its secret is of {made:%Y-%m-%d}, more than {OLD_TOKEN.days} days old"
+                yield Finding(f"token {item['name']}", f"{what}: revoke it, and make a new one if it is in use")
+
+    def _current_versions(self) -> Iterator[DataVersionRecord]:
+        for dataset in self._store.registry.datasets():
+            yield from self._store.registry.data_versions(dataset.name)[-1:]
+
+
+def _explained(about: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
+    """What `look` finds; what it cannot look at is a finding as well."""
+    found: list[Finding] = []
+    try:
+        with faults_explained():
+            found += look()
+    except DpstatsError as error:
+        found.append(Finding(about, str(error)))
+    return found
+
+
+def _percent_left(state: BudgetState) -> float:
+    """What is left of the budget, in percent: of rho or epsilon, or of delta if less of that is left."""
+    left, cap = state.remaining, state.cap
+    shares = [left.amount / max(1, cap.amount)] + ([left.delta / cap.delta] if cap.delta else [])
+    return 100 * min(shares)
+
+
+def _shared(path: Path) -> bool:
+    return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
+
+
+def _belongs(file: Path, known: set[Path]) -> bool:
+    """Whether it is a current data version, or DuckDB's log beside one."""
+    return file in known or file.with_suffix("") in known
+
+
+def _age_s(file: Path) -> float:
+    try:
+        return time.time() - file.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

@@ -1,0 +1,143 @@
+"""`dpstats doctor`: all well, or a line for each thing overdue or unsafe and exit status 1."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from cli_running import QUERY, Ran, Run
+
+from dpstats.workspace.doctor import LEFT_BEHIND_S
+
+
+def found(ran: Ran) -> list[str]:
+    assert ran.status == 1, ran.err
+    return ran.out.splitlines()
+
+
+def aged(file: Path) -> Path:
+    """The file, as if it had been written before the doctor's patience began."""
+    past = file.stat().st_mtime - LEFT_BEHIND_S - 60
+    os.utime(file, (past, past))
+    return file
+
+
+def test_a_workspace_in_order_is_all_well(dpstats: Run, shop: Path) -> None:
+    assert dpstats("doctor").done().out == "all well\n"
+    assert json.loads(dpstats("doctor", "--json").done().out) == {"ok": True, "findings": []}
+
+
+def test_no_workspace_is_refused(anywhere: Run) -> None:
+    anywhere("--home", "nowhere", "doctor").refused("no workspace")
+
+
+def test_whoever_else_can_read_the_folder_or_a_key_is_a_line_each(dpstats: Run, shop: Path) -> None:
+    home = shop / "home"
+    home.chmod(0o755)
+    (home / "ledger.key").chmod(0o640)
+    (home / "bounding.key").chmod(0o604)
+    lines = found(dpstats("doctor"))
+    assert len(lines) == 3
+    assert all(line.startswith("folder: ") and "than its owner: chmod" in line for line in lines)
+
+
+def test_findings_are_json_as_well(dpstats: Run, shop: Path) -> None:
+    (shop / "home").chmod(0o755)
+    ran = dpstats("doctor", "--json")
+    assert ran.status == 1
+    assert json.loads(ran.out)["findings"] == [
+        {"about": "folder", "what": f"{shop / 'home'} can be entered by others than its owner: chmod 700 it"}
+    ]
+
+
+def test_copies_of_rows_and_keys_that_were_left_behind_are_lines(dpstats: Run, shop: Path) -> None:
+    data = shop / "home" / "data"
+    (data / "shop" / "dv_old.duckdb").write_bytes(b"rows")
+    assert dpstats("doctor").done().out == "all well\n"  # it may be a load that still runs
+    aged(data / "shop" / "dv_old.duckdb")
+    (data / "shop" / ".loading-x").mkdir()
+    (data / "shop" / ".loading-x" / "made").touch()
+    aged(data / "shop" / ".loading-x" / "made")
+    (shop / "home" / ".ledger.key.0123456789abcdef").touch()
+    aged(shop / "home" / ".ledger.key.0123456789abcdef")
+    lines = found(dpstats("doctor"))
+    assert len(lines) == 3
+    assert all("was left behind" in line for line in lines)
+
+
+def test_a_frozen_dataset_is_a_line(dpstats: Run) -> None:
+    dpstats("budget", "freeze", "shop").done()
+    (line,) = found(dpstats("doctor"))
+    assert line.startswith("dataset shop: it is frozen since ")
+    dpstats("budget", "thaw", "shop").done()
+    dpstats("doctor").done()
+
+
+def test_data_that_are_gone_or_of_another_definition_are_a_line(dpstats: Run, shop: Path) -> None:
+    for file in (shop / "home" / "data" / "shop").glob("*.duckdb"):
+        file.unlink()
+    (line,) = found(dpstats("doctor"))
+    assert line.startswith("dataset shop: ")
+    assert "is not loaded" in line
+
+
+def test_a_query_that_waits_for_approval_is_a_line_until_it_is_judged(dpstats: Run, shop: Path) -> None:
+    (shop / "by_town.yaml").write_text(QUERY.replace("Customers and spend", "Customers, spend"), encoding="utf-8")
+    dpstats("query", "submit", "by_town.yaml").done()
+    (line,) = found(dpstats("doctor"))
+    assert line.startswith("query by_town: it waits for approval since ")
+    dpstats("query", "approve", "by_town").done()
+    dpstats("doctor").done()
+    dpstats("query", "revoke", "by_town").done()
+    dpstats("doctor").done()
+
+
+def test_a_budget_that_is_nearly_spent_is_a_line(dpstats: Run, shop: Path) -> None:
+    cap = json.loads(dpstats("budget", "show", "shop", "--json").done().out)["rho"]
+    text = QUERY.replace("query: by_town", "query: most").rpartition("cost:")[0] + f"cost: {{rho: {cap * 0.95:.6f}}}\n"
+    (shop / "most.yaml").write_text(text, encoding="utf-8")
+    dpstats("query", "approve", "most.yaml").done()
+    dpstats("query", "run", "most").done()
+    (line,) = found(dpstats("doctor"))
+    assert line.startswith("dataset shop: less than 10 % of its budget is left")
+
+
+def test_consent_that_is_not_enforced_is_a_line(dpstats: Run, shop: Path) -> None:
+    purposes = "purposes: {measurement: {title: Reports, consent: notice}, offers: {title: Offers, consent: opt_in}}\n"
+    text = (shop / "dataset.yaml").read_text(encoding="utf-8")
+    (shop / "dataset.yaml").write_text(text.replace("tables:\n", f"{purposes}tables:\n", 1), encoding="utf-8")
+    sources = [f"--source={table}={shop / table}.csv" for table in ("visits", "customers")]
+    dpstats("dataset", "add", shop / "dataset.yaml", *sources).done()
+    lines = found(dpstats("doctor"))
+    assert "dataset shop: purpose offers needs consent (opt_in), which this version does not enforce" in lines[0]
+
+
+def test_a_token_whose_secret_is_old_and_for_ever_is_a_line(dpstats: Run, shop: Path) -> None:
+    dpstats("token", "create", "ana", "--role", "analyst").done()
+    dpstats("doctor").done()
+    with closing(sqlite3.connect(shop / "home" / "ledger.db", isolation_level=None)) as raw:
+        raw.execute("UPDATE tokens SET created_at = '2025-01-01T00:00:00.000000+00:00'")
+    (line,) = found(dpstats("doctor"))
+    assert line.startswith("token ana: it never expires, and its secret is of 2025-01-01")
+    dpstats("token", "revoke", "ana").done()
+    dpstats("doctor").done()
+
+
+@pytest.mark.parametrize("broken", ["UPDATE entries SET reason = 'x'", "DELETE FROM entries"])
+def test_a_ledger_that_does_not_verify_is_a_line_and_the_rest_is_looked_at_too(
+    dpstats: Run, shop: Path, broken: str
+) -> None:
+    dpstats("budget", "freeze", "shop").done()
+    with closing(sqlite3.connect(shop / "home" / "ledger.db", isolation_level=None)) as raw:
+        for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            raw.execute(f"DROP TRIGGER {name}")
+        raw.execute("PRAGMA foreign_keys = OFF")
+        raw.execute(broken)
+    lines = found(dpstats("doctor"))
+    assert any(line.startswith("ledger: it does not verify: ") for line in lines)
+    assert any("it is frozen" in line for line in lines)
+    assert not any("Traceback" in line for line in lines)
