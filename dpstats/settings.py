@@ -29,6 +29,11 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=64, description="processes that serve")
     memory_limit_mb: int = Field(2048, ge=64, description="memory that one query may take, in MiB")
     threads: int = Field(2, ge=1, le=256, description="threads that one query may take")
+    token_expires: str = Field(
+        "never",
+        pattern=r"^(never|[1-9][0-9]{0,2}[mhd])$",
+        description="how long a new token lives, unless it is said when it is made: 90d, 12h, or never",
+    )
     deadline_s: float = Field(60.0, gt=0, description="seconds after which a query is given up")
 
 

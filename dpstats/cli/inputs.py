@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +16,14 @@ from dpstats.cli.output import printable
 AMOUNT_MAX = Decimal(1_000_000)
 AMOUNT_MIN = Decimal("1e-12")
 """The step in which amounts are counted: less cannot be granted or capped."""
+
+
+NEVER = "never"
+"""The life of a token that does not expire."""
+SPAN_MAX = timedelta(days=3650)
+
+_SPAN = re.compile(r"([1-9][0-9]{0,6})([mhd])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 def name_text(text: str) -> str:
@@ -40,6 +50,36 @@ def amount(text: str) -> Decimal:
     if not value.is_finite() or (value and not AMOUNT_MIN <= value <= AMOUNT_MAX):
         raise typer.BadParameter(f"{printable(text)} is out of range: give a number from 1e-12 to 1,000,000")
     return value
+
+
+def span(text: str) -> timedelta:
+    """A span of time as typed: 30m, 12h, 90d; at most 3650d.
+
+    Raises:
+      BadParameter: it is not such a span.
+    """
+    found = _SPAN.fullmatch(text)
+    length = timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else SPAN_MAX * 2
+    if length > SPAN_MAX:
+        raise typer.BadParameter(
+            f"{printable(repr(text))} is not a span of time up to 3650d: write one like 90d or 12h"
+        )
+    return length
+
+
+def life_text(text: str) -> str:
+    """How long something lives, as typed: a span, or `never`.
+
+    Raises:
+      BadParameter: it is neither.
+    """
+    life(text)
+    return text
+
+
+def life(text: str) -> timedelta | None:
+    """How long something lives; None for ever."""
+    return None if text == NEVER else span(text)
 
 
 def pairs(texts: Iterable[str], option: str, shape: str) -> dict[str, str]:

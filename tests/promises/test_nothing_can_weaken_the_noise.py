@@ -41,7 +41,17 @@ PACKAGE = Path(dpstats.__file__).parent
 
 # -- the lists -------------------------------------------------------------------------------------------------------
 
-SETTINGS = {"home", "host", "port", "workers", "memory_limit_mb", "threads", "deadline_s"}
+SETTINGS = {
+    "home",
+    "ledger_url",
+    "host",
+    "port",
+    "workers",
+    "memory_limit_mb",
+    "threads",
+    "deadline_s",
+    "token_expires",
+}
 
 OPTIONS = {
     "--after",
@@ -49,8 +59,10 @@ OPTIONS = {
     "--cap-rho",
     "--dataset",
     "--epsilon",
+    "--expires",
     "--format",
     "--fresh",
+    "--grace",
     "--home",
     "--host",
     "--json",
