@@ -15,6 +15,7 @@ import dpstats
 from dpstats.api import datasets, public, queries, releases
 from dpstats.api.described import describe
 from dpstats.api.middleware import TokenFirst, Watch, WholeBody
+from dpstats.api.oidc import Issuer, issuer_of
 from dpstats.api.problems import explain
 from dpstats.settings import Settings
 from dpstats.workspace import Workspace
@@ -27,11 +28,12 @@ DESCRIPTION = (
 NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
-def create_app(workspace: Workspace, *, close: bool = False) -> FastAPI:
+def create_app(workspace: Workspace, *, close: bool = False, issuer: Issuer | None = None) -> FastAPI:
     """The service over an open workspace.
 
     Args:
       close: close the workspace when the service stops; else the caller does.
+      issuer: whose JWTs are taken beside the workspace's own tokens; None: nobody's.
     """
 
     @asynccontextmanager
@@ -50,7 +52,11 @@ def create_app(workspace: Workspace, *, close: bool = False) -> FastAPI:
         telemetry=NO_TELEMETRY,
         lifespan=lifespan,
         routes=[*datasets.router.routes, *queries.router.routes, *releases.router.routes, *public.router.routes],
-        middleware=[Middleware(Watch), Middleware(TokenFirst, workspace=workspace), Middleware(WholeBody)],
+        middleware=[
+            Middleware(Watch),
+            Middleware(TokenFirst, workspace=workspace, issuer=issuer),
+            Middleware(WholeBody),
+        ],
         exception_handlers={HTTPException: explain, RequestValidationError: explain},
     )
     app.state.workspace = workspace
@@ -71,4 +77,4 @@ def app_of_home(settings: Settings) -> FastAPI:
     except BaseException:
         workspace.close()
         raise
-    return create_app(workspace, close=True)
+    return create_app(workspace, close=True, issuer=issuer_of(settings))

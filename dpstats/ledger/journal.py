@@ -102,7 +102,7 @@ def lock(connection: Connection, lineage: str) -> None:
 def page(
     connection: Connection, lineage: str, after: int, limit: int, datasets: tuple[str, ...] = ()
 ) -> tuple[Entry, ...]:
-    """Up to `limit` entries with a seq above `after`, oldest first: grants, and charges of `datasets`, empty for all."""
+    """Up to `limit` entries with a seq above `after`, oldest first; of charges those of `datasets`, empty for all."""
     query = _of_lineage(lineage).where(_ENTRIES.seq > after).order_by(_ENTRIES.seq).limit(limit)
     if datasets:
         query = query.where(or_(_ENTRIES.kind == Kind.GRANT, _ENTRIES.dataset.in_(datasets)))

@@ -51,6 +51,10 @@ SETTINGS = {
     "threads",
     "deadline_s",
     "token_expires",
+    "oidc_issuer",
+    "oidc_audience",
+    "oidc_role_claim",
+    "oidc_datasets_claim",
 }
 
 OPTIONS = {
