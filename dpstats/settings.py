@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dpstats.errors import FileError
+
+_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 
 
 class Settings(BaseSettings):
@@ -30,8 +33,46 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=64, description="processes that serve")
     memory_limit_mb: int = Field(2048, ge=64, description="memory that one query may take, in MiB")
     threads: int = Field(2, ge=1, le=256, description="threads that one query may take")
+    token_expires: str = Field(
+        "never",
+        pattern=r"^(never|[1-9][0-9]{0,2}[mhd])$",
+        description="how long a new token lives, unless it is said when it is made: 90d, 12h, or never",
+    )
+    oidc_issuer: str = Field("", description="the OIDC issuer whose JWTs are taken as tokens too; empty: nobody's")
+    oidc_audience: str = Field(
+        "", validate_default=True, description="the audience that such a JWT must be for: what the issuer calls this"
+    )
+    oidc_role_claim: str = Field("dpstats_role", min_length=1, description="the claim that holds a JWT's role")
+    oidc_datasets_claim: str = Field(
+        "dpstats_datasets", min_length=1, description="the claim that holds the datasets a JWT may see, * for all"
+    )
     deadline_s: float = Field(60.0, gt=0, description="seconds after which a query is given up")
     log_format: Literal["text", "json"] = Field("text", description="how log lines look on stderr: text or json")
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _issuer(cls, issuer: str) -> str:
+        if issuer and (not is_safe_address(issuer) or set("?#") & set(issuer)):
+            raise ValueError("must be an https address without query or fragment; http only on this machine itself")
+        return issuer
+
+    @field_validator("oidc_audience")
+    @classmethod
+    def _audience(cls, audience: str, given: ValidationInfo) -> str:
+        if bool(audience.strip()) != bool(given.data.get("oidc_issuer", audience)):
+            raise ValueError("goes with DPSTATS_OIDC_ISSUER: set both, or neither")
+        return audience
+
+
+def is_safe_address(address: str) -> bool:
+    """Whether what comes from this address comes from there: by https, or from this machine itself."""
+    try:
+        url = urlsplit(address)
+        safe = url.scheme == "https" or (url.scheme == "http" and url.hostname in _THIS_MACHINE)
+        named = bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
+    return safe and named and not (url.username or url.password)
 
 
 def read_settings(**given: object) -> Settings:

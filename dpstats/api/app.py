@@ -17,6 +17,7 @@ from dpstats.api import datasets, public, queries, releases
 from dpstats.api.described import describe
 from dpstats.api.metrics import Metrics
 from dpstats.api.middleware import TokenFirst, Watch, WholeBody
+from dpstats.api.oidc import Issuer, issuer_of
 from dpstats.api.problems import explain
 from dpstats.settings import Settings
 from dpstats.workspace import Workspace
@@ -29,12 +30,15 @@ DESCRIPTION = (
 NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
-def create_app(workspace: Workspace, *, close: bool = False, counted_in: Path | None = None) -> FastAPI:
+def create_app(
+    workspace: Workspace, *, close: bool = False, counted_in: Path | None = None, issuer: Issuer | None = None
+) -> FastAPI:
     """The service over an open workspace.
 
     Args:
       close: close the workspace when the service stops; else the caller does.
       counted_in: the folder where the workers of one service count together; None where one process serves alone.
+      issuer: whose JWTs are taken beside the workspace's own tokens; None: nobody's.
     """
     metrics = Metrics(workspace, counted_in)
 
@@ -56,7 +60,7 @@ def create_app(workspace: Workspace, *, close: bool = False, counted_in: Path | 
         routes=[*datasets.router.routes, *queries.router.routes, *releases.router.routes, *public.router.routes],
         middleware=[
             Middleware(Watch, metrics=metrics),
-            Middleware(TokenFirst, workspace=workspace),
+            Middleware(TokenFirst, workspace=workspace, issuer=issuer),
             Middleware(WholeBody),
         ],
         exception_handlers={HTTPException: explain, RequestValidationError: explain},
@@ -79,4 +83,4 @@ def app_of_home(settings: Settings, counted_in: Path | None = None) -> FastAPI:
     except BaseException:
         workspace.close()
         raise
-    return create_app(workspace, close=True, counted_in=counted_in)
+    return create_app(workspace, close=True, counted_in=counted_in, issuer=issuer_of(settings))

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dpstats.api.logs import outcome_fields
 from dpstats.api.metrics import Metrics
+from dpstats.api.oidc import Issuer, is_jwt
 from dpstats.api.outcome import PROBLEM, Outcome, outcome_of
 from dpstats.api.problems import TOO_LARGE, RequestRefused, internal_error, problem_of
 from dpstats.errors import Unauthorized
@@ -86,17 +87,19 @@ class Watch:
 class TokenFirst:
     """Everything under `/v1`, even what is not there, needs a valid token; it is checked anew for each request."""
 
-    def __init__(self, app: ASGIApp, workspace: Workspace) -> None:
-        self._app, self._tokens = app, workspace.store.tokens
+    def __init__(self, app: ASGIApp, workspace: Workspace, issuer: Issuer | None = None) -> None:
+        self._app, self._tokens, self._issuer = app, workspace.store.tokens, issuer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (scope["path"] + "/").startswith("/v1/"):
-            scope.setdefault("state", {})["identity"] = await run_in_threadpool(self._identity, Headers(scope=scope))
+            scope.setdefault("state", {})["identity"] = await self._identity(Headers(scope=scope))
         await self._app(scope, receive, send)
 
-    def _identity(self, headers: Headers) -> Identity:
+    async def _identity(self, headers: Headers) -> Identity:
         token = _token(headers.getlist("authorization"))
-        identity = self._tokens.authenticate(token) if token else None
+        if token and self._issuer is not None and is_jwt(token):
+            return await self._issuer.identity(token)
+        identity = await run_in_threadpool(self._tokens.authenticate, token) if token else None
         if identity is None:
             raise Unauthorized
         return identity

@@ -17,6 +17,10 @@ AMOUNT_MIN = Decimal("1e-12")
 """The step in which amounts are counted: less cannot be granted or capped."""
 
 
+NEVER = "never"
+"""The life of a token that does not expire."""
+
+
 def name_text(text: str) -> str:
     """A name as typed.
 
@@ -55,6 +59,21 @@ def span(text: str) -> timedelta:
         return duration(text)
     except ValueError as error:
         raise typer.BadParameter(printable(str(error))) from None
+
+
+def life_text(text: str) -> str:
+    """How long something lives, as typed: a span, or `never`.
+
+    Raises:
+      BadParameter: it is neither.
+    """
+    life(text)
+    return text
+
+
+def life(text: str) -> timedelta | None:
+    """How long something lives; None for ever."""
+    return None if text == NEVER else span(text)
 
 
 def pairs(texts: Iterable[str], option: str, shape: str) -> dict[str, str]:

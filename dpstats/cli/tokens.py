@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from dpstats.cli.output import Table, note, say, show, show_json
 from dpstats.cli.session import session_of, values_refused
 from dpstats.cli.words import number, utc
 
-app = typer.Typer(help="Tokens: create, list, revoke.")
+app = typer.Typer(help="Tokens: create, list, rotate, revoke.")
 
 
 class RoleName(StrEnum):
@@ -26,6 +27,13 @@ class RoleName(StrEnum):
 
 
 TokenName = Annotated[str, typer.Argument(metavar="NAME", parser=inputs.name_text, help="The token's name.")]
+Grace = Annotated[
+    timedelta | None,
+    typer.Option(parser=inputs.span, metavar="SPAN", help="How long the old secret is still taken: 1h, 2d. None: not."),
+]
+NewEnd = Annotated[
+    timedelta | None, typer.Option("--expires", parser=inputs.span, metavar="SPAN", help="A new end, from now on: 90d.")
+]
 
 
 @app.command("create")
@@ -40,13 +48,30 @@ def create(
         Decimal | None,
         typer.Option(parser=inputs.amount, metavar="R", help="The most that it may ever charge, as rho."),
     ] = None,
+    expires: Annotated[
+        str | None,
+        typer.Option(
+            parser=inputs.life_text, metavar="SPAN", help="How long it lives: 90d, 12h, never. None: a setting."
+        ),
+    ] = None,
 ) -> None:
     """Make a token. It is printed once, alone on stdout."""
     datasets = tuple(inputs.name_text(one) for one in dataset or ())
-    with session_of(context).opened() as (workspace, me), values_refused():
-        text = workspace.tokens.create(me, name, role.value, datasets=datasets, cap_rho=cap_rho)
+    session = session_of(context)
+    life = inputs.life(expires or session.settings().token_expires)
+    with session.opened() as (workspace, me), values_refused():
+        text = workspace.tokens.create(me, name, role.value, datasets=datasets, cap_rho=cap_rho, life=life)
     say(text)
     note(f"token {name} of role {role.value}: keep it safe, it cannot be shown again")
+
+
+@app.command("rotate")
+def rotate(context: typer.Context, name: TokenName, grace: Grace = None, expires: NewEnd = None) -> None:
+    """Give a token a new secret, printed once; its cap and what it spent stay. The old one ends at once."""
+    with session_of(context).opened() as (workspace, me), values_refused():
+        text = workspace.tokens.rotate(me, name, grace=grace or timedelta(0), life=expires)
+    say(text)
+    note(f"token {name} has a new secret: keep it safe, it cannot be shown again")
 
 
 @app.command("list")
@@ -64,10 +89,21 @@ def list_(context: typer.Context, as_json: inputs.AsJson = False) -> None:
 
 
 def _row(item: dict[str, Any]) -> tuple[str, ...]:
-    state = f"revoked {utc(item['revoked_at'])}" if item["revoked_at"] else "live"
     seen = ", ".join(item["datasets"]) or "all"
     made = utc(item["created_at"])
-    return item["name"], item["role"], seen, number(item["cap_rho"]), item["prefix"] + "...", made, state
+    return item["name"], item["role"], seen, number(item["cap_rho"]), item["prefix"] + "...", made, _state(item)
+
+
+def _state(item: dict[str, Any]) -> str:
+    match item["state"]:
+        case "revoked":
+            return f"revoked {utc(item['revoked_at'])}"
+        case "expired":
+            return f"expired {utc(item['expires_at'])}"
+        case _:
+            until = f" until {utc(item['expires_at'])}" if item["expires_at"] else ""
+            earlier = f", the old secret until {utc(item['earlier_until'])}" if item["earlier_until"] else ""
+            return f"live{until}{earlier}"
 
 
 @app.command("revoke")

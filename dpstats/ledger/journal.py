@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, func, or_, select
 
 from dpstats.errors import NotFound
 from dpstats.ledger import schema
@@ -99,9 +99,13 @@ def lock(connection: Connection, lineage: str) -> None:
     connection.execute(select(schema.lineages.c.lineage).where(schema.lineages.c.lineage == lineage).with_for_update())
 
 
-def page(connection: Connection, lineage: str, after: int, limit: int) -> tuple[Entry, ...]:
-    """Up to `limit` entries with a seq above `after`, oldest first."""
+def page(
+    connection: Connection, lineage: str, after: int, limit: int, datasets: tuple[str, ...] = ()
+) -> tuple[Entry, ...]:
+    """Up to `limit` entries with a seq above `after`, oldest first; of charges those of `datasets`, empty for all."""
     query = _of_lineage(lineage).where(_ENTRIES.seq > after).order_by(_ENTRIES.seq).limit(limit)
+    if datasets:
+        query = query.where(or_(_ENTRIES.kind == Kind.GRANT, _ENTRIES.dataset.in_(datasets)))
     return tuple(_read(connection, query))
 
 

@@ -210,10 +210,16 @@ class Ledger:
         with reading(self._engine) as connection:
             return shelf.page(connection, datasets=datasets, query=query, after=after, limit=max(1, limit))
 
-    def entries(self, lineage: str, after: int = 0, limit: int = 1000) -> tuple[Entry, ...]:
-        """Up to `limit` entries with a seq above `after`, oldest first; none for an unknown lineage."""
+    def entries(
+        self, lineage: str, after: int = 0, limit: int = 1000, *, datasets: tuple[str, ...] = ()
+    ) -> tuple[Entry, ...]:
+        """Up to `limit` entries with a seq above `after`, oldest first; none for an unknown lineage.
+
+        Args:
+          datasets: leave out the charges of every other dataset; empty leaves none out.
+        """
         with reading(self._engine) as connection:
-            return journal.page(connection, lineage, after, max(1, limit))
+            return journal.page(connection, lineage, after, max(1, limit), datasets)
 
     def head(self, lineage: str) -> Head:
         """The lineage's newest entry as a signed head.

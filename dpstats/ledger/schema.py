@@ -183,4 +183,9 @@ tokens = Table(
     Column("created_by", Text, nullable=False),
     Column("created_at", Text, nullable=False),
     Column("revoked_at", Text),
+    Column("expires_at", Text),
+    Column("rotated_at", Text),
+    Column("earlier_hash", Text),
+    Column("earlier_until", Text),
+    Index("tokens_earlier", "earlier_hash", unique=True),
 )

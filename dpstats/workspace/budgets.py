@@ -85,10 +85,14 @@ class Budgets:
         return {"dataset": name, "frozen": record.frozen, "actor": record.actor, "at": record.at.isoformat()}
 
     def entries(self, identity: Identity, name: str, after: int = 0, limit: int = _PAGE) -> dict[str, Any]:
-        """Ledger entries of a dataset's lineage above seq `after`, oldest first, and the signed head."""
+        """Ledger entries of a dataset's lineage above seq `after`, oldest first, and the signed head.
+
+        Whoever may not see every dataset of the lineage gets its grants and the charges of those that they may see;
+        the seqs left out only say that there were others, as the budget does.
+        """
         check(identity, Action.STEWARD)
         lineage = self._library.dataset(identity, name).lineage
-        entries = self._ledger.entries(lineage, after, limit)
+        entries = self._ledger.entries(lineage, after, limit, datasets=identity.datasets)
         head = self._ledger.head(lineage)
         return {
             "entries": [views.entry(entry) for entry in entries],

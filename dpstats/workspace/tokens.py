@@ -1,14 +1,15 @@
-"""Tokens: made, listed and ended by stewards."""
+"""Tokens: made, listed, given a new secret and ended by stewards."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from dpstats.access import Action, check
 from dpstats.errors import NotFound
 from dpstats.ledger.store import Store
-from dpstats.ledger.tokens import Identity
+from dpstats.ledger.tokens import AT_ONCE, Identity, TokenRecord
 from dpstats.library import Library
 from dpstats.privacy.loss import AMOUNT_STEPS
 
@@ -27,33 +28,33 @@ class TokenDesk:
         *,
         datasets: tuple[str, ...] = (),
         cap_rho: Decimal | None = None,
+        life: timedelta | None = None,
     ) -> str:
-        """Makes a token; its text is never to be had again.
+        """Makes a token; its text is never to be had again. `life` None: it lives until it is revoked.
 
         Raises:
-          NotFound: no such dataset. Conflict: the name is in use. ValueError: no such role, or a wrong cap.
+          NotFound: no such dataset. Conflict: the name is in use. ValueError: no such role, a wrong cap or life.
         """
         check(identity, Action.STEWARD)
         for dataset in datasets:
             self._library.dataset(identity, dataset)
-        return self._tokens.create(name, role, datasets, cap_rho, identity.name)
+        return self._tokens.create(name, role, datasets, cap_rho, identity.name, life=life)
+
+    def rotate(
+        self, identity: Identity, name: str, *, grace: timedelta = AT_ONCE, life: timedelta | None = None
+    ) -> str:
+        """Gives a live token a new secret; the present one is taken for `grace` more. `life` None: its end stands.
+
+        Raises:
+          NotFound: no live token of this name or id. ValueError: a wrong grace or life.
+        """
+        check(identity, Action.STEWARD)
+        return self._tokens.rotate(name, grace=grace, life=life)
 
     def all(self, identity: Identity) -> list[dict[str, Any]]:
         """Every token ever made, without its text."""
         check(identity, Action.STEWARD)
-        return [
-            {
-                "token_id": record.identity.token_id,
-                "name": record.identity.name,
-                "role": str(record.identity.role),
-                "datasets": list(record.identity.datasets),
-                "cap_rho": None if record.identity.cap_steps is None else record.identity.cap_steps / AMOUNT_STEPS,
-                "prefix": record.prefix,
-                "created_at": record.created_at.isoformat(),
-                "revoked_at": record.revoked_at.isoformat() if record.revoked_at else None,
-            }
-            for record in self._tokens.list()
-        ]
+        return [_shown(record) for record in self._tokens.list()]
 
     def revoke(self, identity: Identity, name: str) -> None:
         """Ends a live token, at once.
@@ -64,3 +65,25 @@ class TokenDesk:
         check(identity, Action.STEWARD)
         if not self._tokens.revoke(name):
             raise NotFound("live token", name)
+
+
+def _shown(record: TokenRecord) -> dict[str, Any]:
+    identity = record.identity
+    return {
+        "token_id": identity.token_id,
+        "name": identity.name,
+        "role": str(identity.role),
+        "datasets": list(identity.datasets),
+        "cap_rho": None if identity.cap_steps is None else identity.cap_steps / AMOUNT_STEPS,
+        "prefix": record.prefix,
+        "state": str(record.state),
+        "created_at": record.created_at.isoformat(),
+        "expires_at": _iso(record.expires_at),
+        "rotated_at": _iso(record.rotated_at),
+        "earlier_until": _iso(record.earlier_until),
+        "revoked_at": _iso(record.revoked_at),
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

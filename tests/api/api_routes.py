@@ -1,27 +1,61 @@
-"""Every route of the service, with a request to it and the status that each role gets: what is not here is denied."""
+"""Every route of the service, with a request to it and the status that each caller gets: what is not here is denied."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import httpx
 from api_town import ME, Town
 
-ANYONE = {None: 200, "analyst": 200, "job": 200, "steward": 200, "collector": 200}
+from dpstats.api.middleware import REQUEST_HEADER
+
+CALLERS = (
+    None,
+    "analyst",
+    "job",
+    "steward",
+    "collector",
+    "analyst of another dataset",
+    "steward of another dataset",
+    "expired",
+    "revoked",
+    "rotated",
+)
+"""Everybody who may come: nobody, a token of each role for all datasets, for another one, and tokens that are over."""
+
+ANYONE: dict[str | None, int] = dict.fromkeys(CALLERS, 200)
+NO_TOKEN: dict[str | None, int] = {None: 401, "expired": 401, "revoked": 401, "rotated": 401}
 
 
-def readers(status: int = 200) -> dict[str | None, int]:
-    return {None: 401, "analyst": status, "job": status, "steward": status, "collector": 403}
+def readers(status: int = 200, elsewhere: int = 404) -> dict[str | None, int]:
+    """For those who may read; `elsewhere`: what one gets who may read another dataset alone."""
+    return NO_TOKEN | {
+        "analyst": status,
+        "job": status,
+        "steward": status,
+        "collector": 403,
+        "analyst of another dataset": elsewhere,
+        "steward of another dataset": elsewhere,
+    }
 
 
 def stewards(status: int) -> dict[str | None, int]:
-    return {None: 401, "analyst": 403, "job": 403, "steward": status, "collector": 403}
+    """For stewards alone."""
+    return NO_TOKEN | {
+        "analyst": 403,
+        "job": 403,
+        "steward": status,
+        "collector": 403,
+        "analyst of another dataset": 403,
+        "steward of another dataset": 404,
+    }
 
 
 @dataclass(frozen=True)
 class Case:
-    """A request to a route, and the status that each role gets."""
+    """A request to a route, and the status that each caller gets."""
 
     path: str
     statuses: dict[str | None, int]
@@ -36,7 +70,7 @@ TABLE = {
     ("GET", "/health/live"): Case("/health/live", ANYONE),
     ("GET", "/health/ready"): Case("/health/ready", ANYONE),
     ("GET", "/metrics"): Case("/metrics", ANYONE),
-    ("GET", "/v1/datasets"): Case("/v1/datasets", readers()),
+    ("GET", "/v1/datasets"): Case("/v1/datasets", readers(elsewhere=200)),
     ("GET", "/v1/datasets/{dataset}"): Case("/v1/datasets/town", readers()),
     ("GET", "/v1/datasets/{dataset}/budget"): Case("/v1/datasets/town/budget", readers()),
     ("GET", "/v1/datasets/{dataset}/ledger"): Case("/v1/datasets/town/ledger?after=0", stewards(200)),
@@ -44,11 +78,11 @@ TABLE = {
         "/v1/datasets/town/budget/grants", stewards(201), {"epsilon": 0.5, "reason": "more"}
     ),
     ("PUT", "/v1/datasets/{dataset}/frozen"): Case("/v1/datasets/town/frozen", stewards(200), {"frozen": False}),
-    ("GET", "/v1/queries"): Case("/v1/queries", readers()),
+    ("GET", "/v1/queries"): Case("/v1/queries", readers(elsewhere=200)),
     ("GET", "/v1/queries/{query}"): Case("/v1/queries/spend_by_band", readers()),
     ("POST", "/v1/queries/{query}/preview"): Case("/v1/queries/spend_by_band/preview", readers(), {}),
     ("POST", "/v1/queries/{query}/releases"): Case("/v1/queries/spend_by_band/releases", readers(), {}),
-    ("GET", "/v1/releases"): Case("/v1/releases", readers()),
+    ("GET", "/v1/releases"): Case("/v1/releases", readers(elsewhere=200)),
     ("GET", "/v1/releases/{release_id}"): Case("/v1/releases/RELEASE", readers()),
     ("POST", "/v1/queries/{query}/approvals"): Case(
         "/v1/queries/draft/approvals", stewards(201), {"version": "VERSION"}
@@ -59,10 +93,40 @@ TABLE = {
 }
 
 
-def ask(town: Town, route: tuple[str, str], role: str | None) -> httpx.Response:
-    """The table's request to a route, with a token of the role."""
+def token_of(town: Town, caller: str | None) -> str | None:
+    """The token that one of `CALLERS` comes with."""
+    tokens = town.workspace.tokens
+    match caller:
+        case None:
+            return None
+        case "expired":
+            ended = tokens.create(ME, "short-lived", "steward", life=timedelta(microseconds=1))
+            assert tokens.all(ME)[-1]["state"] == "expired"
+            return ended
+        case "revoked":
+            ended = tokens.create(ME, "ended", "steward")
+            tokens.revoke(ME, "ended")
+            return ended
+        case "rotated":
+            ended = tokens.create(ME, "turned", "steward")
+            tokens.rotate(ME, "turned")
+            tokens.revoke(ME, "turned")
+            return ended
+        case _:
+            role, _, elsewhere = caller.partition(" of ")
+            return town.token(role, *(["harbour"] if elsewhere else []))
+
+
+def ask(town: Town, route: tuple[str, str], caller: str | None) -> httpx.Response:
+    """The table's request to a route, with the caller's token."""
     case = TABLE[route]
     path = case.path.replace("RELEASE", town.run().json()["release_id"])
     version = town.workspace.review.one(ME, "draft")["query_version"]
     body = {name: version if value == "VERSION" else value for name, value in (case.body or {}).items()}
-    return town.ask(route[0], path, role=role, **({} if case.body is None else {"json": body}))
+    return town.ask(route[0], path, token=token_of(town, caller), **({} if case.body is None else {"json": body}))
+
+
+def bare(answer: httpx.Response) -> tuple[int, bytes, tuple[tuple[str, str], ...]]:
+    """All of an answer but the request's own name."""
+    headers = ((name, value) for name, value in sorted(answer.headers.items()) if name != REQUEST_HEADER.lower())
+    return answer.status_code, answer.content, tuple(headers)

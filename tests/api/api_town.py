@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from dpstats.access import operator
 from dpstats.api import create_app
+from dpstats.api.oidc import Issuer
 from dpstats.settings import read_settings
 from dpstats.workspace import Workspace
 
@@ -216,10 +217,10 @@ class Town:
 
 
 @contextmanager
-def opened(home: Path, files: Path) -> Iterator[Town]:
+def opened(home: Path, files: Path, issuer: Issuer | None = None) -> Iterator[Town]:
     """The town's workspace, opened and served in memory."""
     workspace = Workspace.open(read_settings(home=home))
-    app = create_app(workspace)
+    app = create_app(workspace, issuer=issuer)
     with start_blocking_portal() as portal:
         yield Town(workspace, app, InMemory(app, portal), files)
     workspace.close()

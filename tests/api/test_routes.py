@@ -6,10 +6,12 @@ import re
 
 import httpx
 import pytest
-from api_routes import TABLE, ask
+from api_routes import CALLERS, NO_TOKEN, TABLE, ask, bare, token_of
 from api_town import ME, Town
 from fastapi.routing import APIRoute
 from starlette.routing import Route
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "FETCH")
 
 
 def of_app(town: Town) -> set[tuple[str, str]]:
@@ -25,10 +27,27 @@ def test_every_route_is_in_the_table_and_the_table_has_no_other(quiet_town: Town
 
 
 @pytest.mark.parametrize("route", TABLE, ids=" ".join)
-def test_each_role_gets_the_status_of_the_table(quiet_town: Town, route: tuple[str, str]) -> None:
-    for role, status in TABLE[route].statuses.items():
-        answer = ask(quiet_town, route, role)
-        assert answer.status_code == status, (role, answer.text)
+def test_each_caller_gets_the_status_of_the_table(quiet_town: Town, route: tuple[str, str]) -> None:
+    assert set(TABLE[route].statuses) == set(CALLERS)
+    for caller, status in TABLE[route].statuses.items():
+        answer = ask(quiet_town, route, caller)
+        assert answer.status_code == status, (caller, answer.text)
+
+
+@pytest.mark.parametrize("route", [route for route in TABLE if route[1].startswith("/v1")], ids=" ".join)
+def test_no_token_and_one_that_is_over_are_not_told_apart(quiet_town: Town, route: tuple[str, str]) -> None:
+    answers = [ask(quiet_town, route, caller) for caller in NO_TOKEN]
+    assert len({bare(answer) for answer in answers}) == 1
+
+
+@pytest.mark.parametrize("path", sorted({path for _, path in TABLE}))
+def test_every_method_that_is_not_in_the_table_is_denied_to_everybody(quiet_town: Town, path: str) -> None:
+    there = {method for method, found in TABLE if found == path} | ({"HEAD"} if path == "/openapi.json" else set())
+    for method in set(METHODS) - there:
+        case = next(case for (_, found), case in TABLE.items() if found == path)
+        for caller in (None, "steward"):
+            answer = quiet_town.ask(method, case.path, token=token_of(quiet_town, caller))
+            assert answer.status_code == (401 if path.startswith("/v1") and caller is None else 405), (method, caller)
 
 
 @pytest.mark.parametrize("route", TABLE, ids=" ".join)

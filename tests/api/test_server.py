@@ -118,6 +118,25 @@ def test_two_workers_share_one_ledger_and_see_what_is_done_beside_them(home: Pat
         assert secret not in log
 
 
+def test_a_token_that_one_process_ends_is_over_in_every_process_at_once(home: Path, start: Start) -> None:
+    workspace = Workspace.open(read_settings(home=home))
+    services = [start(home, 1), start(home, 1)]
+
+    def statuses(token: str) -> list[int]:
+        headers = {"Authorization": f"Bearer {token}"}
+        return [httpx.get(f"{served.address}/v1/datasets", headers=headers).status_code for served in services]
+
+    old, gone = (workspace.tokens.create(ME, name, "analyst") for name in ("ana", "bo"))
+    assert statuses(old) == statuses(gone) == [200, 200]
+    new = workspace.tokens.rotate(ME, "ana")
+    assert (statuses(old), statuses(new)) == ([401, 401], [200, 200])
+    workspace.tokens.revoke(ME, "bo")
+    assert statuses(gone) == [401, 401]
+    workspace.close()
+    for served in services:
+        assert served.stop() == (0, "ended\n")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_one_process_stops_cleanly_when_told_to(home: Path, start: Start, number: int) -> None:
     served = start(home, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -21,6 +22,21 @@ def test_an_amount_in_its_range_is_read_exactly(amount: Decimal) -> None:
 def test_what_is_no_amount_or_out_of_range_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         inputs.amount(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [("30m", timedelta(minutes=30)), ("12h", timedelta(hours=12)), ("3650d", timedelta(days=3650)), ("never", None)],
+)
+def test_a_life_is_a_span_or_for_ever(text: str, length: timedelta | None) -> None:
+    assert inputs.life(inputs.life_text(text)) == length
+
+
+@pytest.mark.parametrize("text", ["", "0d", "3651d", "-1d", "90", "90 d", "1.5h", "9999999d", "always", "1d\n", "٣d"])
+def test_what_is_no_span_is_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter) as refused:
+        inputs.life_text(text)
+    assert str(refused.value).isprintable()
 
 
 @given(st.dictionaries(st.from_regex("[a-z_]{1,9}", fullmatch=True), st.text(min_size=1)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,39 @@ def test_a_revoked_token_is_over(dpstats: Run) -> None:
     dpstats("token", "revoke", "ann").done()
     dpstats("token", "revoke", "ann").refused("no live token named 'ann'", "dpstats token list")
     assert "revoked" in dpstats("token", "list").done().out
+
+
+def test_a_token_s_end_is_said_or_set_and_shown(dpstats: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    dpstats("token", "create", "ann", "--role", "job", "--expires", "90d").done()
+    dpstats("token", "create", "bob", "--role", "job").done()
+    monkeypatch.setenv("DPSTATS_TOKEN_EXPIRES", "12h")
+    dpstats("token", "create", "cid", "--role", "job").done()
+    dpstats("token", "create", "dot", "--role", "job", "--expires", "never").done()
+    tokens = {item["name"]: item for item in shown(dpstats, "token", "list")["items"]}
+    spans = {
+        name: datetime.fromisoformat(item["expires_at"]) - datetime.fromisoformat(item["created_at"])
+        for name, item in tokens.items()
+        if item["expires_at"]
+    }
+    assert spans == {"ann": timedelta(days=90), "cid": timedelta(hours=12)}
+    assert f"live until {tokens['ann']['expires_at'][:10]}" in dpstats("token", "list").done().out
+    monkeypatch.setenv("DPSTATS_TOKEN_EXPIRES", "soon")
+    dpstats("token", "create", "eve", "--role", "job").refused("DPSTATS_TOKEN_EXPIRES")
+    dpstats("token", "create", "eve", "--role", "job", "--expires", "0d").wrong_usage("span of time")
+
+
+def test_a_new_secret_stands_alone_on_stdout_and_the_old_one_is_over(dpstats: Run) -> None:
+    old = dpstats("token", "create", "ann", "--role", "job").done().out.strip()
+    ran = dpstats("token", "rotate", "ann", "--expires", "90d").done()
+    new = ran.out.strip()
+    assert ran.out == f"{new}\n"
+    assert new != old
+    assert new not in ran.err
+    (item,) = shown(dpstats, "token", "list")["items"]
+    assert (item["prefix"], item["state"], item["earlier_until"]) == (new[:8], "live", None)
+    dpstats("token", "rotate", "ann", "--grace", "1h").done()
+    assert "the old secret until" in dpstats("token", "list").done().out
+    dpstats("token", "rotate", "nobody").refused("no live token named 'nobody'")
 
 
 def test_a_token_for_a_dataset_that_is_not_there_is_refused(dpstats: Run) -> None:

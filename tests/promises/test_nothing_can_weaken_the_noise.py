@@ -41,7 +41,22 @@ PACKAGE = Path(dpstats.__file__).parent
 
 # -- the lists -------------------------------------------------------------------------------------------------------
 
-SETTINGS = {"home", "ledger_url", "host", "port", "workers", "memory_limit_mb", "threads", "deadline_s", "log_format"}
+SETTINGS = {
+    "home",
+    "ledger_url",
+    "host",
+    "port",
+    "workers",
+    "memory_limit_mb",
+    "threads",
+    "deadline_s",
+    "log_format",
+    "token_expires",
+    "oidc_issuer",
+    "oidc_audience",
+    "oidc_role_claim",
+    "oidc_datasets_claim",
+}
 
 OPTIONS = {
     "--after",
@@ -53,6 +68,7 @@ OPTIONS = {
     "--export",
     "--format",
     "--fresh",
+    "--grace",
     "--head",
     "--home",
     "--host",
