@@ -41,7 +41,7 @@ PACKAGE = Path(dpstats.__file__).parent
 
 # -- the lists -------------------------------------------------------------------------------------------------------
 
-SETTINGS = {"home", "host", "port", "workers", "memory_limit_mb", "threads", "deadline_s"}
+SETTINGS = {"home", "ledger_url", "host", "port", "workers", "memory_limit_mb", "threads", "deadline_s"}
 
 OPTIONS = {
     "--after",
@@ -61,6 +61,7 @@ OPTIONS = {
     "--reason",
     "--rho",
     "--role",
+    "--runs",
     "--source",
     "--version",
     "--workers",
