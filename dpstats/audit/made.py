@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from random import SystemRandom
+from secrets import SystemRandom
 
 from dpstats.audit.bench import Tables
 from dpstats.catalog.dataset import Column, DatasetFile
