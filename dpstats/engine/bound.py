@@ -120,8 +120,7 @@ def ranked(rows: str, twins_of_rows: str, columns: Sequence[str], unit: str, *, 
     places = {RANK: quoted(unit)} | ({BLOCK_RANK: _each(unit, block)} if block else {})
     order = f"ORDER BY dp_hash, {every}, dp_copy"
     ranks = ", ".join(
-        f"CAST(row_number() OVER (PARTITION BY {among} {order}) AS INTEGER) AS {rank}"
-        for rank, among in places.items()
+        f"CAST(row_number() OVER (PARTITION BY {among} {order}) AS INTEGER) AS {rank}" for rank, among in places.items()
     )
     among_twins = f"{_content(columns)} IN (SELECT dp_twin FROM {twins_of_rows})"
     return f"""

@@ -230,7 +230,7 @@ class _Loader:
         The years before -290,000, where a block would start before time does, are no time.
         """
         block = f"TRY(date_trunc({literal(blocks.every)}, {quoted(blocks.time)}))"
-        last = f"DATE {literal(blocks.every.start(self._today))}"
+        last = f"DATE {literal(blocks.every.start(self._today).isoformat())}"
         return f"SELECT *, {block} AS {BLOCK} FROM dp_rows WHERE {block} <= {last}"
 
     def _cell(self, table: Table, column: str) -> Callable[[str, str, ColumnType], str]:

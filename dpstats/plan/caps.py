@@ -48,7 +48,11 @@ def within_caps(
 
 def _read(analysis: Analysis, found: Readings) -> Analysis:
     limited = dict(table_cte(analysis.dataset, t, analysis.reads[t], reading) for t, reading in found.items())
-    ranks = [f"{reading.rank} rows of {t}{' in each block' * reading.by_block}" for t, reading in sorted(found.items()) if reading.rank is not None]
+    ranks = [
+        f"{reading.rank} rows of {t}{' in each block' * reading.by_block}"
+        for t, reading in sorted(found.items())
+        if reading.rank is not None
+    ]
     words = f"of one unit at most {' and '.join(ranks)} in joins" if ranks else ""
     return replace(
         analysis,

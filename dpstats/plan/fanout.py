@@ -12,9 +12,9 @@ Stability: the rank of a row was given at load by a keyed hash among the rows of
 rows are read depends on that unit's rows alone; so does a text's cut, which looks at one cell. How far is read follows
 from the dataset's file, the query and public tables. Hence adding or removing a unit still adds or removes
 exactly its rows, and changes no other.
-Blocks: a table that has them holds up to `max_rows_per_unit` rows of a unit in each. Where a query's window names its
-B blocks, the table is read up to rank n / B (rounded down) within each block, which is the block's own, so a unit's rows
-in one block change nothing that is read of another, and are at most n together. Without a window every block is
+Blocks: a table that has them holds up to `max_rows_per_unit` rows of a unit in each. Where a query's window may
+touch B blocks, the table is read up to rank n / B (rounded down) within each block, which is the block's own, so a
+unit's rows in one block change nothing that is read of another, and are at most n together. Without a window every block is
 charged anyhow, and the table is read up to rank n among all rows of the unit.
 """
 
@@ -143,7 +143,7 @@ def in_words(found: Readings) -> list[str]:
 def _rank_in_block(table: str, rank: int, blocks: int) -> int:
     if rank < blocks:
         raise TooManyMatchesError(
-            f"the window may touch {blocks} blocks of {table}, but of one unit only {rank} rows of it can be joined here"
+            f"the window may touch {blocks} blocks of {table}, but of one unit only {rank} of its rows can be joined here"
         )
     return rank // blocks
 

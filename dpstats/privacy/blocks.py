@@ -62,7 +62,7 @@ class Grain(StrEnum):
         longest = {Grain.DAY: 1, Grain.WEEK: 7, Grain.MONTH: 31, Grain.QUARTER: 92, Grain.YEAR: 366}
         return self.start(start + timedelta(days=longest[self]))
 
-    def name(self, day: date) -> str:
+    def block_of(self, day: date) -> str:
         """The name of the block that `day` is in: 2017-03-05, 2017-W09, 2017-03, 2017-Q1 or 2017."""
         match self:
             case Grain.DAY:
@@ -101,7 +101,7 @@ class Grain(StrEnum):
         """The names of the blocks from `first` to `last`, both among them."""
         day, end = self.first_day(first), self.first_day(last)
         while day <= end:
-            yield self.name(day)
+            yield self.block_of(day)
             if day == end:
                 return
             day = self.after(day)
@@ -152,7 +152,7 @@ class Touched:
 
 def every_block_up_to(grain: Grain, day: date, *, static: bool) -> Touched:
     """Every block that there is on `day`."""
-    return Touched(None, grain.name(day), static)
+    return Touched(None, grain.block_of(day), static)
 
 
 def touched_by(grain: Grain, since: date, until: date, *, static: bool) -> Touched:
@@ -163,4 +163,4 @@ def touched_by(grain: Grain, since: date, until: date, *, static: bool) -> Touch
     """
     if since >= until:
         raise ValueError(f"{since} is not before {until}")
-    return Touched(grain.name(since), grain.name(until - timedelta(days=1)), static)
+    return Touched(grain.block_of(since), grain.block_of(until - timedelta(days=1)), static)
