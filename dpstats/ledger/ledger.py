@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, insert
 from dpstats.errors import LedgerBroken, NotFound
 from dpstats.ledger import granting, journal, schema, shelf
 from dpstats.ledger.blocks import BlockTerms, Totals, totals
+from dpstats.ledger.blocks import read as read_blocks
 from dpstats.ledger.chain import Content, Entry, Kind
 from dpstats.ledger.charging import decide, taken_up
 from dpstats.ledger.clock import Clock, is_right, moment_of, stamp
@@ -34,6 +35,7 @@ from dpstats.ledger.signing import Signer
 from dpstats.ledger.standing import check_standing
 from dpstats.ledger.verify import VerifyReport, verify
 from dpstats.ledger.writer import ChainWriter, head_of
+from dpstats.privacy.blocks import Touched
 from dpstats.privacy.loss import Loss, Measure
 
 Outcome = TypeVar("Outcome")
@@ -121,6 +123,12 @@ class Ledger:
         """
         with reading(self._engine) as connection:
             return totals(connection, lineage, journal.known_terms(connection, lineage).measure)
+
+    def charged_blocks(self, release_id: str) -> Touched | None:
+        """The time blocks that a release was charged to; None in a lineage without blocks, or for no release."""
+        with reading(self._engine) as connection:
+            entry = journal.of_release(connection, release_id)
+        return None if entry is None or entry.blocks is None else read_blocks(entry.blocks)
 
     def terms(self, lineage: str) -> LineageTerms:
         """What is fixed for the life of the lineage.

@@ -14,8 +14,8 @@ from the dataset's file, the query and public tables. Hence adding or removing a
 exactly its rows, and changes no other.
 Blocks: a table that has them holds up to `max_rows_per_unit` rows of a unit in each. Where a query's window may
 touch B blocks, the table is read up to rank n / B (rounded down) within each block, which is the block's own, so a
-unit's rows in one block change nothing that is read of another, and are at most n together. Without a window every block is
-charged anyhow, and the table is read up to rank n among all rows of the unit.
+unit's rows in one block change nothing that is read of another, and are at most n together. Without a window every
+block is charged anyhow, and the table is read up to rank n among all rows of the unit.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def in_words(found: Readings) -> list[str]:
 def _rank_in_block(table: str, rank: int, blocks: int) -> int:
     if rank < blocks:
         raise TooManyMatchesError(
-            f"the window may touch {blocks} blocks of {table}, but of one unit only {rank} of its rows can be joined here"
+            f"the window may touch {blocks} blocks of {table}, but only {rank} rows of one unit can be joined here"
         )
     return rank // blocks
 

@@ -141,6 +141,12 @@ class Touched:
         """Whether it goes back to the beginning of time."""
         return self.last is not None and self.first is None
 
+    def has(self, block: str) -> bool:
+        """Whether a block, by its name, is among them."""
+        if block == STATIC:
+            return self.static
+        return self.last is not None and (self.first or "") <= block <= self.last
+
     def in_words(self) -> str:
         """`2017-03 to 2017-05 and static`."""
         parts = []

@@ -20,6 +20,9 @@ from dpstats.privacy.loss import AMOUNT_STEPS, DELTA_STEPS, Loss, Measure, amoun
 EPSILON_CAP = 1000
 """The largest budget of a lineage, as epsilon."""
 
+BLOCKS_SHOWN = 12
+"""Blocks in the budget of a release, which stands in a header of its answer."""
+
 
 class Budgets:
     """The budgets of a workspace's datasets."""
@@ -32,7 +35,19 @@ class Budgets:
         check(identity, Action.READ)
         return self.of_lineage(self._library.dataset(identity, name).lineage)
 
+    def of_release(self, lineage: str, release_id: str) -> dict[str, Any]:
+        """The budget as a release shows it: of the blocks that it was charged to, the few that have least left."""
+        touched, blocks = self._ledger.charged_blocks(release_id), self._ledger.terms(lineage).blocks
+        body = views.budget(self._ledger.budget(lineage), self._ledger.terms(lineage))
+        if touched is None or blocks is None:
+            return body
+        totals = self._ledger.block_totals(lineage)
+        charged = [name for name in {*totals.own, *totals.open_to} if touched.has(name)]
+        scarce = sorted(charged, key=lambda name: (-totals.of(name).amount, name))[:BLOCKS_SHOWN]
+        return body | {"blocks": [views.block(name, totals.of(name), blocks) for name in sorted(scarce)]}
+
     def of_lineage(self, lineage: str) -> dict[str, Any]:
+        """The budget, and that of every block that was charged or that a query's window can name, oldest first."""
         terms = self._ledger.terms(lineage)
         body = views.budget(self._ledger.budget(lineage), terms)
         if terms.blocks is None:

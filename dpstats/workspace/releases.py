@@ -80,7 +80,9 @@ class Releases:
         """A release as JSON, and whether this request made it (and paid)."""
         answer = self._road.release(ask)
         lineage = self._library.dataset(ask.identity, answer.stored.dataset).lineage
-        body = views.release(answer.stored, replayed=not answer.made_now, budget_now=self._budgets.of_lineage(lineage))
+        body = views.release(
+            answer.stored, replayed=not answer.made_now, budget_now=self._budget(lineage, answer.stored)
+        )
         return body, answer.made_now
 
     def earlier(self, identity: Identity, release_id: str) -> dict[str, Any]:
@@ -98,7 +100,10 @@ class Releases:
         if self._registry.approval(stored.query, stored.query_version) is None:
             raise NotApproved(stored.query, stored.query_version)
         lineage = self._library.dataset(identity, stored.dataset).lineage
-        return views.release(stored, replayed=True, budget_now=self._budgets.of_lineage(lineage))
+        return views.release(stored, replayed=True, budget_now=self._budget(lineage, stored))
+
+    def _budget(self, lineage: str, stored: StoredRelease) -> dict[str, Any]:
+        return self._budgets.of_release(lineage, stored.release_id)
 
     def all(
         self,
