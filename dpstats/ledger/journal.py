@@ -147,8 +147,9 @@ def unfinished(connection: Connection, request: ChargeRequest, now: datetime) ->
 
 def pays_for(entry: Entry, request: ChargeRequest) -> bool:
     """Whether the charge was made for the very answer that is asked for: same plan, same data, no lower price."""
-    same = (entry.blocks, entry.lineage, entry.dataset, entry.query, entry.data_version, entry.plan_hash) == (
-        recorded(request.blocks),
+    if entry.blocks != recorded(request.blocks):
+        return False
+    same = (entry.lineage, entry.dataset, entry.query, entry.data_version, entry.plan_hash) == (
         request.lineage,
         request.dataset,
         request.question.query,
