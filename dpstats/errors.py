@@ -135,20 +135,25 @@ class InvalidParameters(DpstatsError):
 _WAYS_OUT = {
     "dataset": "a steward can raise the budget with `dpstats budget grant`",
     "token": "a steward can make a new token with a higher `--cap-rho`",
+    "block": "a block never refills and cannot be granted more: ask about other blocks",
 }
 
 
 class BudgetExhausted(DpstatsError):
-    """The charge does not fit. `measure` is "rho" or "epsilon"; amounts are exact."""
+    """The charge does not fit. `measure` is "rho", "epsilon" or "delta"; amounts are exact. `block`: which one."""
 
     slug = "budget-exhausted"
 
-    def __init__(self, *, measure: str, requested: Decimal, remaining: Decimal, scope: str = "dataset") -> None:
+    def __init__(
+        self, *, measure: str, requested: Decimal, remaining: Decimal, scope: str = "dataset", block: str = ""
+    ) -> None:
+        whose = f"{scope} {block}" if block else scope
         super().__init__(
-            f"the {scope}'s privacy budget does not cover this: it costs {measure} {requested:f}, "
+            f"the {whose}'s privacy budget does not cover this: it costs {measure} {requested:f}, "
             f"{remaining:f} is left; nothing was charged. Answers released before are still free; {_WAYS_OUT[scope]}"
         )
         self.measure, self.requested, self.remaining, self.scope = measure, requested, remaining, scope
+        self.block = block
 
 
 class Frozen(DpstatsError):

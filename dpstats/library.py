@@ -75,7 +75,7 @@ class Library:
         record = self.registry.newest_query(name)
         if not sees(identity, record.dataset):
             raise NotFound("query", name)
-        return self._known(record)
+        return self.as_it_stands(record)
 
     def all(self, identity: Identity) -> list[Known]:
         """Every query that the caller may see, in its newest text, by name."""
@@ -96,7 +96,8 @@ class Library:
             raise NotApproved(name, known.version)
         return known, known.analysis
 
-    def _known(self, record: QueryRecord) -> Known:
+    def as_it_stands(self, record: QueryRecord) -> Known:
+        """A recorded query, against its dataset's definition in force."""
         definition = self.registry.dataset(record.dataset).definition
         dataset = dataset_of(definition, record.dataset)
         query = query_of(record.text, record.name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, date, timedelta
 from typing import Any, NoReturn
 
 from dpstats import views
@@ -31,6 +31,7 @@ from dpstats.plan.answer import measures, rows
 from dpstats.plan.build import build
 from dpstats.plan.caps import nothing_counted
 from dpstats.plan.plan import Noisy, Plan
+from dpstats.privacy.blocks import Touched
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ class Road:
             return Answer(earlier, made_now=False)
         with self.data(known.dataset) as (version, engine):
             plan = build(analysis, parameters, engine.public_values, engine.public_count)
-            granted = self._ledger.charge(_request(ask, known, plan, version))
+            blocks = None if analysis.blocks is None else analysis.blocks.touched(parameters, loaded_on(version))
+            granted = self._ledger.charge(_request(ask, known, plan, version, blocks))
             if isinstance(granted, StoredRelease):
                 return Answer(granted, made_now=False)
             noisy = add_noise(plan, engine.run(plan))
@@ -132,7 +134,12 @@ def _nothing_to_read(table: str, column: str) -> NoReturn:
     raise LookupError(f"{table}.{column} is not needed")
 
 
-def _request(ask: Ask, known: Known, plan: Plan, version: DataVersionRecord) -> ChargeRequest:
+def loaded_on(version: DataVersionRecord) -> date:
+    """The day of a load in UTC: of a table with blocks, nothing later than its block was loaded."""
+    return version.as_of.astimezone(UTC).date()
+
+
+def _request(ask: Ask, known: Known, plan: Plan, version: DataVersionRecord, blocks: Touched | None) -> ChargeRequest:
     return ChargeRequest(
         lineage=known.dataset.lineage,
         dataset=known.dataset.dataset,
@@ -147,6 +154,7 @@ def _request(ask: Ask, known: Known, plan: Plan, version: DataVersionRecord) -> 
         fresh=ask.fresh,
         idempotency_key=ask.idempotency_key,
         fresh_for=_fresh_for(known),
+        blocks=blocks,
     )
 
 

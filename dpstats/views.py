@@ -8,6 +8,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
+from dpstats.ledger.blocks import BlockTerms
 from dpstats.ledger.chain import Entry
 from dpstats.ledger.records import BudgetState, LineageTerms, StoredRelease
 from dpstats.plan.analysis import Analysis
@@ -46,6 +47,29 @@ def budget(state: BudgetState, terms: LineageTerms) -> dict[str, Any]:
         }
     body |= {"epsilon_spent": float(spent), "epsilon_remaining": float(cap - spent)} | amounts
     return body | {"delta_remaining": float(state.remaining.delta_decimal)}
+
+
+def block(name: str, spent: Loss, terms: BlockTerms) -> dict[str, Any]:
+    """One time block's budget: what is spent and left, at the block's own conversion delta.
+
+    `epsilon_spent` is for the data of one unit that has rows in this block alone; a unit's whole history is the
+    dataset's number.
+    """
+    cap = Decimal(terms.epsilon) / AMOUNT_STEPS
+    left = Loss(spent.measure, max(0, terms.cap.amount - spent.amount), max(0, terms.cap.delta - spent.delta))
+    amounts: dict[str, float | None]
+    if spent.measure is Measure.PURE:
+        epsilon = spent.amount_decimal
+        amounts = {"rho": None, "rho_spent": None, "rho_remaining": None}
+    else:
+        epsilon = shown(epsilon_of_rho(spent.amount, Decimal(terms.conversion_delta) / DELTA_STEPS), at_most=cap)
+        amounts = {
+            "rho": float(terms.cap.amount_decimal),
+            "rho_spent": float(spent.amount_decimal),
+            "rho_remaining": float(left.amount_decimal),
+        }
+    told = {"epsilon": float(cap), "epsilon_spent": float(epsilon), "epsilon_remaining": float(cap - epsilon)}
+    return {"block": name} | amounts | told | {"delta_remaining": float(left.delta_decimal)}
 
 
 def release_body(core: Mapping[str, Any]) -> bytes:
@@ -131,6 +155,7 @@ def entry(item: Entry) -> dict[str, Any]:
         "parameters": json.loads(item.parameters),
         "events": json.loads(item.events),
         "reason": item.reason,
+        "blocks": None if item.blocks is None else json.loads(item.blocks),
         "prev_hash": item.prev_hash,
         "hash": item.hash,
     }

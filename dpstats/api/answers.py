@@ -60,6 +60,19 @@ class Table(_Answer):
     columns: dict[str, Column]
 
 
+class BlockBudget(_Answer):
+    epsilon: float
+    delta: float
+
+
+class Blocks(_Answer):
+    """Time blocks: their column of time, how long one is, and the budget of each."""
+
+    column: str
+    every: Literal["day", "week", "month", "quarter", "year"]
+    budget: BlockBudget
+
+
 class Purpose(_Answer):
     title: str
     consent: str
@@ -77,6 +90,7 @@ class Dataset(_Answer):
     as_of: str | None
     frozen: bool
     fresh_for_days: float
+    blocks: Blocks | None
     purposes: dict[str, Purpose]
     tables: dict[str, Table]
 
@@ -84,6 +98,22 @@ class Dataset(_Answer):
 class Datasets(_Answer):
     items: list[Dataset]
     next: str | None
+
+
+class Block(_Answer):
+    """A time block's budget, at its own conversion delta. `static`: of the personal tables without time.
+
+    `epsilon_spent` is for the data of one unit that has rows in this block alone.
+    """
+
+    block: str
+    rho: float | None
+    rho_spent: float | None
+    rho_remaining: float | None
+    epsilon: float
+    epsilon_spent: float
+    epsilon_remaining: float
+    delta_remaining: float
 
 
 class Budget(_Answer):
@@ -97,12 +127,21 @@ class Budget(_Answer):
     rho_spent: float | None
     rho_remaining: float | None
     delta_remaining: float
+    blocks: list[Block] | None = None
 
 
 class Cost(_Answer):
     rho: float | None
     delta: float
     epsilon: float
+
+
+class ChargedBlocks(_Answer):
+    """The blocks of a charge: from `first` (null: the earliest) to `last` (null: none of time), and the static one."""
+
+    first: str | None
+    last: str | None
+    static: bool
 
 
 class Entry(_Answer):
@@ -121,6 +160,7 @@ class Entry(_Answer):
     parameters: dict[str, Any]
     events: list[dict[str, Any]]
     reason: str
+    blocks: ChargedBlocks | None
     prev_hash: str
     hash: str
     content: dict[str, Any]

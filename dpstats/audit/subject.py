@@ -66,6 +66,10 @@ def _subject(query: QueryFile, query_text: str, dataset: DatasetFile, dataset_te
     defined = yaml.safe_load(dataset_text)
     defined["budget"]["epsilon"] = 1000
     defined["tables"] = {name: table for name, table in defined["tables"].items() if name in needed}
+    if dataset.blocks is not None and dataset.blocks.table in needed:
+        defined["blocks"]["budget"]["epsilon"] = 1000
+    else:
+        defined.pop("blocks", None)
     asked = yaml.safe_load(query_text)
     own = float((asked.get("cost") or {}).get(unit, 0))
     for name, spec in (asked.get("parameters") or {}).items():

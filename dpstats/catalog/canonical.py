@@ -63,11 +63,12 @@ def dataset_content(dataset: DatasetFile, used: Mapping[str, Collection[str]]) -
         "min_units": dataset.min_units,
         "purposes": {name: purpose.consent for name, purpose in dataset.purposes.items()},
         "tables": {name: _table_content(dataset, dataset.tables[name], columns) for name, columns in used.items()},
+        **_slices(dataset),
     }
 
 
 def load_fingerprint(dataset: DatasetFile) -> str:
-    """SHA-256, in hex, over what a load depends on: unit, row cap, tables, their kinds, column names and types.
+    """SHA-256, in hex, over what a load depends on: unit, row cap, blocks, tables, their kinds, columns and types.
 
     A dataset whose fingerprint differs from its data version's must be loaded again.
     """
@@ -82,8 +83,14 @@ def load_fingerprint(dataset: DatasetFile) -> str:
             }
             for name, table in dataset.tables.items()
         },
+        **_slices(dataset),
     }
     return hashlib.sha256(canonical_json(content)).hexdigest()
+
+
+def _slices(dataset: DatasetFile) -> dict[str, Any]:
+    """The blocks; nothing where there are none, so that datasets from before blocks keep their hashes."""
+    return {"blocks": [dataset.blocks.column, str(dataset.blocks.every)]} if dataset.blocks else {}
 
 
 def _table_content(dataset: DatasetFile, table: Table, used: Collection[str]) -> dict[str, Any]:

@@ -44,10 +44,13 @@ from dpstats.catalog.fields import (
 from dpstats.catalog.source import Problem, load_file, read_yaml
 from dpstats.catalog.types import ColumnType, Value, parse_value
 from dpstats.catalog.validation import validate
+from dpstats.privacy.blocks import Grain
 from dpstats.privacy.loss import Measure
 
 UNIT_TYPES = ("bigint", "integer", "varchar", "uuid")
 """The types that a privacy unit's key may have."""
+TIME_TYPES = ("date", "timestamp")
+"""The types that a column of time may have."""
 DEFAULT_PURPOSE = "measurement"
 RESERVED_PURPOSES = ("all_sale_share", "limit_spi")
 """A refusal of these names means more than one purpose, so no purpose may be called so."""
@@ -152,11 +155,54 @@ class Table(FileModel):
     columns: Annotated[FrozenMap[ColumnName, Column], AfterValidator(not_empty)]
 
 
-def _no_blocks(_: object) -> None:
-    raise ValueError(
-        "time blocks are not supported by this version of dpstats: remove `blocks`; "
-        "the dataset's budget is the cap over everything"
-    )
+def _grain(raw: object) -> object:
+    if isinstance(raw, str) and raw in set(Grain):
+        return Grain(raw)
+    raise ValueError(f"must be one of {', '.join(Grain)}")
+
+
+def _table_and_column(raw: str) -> str:
+    table, _, column = raw.partition(".")
+    if not (is_name(table) and column):
+        raise ValueError("must be a table and its column of time, table.column")
+    return raw
+
+
+class Blocks(FileModel):
+    """The blocks of one table: its column of time, as `table.column`, how long a block is, and each one's budget.
+
+    The static block, of the personal tables without time, has a budget of the same size.
+    """
+
+    column: Annotated[str, AfterValidator(_table_and_column)]
+    every: Annotated[Grain, BeforeValidator(_grain)]
+    budget: BudgetSpec
+
+    @property
+    def table(self) -> str:
+        """The table that has blocks."""
+        return self.column.partition(".")[0]
+
+    @property
+    def time(self) -> str:
+        """Its column of time."""
+        return self.column.partition(".")[2]
+
+    @property
+    def conversion_delta(self) -> Decimal:
+        """The delta at which a block's rho is turned into epsilon: half of its own."""
+        return _HALVING.divide(self.budget.delta, Decimal(2))
+
+    @property
+    def delta_thresholds(self) -> Decimal:
+        """The delta of a block that may be spent on private keys: the other half."""
+        return _HALVING.divide(self.budget.delta, Decimal(2))
+
+
+def _some_blocks(raw: object) -> object:
+    if raw is None:
+        raise ValueError("says nothing: give `column`, `every` and `budget`, or remove it")
+    return raw
 
 
 def _default_purposes() -> Mapping[str, Purpose]:
@@ -166,7 +212,8 @@ def _default_purposes() -> Mapping[str, Purpose]:
 class DatasetFile(FileModel):
     """A dataset: tables behind one privacy unit, with one budget for life.
 
-    `max_rows_per_unit`: rows that are loaded of one unit in one table, 1 to 10,000,000. `min_units`: the least noisy
+    `max_rows_per_unit`: rows that are loaded of one unit in one table, 1 to 10,000,000; in each block, of the table
+    that has blocks. `min_units`: the least noisy
     count of units at which a group whose key was found in the data is released. `fresh_for`: how long a release is
     given again for free. `approvals_expire`: how long an approval of a query holds at most; None: until it is revoked.
     `lineage`: the name under which the budget lives, by default the dataset's.
@@ -177,7 +224,7 @@ class DatasetFile(FileModel):
     description: Prose = ""
     privacy_unit: ColumnName
     budget: BudgetSpec
-    blocks: Annotated[None, BeforeValidator(_no_blocks)] = None
+    blocks: Annotated[Blocks | None, BeforeValidator(_some_blocks)] = None
     fresh_for: Duration = DEFAULT_FRESH_FOR
     approvals_expire: Duration | None = None
     max_rows_per_unit: Annotated[int, between(1, 10_000_000)] = 20_000
@@ -265,6 +312,22 @@ def _dataset_problems(dataset: DatasetFile) -> Iterator[Problem]:
         yield ("tables",), f"every table is public: at least one must hold the privacy unit {dataset.privacy_unit}"
     elif len({_unit_type(dataset, table) for table in dataset.personal_tables.values()} - {None}) > 1:
         yield ("tables",), f"{dataset.privacy_unit} must have the same type in every personal table"
+    if dataset.blocks is not None:
+        yield from _block_problems(dataset, dataset.blocks)
+
+
+def _block_problems(dataset: DatasetFile, blocks: Blocks) -> Iterator[Problem]:
+    table = dataset.tables.get(blocks.table)
+    column = table.columns.get(blocks.time) if table else None
+    if table is None or table.public or column is None:
+        yield ("blocks", "column"), f"{blocks.column} is not a column of a personal table of this dataset"
+    elif column.type.name not in TIME_TYPES:
+        yield ("blocks", "column"), f"a column of time is a {' or '.join(TIME_TYPES)}, not a {column.type}"
+    elif table.one_row_per_unit:
+        what = "keeps one row of a unit whatever its time, so blocks would decide each other's rows: choose another"
+        yield ("blocks", "column"), f"table {blocks.table} {what}"
+    if bool(blocks.budget.delta) is not bool(dataset.budget.delta):
+        yield ("blocks", "budget", "delta"), "must be 0 if the dataset's is, and only then: both count in one measure"
 
 
 def _table_problems(dataset: DatasetFile, name: str, table: Table) -> Iterator[Problem]:

@@ -55,9 +55,23 @@ def bind_parameters(query: QueryFile, given: Mapping[str, object]) -> BoundParam
         start, end = values.get(since), values.get(until)
         if isinstance(start, date) and isinstance(end, date) and start >= end:
             problems[since] = f"must be before {until}: {start} is not before {end}"
+    problems |= _window_problems(query, values)
     if problems:
         raise InvalidParameters(problems)
     return BoundParameters({name: canonical_value(value) for name, value in values.items()}, values)
+
+
+def _window_problems(query: QueryFile, values: Mapping[str, BoundValue]) -> dict[str, str]:
+    """A window of a parameter and a date must end after it starts too; of two parameters, that is seen to already."""
+    window = query.window
+    if window is None or isinstance(window.since, str) is isinstance(window.until, str):
+        return {}
+    since, until = (values.get(e[1:]) if isinstance(e, str) else e for e in (window.since, window.until))
+    if not (isinstance(since, date) and isinstance(until, date)) or since < until:
+        return {}
+    if isinstance(window.since, str):
+        return {window.since[1:]: f"must be before {until}, not {since}"}
+    return {str(window.until)[1:]: f"must be after {since}, not {until}"}
 
 
 def _unknown(query: QueryFile, given: Mapping[str, object]) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from dpstats.cli import inputs
-from dpstats.cli.output import say, show_json
+from dpstats.cli.output import Table, say, show, show_json
 from dpstats.cli.session import session_of, values_refused
 from dpstats.cli.words import number
 
@@ -29,8 +29,23 @@ def show_budget(context: typer.Context, dataset: inputs.DatasetName, as_json: in
         spent, cap, left = (number(budget[key]) for key in ("rho_spent", "rho", "rho_remaining"))
         say(f"  rho {spent} of {cap} spent, {left} left")
         say(f"  delta {number(budget['delta_remaining'])} left for private keys")
+    if "blocks" in budget:
+        say(
+            "  blocks, each with a budget of its own that never refills; epsilon is for the data of one unit that is in"
+        )
+        say("  this block alone, the line above for a unit's whole history:")
+        show(_blocks_table(budget["blocks"]))
     if frozen:
         say(f"  frozen: nobody can ask it anything until `dpstats budget thaw {dataset}`")
+
+
+def _blocks_table(blocks: list[dict[str, Any]]) -> Table:
+    pure = all(block["rho"] is None for block in blocks)
+    zcdp = () if pure else ("rho_spent", "rho", "rho_remaining", "delta_remaining")
+    shown = ("epsilon_spent", "epsilon", "epsilon_remaining", *zcdp)
+    rows = tuple((block["block"], *(number(block[key]) for key in shown)) for block in blocks)
+    heads = ("block", *(key.replace("_", " ").replace("remaining", "left") for key in shown))
+    return Table(heads, rows, numeric=frozenset(heads[1:]))
 
 
 def left_text(budget: dict[str, Any]) -> str:

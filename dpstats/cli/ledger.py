@@ -12,6 +12,7 @@ from dpstats.cli.exits import FAILED
 from dpstats.cli.output import Table, destination, json_bytes, note, say, show, show_json
 from dpstats.cli.session import session_of, working
 from dpstats.cli.words import counted, number, utc
+from dpstats.privacy.blocks import Touched
 
 if TYPE_CHECKING:
     from dpstats.ledger.tokens import Identity
@@ -45,7 +46,7 @@ def list_(
     elif not body["entries"]:
         note(f"no entries after {after}")
     else:
-        heads = ("seq", "at (UTC)", "kind", "rho", "epsilon", "delta", "by", "for")
+        heads = ("seq", "at (UTC)", "kind", "rho", "epsilon", "delta", "by", "for", "blocks")
         rows = tuple(_row(entry) for entry in body["entries"])
         show(Table(heads, rows, numeric=frozenset({"seq", "rho", "epsilon", "delta"})))
 
@@ -64,7 +65,8 @@ def _row(entry: dict[str, Any]) -> tuple[str, ...]:
     epsilon = number(entry["epsilon"]) if entry["kind"] == "grant" or entry["rho"] is None else "-"
     amounts = (number(entry["rho"]), epsilon, number(entry["delta"]))
     what = entry["reason"] if entry["kind"] == "grant" else entry["query"]
-    return str(entry["seq"]), utc(entry["at"]), entry["kind"], *amounts, entry["actor"], what or "-"
+    charged = Touched(**entry["blocks"]).in_words() if entry["blocks"] else "-"
+    return str(entry["seq"]), utc(entry["at"]), entry["kind"], *amounts, entry["actor"], what or "-", charged
 
 
 @app.command("verify")

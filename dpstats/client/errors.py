@@ -98,7 +98,7 @@ class BudgetExhausted(ClientError):
 
     @property
     def scope(self) -> str:
-        """Whose budget it is: the dataset's, or the token's own cap."""
+        """Whose budget it is: "dataset", "block" (`problem["block"]` names it), or "token" for its own cap."""
         return str(self.problem.get("scope", "dataset"))
 
 

@@ -12,6 +12,14 @@ should two hashes meet, by content and number, which is total. Thus the set of (
 it the multiset of rows, is a function of the unit's multiset of rows and the key. (5) `dp_bytes` adds up text along
 that order, so where it passes its cap is the unit's own too. (6) `ranked` orders what is kept likewise, by another
 hash; a row that has no twin is the first of its kind, as counting would find.
+
+Blocks. Claim: which rows of a (unit, block) are kept, and their `BLOCK_RANK`, depend on the rows of that unit in that
+block and on the key alone; so what a unit does in one month changes no row of another month, though it be its own.
+Argument: as above, with (unit, block) in the place of the unit: identical rows share their time, hence their block, so
+their number is the block's own too; `units_over` and `bounded` count and add up within one (unit, block). The block is
+a function of the row's time, and which rows have none or a later one than there may be is decided row by row (`load`).
+`RANK` is over all blocks of a unit, so only what is charged to all of them may look at it (`plan/fanout.py`). A table
+of one row a unit would let blocks compete for that row: it has none (`catalog`). Tables without blocks do not see them.
 """
 
 from __future__ import annotations
@@ -22,7 +30,7 @@ from collections.abc import Sequence
 
 from dpstats.engine.names import quoted
 from dpstats.plan.fanout import CELL_MAX
-from dpstats.plan.sources import RANK
+from dpstats.plan.sources import BLOCK_RANK, RANK
 
 UTF8_MAX = 4
 """Bytes of one character."""
@@ -42,24 +50,38 @@ def text_cap(texts: Sequence[str], max_rows: int) -> int:
     return max(max_rows * ROW_TEXT, len(texts) * CELL_MAX * UTF8_MAX)
 
 
-def units_over(table: str, unit: str, max_rows: int, texts: Sequence[str] = ()) -> str:
-    """SQL for the units of `table` (an SQL name) that have more rows or text than is kept: one column, the unit."""
+def units_over(table: str, unit: str, max_rows: int, texts: Sequence[str] = (), *, block: str = "") -> str:
+    """SQL for the units of `table` (an SQL name) that have more rows or text than is kept; in a block, if it is named.
+
+    One column, the unit; two with the block.
+    """
     text = f" OR sum({_bytes(texts)}) > {text_cap(texts, max_rows)}" if texts else ""
-    return f"SELECT {quoted(unit)} FROM {table} GROUP BY {quoted(unit)} HAVING count(*) > {max_rows}{text}"
+    each = _each(unit, block)
+    return f"SELECT {each} FROM {table} GROUP BY {each} HAVING count(*) > {max_rows}{text}"
 
 
-def bounded(table: str, over: str, columns: Sequence[str], unit: str, max_rows: int, texts: Sequence[str] = ()) -> str:
+def bounded(
+    table: str,
+    over: str,
+    columns: Sequence[str],
+    unit: str,
+    max_rows: int,
+    texts: Sequence[str] = (),
+    *,
+    block: str = "",
+) -> str:
     """SQL for the rows of `table` that are kept: all of a unit that is not in `over`, `max_rows` of one that is.
 
     Args:
       table, over: SQL names; `over` holds the result of `units_over`.
-      columns: All columns of `table`, the unit's among them.
+      columns: All columns of `table`, the unit's among them, and the block's.
       unit: The privacy unit's column.
+      block: The column of a row's block, none if empty: then each (unit, block) is bounded by itself.
       max_rows: Rows kept of one unit, >= 1. The SQL binds `$dp_hash_key` to `hash_key`.
       texts: The columns of text but the unit's; of one unit, rows are kept while they have `text_cap` bytes or less.
     """
-    every, using = ", ".join(map(quoted, columns)), f"USING ({quoted(unit)})"
-    order = f"PARTITION BY {quoted(unit)} ORDER BY dp_hash, {every}, dp_copy"
+    every, using = ", ".join(map(quoted, columns)), f"USING ({_each(unit, block)})"
+    order = f"PARTITION BY {_each(unit, block)} ORDER BY dp_hash, {every}, dp_copy"
     content = " || '|' || ".join(f"coalesce(CAST({quoted(column)} AS VARCHAR), '')" for column in columns)
     return f"""
         SELECT {every} FROM {table} ANTI JOIN {over} {using}
@@ -83,8 +105,10 @@ def twins(rows: str, columns: Sequence[str]) -> str:
     return f"SELECT {_content(columns)} AS dp_twin FROM {rows} GROUP BY dp_twin HAVING count(*) > 1"
 
 
-def ranked(rows: str, twins_of_rows: str, columns: Sequence[str], unit: str) -> str:
-    """SQL for `rows` with the column `RANK`: a row's place among those of its unit, from 1.
+def ranked(rows: str, twins_of_rows: str, columns: Sequence[str], unit: str, *, block: str = "") -> str:
+    """SQL for `rows` with the column `RANK`, a row's place among those of its unit, from 1; and `BLOCK_RANK`.
+
+    The latter is its place among those of its unit in its block, in the same order, where `block` names that column.
 
     The ranks of a unit are in a random order that its rows and the key decide; equal rows are placed one by one.
 
@@ -92,10 +116,15 @@ def ranked(rows: str, twins_of_rows: str, columns: Sequence[str], unit: str) -> 
       rows, twins_of_rows: SQL names; the second holds the result of `twins`, so that only those rows are numbered.
       columns: All columns of `rows`, the unit's among them. The SQL binds `$dp_hash_key` to `hash_key`.
     """
-    every, place = ", ".join(map(quoted, columns)), f"PARTITION BY {quoted(unit)} ORDER BY dp_hash"
+    every = ", ".join(map(quoted, columns))
+    places = {RANK: quoted(unit)} | ({BLOCK_RANK: _each(unit, block)} if block else {})
+    order = f"ORDER BY dp_hash, {every}, dp_copy"
+    ranks = ", ".join(
+        f"CAST(row_number() OVER (PARTITION BY {among} {order}) AS INTEGER) AS {rank}" for rank, among in places.items()
+    )
     among_twins = f"{_content(columns)} IN (SELECT dp_twin FROM {twins_of_rows})"
     return f"""
-        SELECT {every}, CAST(row_number() OVER ({place}, {every}, dp_copy) AS INTEGER) AS {RANK}
+        SELECT {every}, {ranks}
         FROM (
             SELECT *, hash($dp_hash_key, dp_copy, {every}) AS dp_hash
             FROM (
@@ -104,6 +133,10 @@ def ranked(rows: str, twins_of_rows: str, columns: Sequence[str], unit: str) -> 
                 SELECT {every}, row_number() OVER (PARTITION BY {every}) AS dp_copy FROM {rows} WHERE {among_twins}
             )
         )"""
+
+
+def _each(unit: str, block: str) -> str:
+    return f"{quoted(unit)}, {quoted(block)}" if block else quoted(unit)
 
 
 def _content(columns: Sequence[str]) -> str:

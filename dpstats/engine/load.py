@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from dpstats.catalog.canonical import load_fingerprint
-from dpstats.catalog.dataset import Column, DatasetFile, Table
+from dpstats.catalog.dataset import Blocks, Column, DatasetFile, Table
 from dpstats.catalog.types import ColumnType
 from dpstats.engine.bound import bounded, hash_key, ranked, twins, units_over
 from dpstats.engine.cells import cast, clean, clean_id, given, is_readable
@@ -24,8 +25,10 @@ from dpstats.engine.names import literal, quoted
 from dpstats.engine.source import Source, SourceColumn, Trouble, file_error, open_source, trouble_in
 from dpstats.engine.whole import whole_file
 from dpstats.errors import FileError
-from dpstats.plan.sources import RANK, texts_of
+from dpstats.plan.sources import BLOCK_RANK, RANK, texts_of
 
+BLOCK = "dp_block"
+"""The column of a row's block while it is loaded."""
 Progress = Callable[[str, float], None]
 
 
@@ -39,6 +42,7 @@ def load(
     append: bool = False,
     progress: Progress | None = None,
     memory_limit_mb: int = 4096,
+    today: date | None = None,
 ) -> None:
     """Builds the data version `target` from one source file a table; a table without one is carried over from `base`.
 
@@ -51,6 +55,8 @@ def load(
       append: Whether a source's rows come on top of the base's rows of that table.
       progress: Called with what is being done and the fraction done, 0 to 1.
       memory_limit_mb: Memory of the load; what does not fit is spilled beside the new file, and removed.
+      today: The day of the load in UTC, today if None. Of a table with blocks, rows of later blocks are dropped, so
+        that "every block that there is" is known without a look at the data; so are rows with no time.
 
     Raises:
       FileError: a source is missing, unreadable, malformed, empty or of the wrong types, a table has neither source
@@ -62,7 +68,7 @@ def load(
             raise FileError(dataset.dataset, what, key=name)
     with whole_file(target) as made, duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
         _set_up(connection, made.parent / "spill", memory_limit_mb)
-        loader = _Loader(connection, dataset, target, hash_key(key))
+        loader = _Loader(connection, dataset, target, hash_key(key), today or datetime.now(UTC).date())
         # A base that nothing is carried over from may be damaged or gone: this load replaces it.
         carries = append or any(name not in sources for name in dataset.tables)
         loader.attach(made, base if carries else None)
@@ -96,9 +102,10 @@ class _Loader:
     """One load. `dp_made` is the new file, `dp_base` the earlier data version, `dp_rows` the rows of one table."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, dataset: DatasetFile, target: Path, row_hash_key: str
+        self, connection: duckdb.DuckDBPyConnection, dataset: DatasetFile, target: Path, row_hash_key: str, today: date
     ) -> None:
         self._connection, self._dataset, self._target, self._hash_key = connection, dataset, target, row_hash_key
+        self._today = today
         self._base: Path | None = None
         self._base_columns: dict[str, dict[str, str]] = {}
 
@@ -118,7 +125,8 @@ class _Loader:
     def feed(self, name: str, path: Path | None, *, append: bool) -> _Feed:
         """Where the table's rows are to come from; the file is opened and its columns found, no row is read."""
         declared = self._dataset.tables[name].columns
-        stored = {column: kind for column, kind in self._base_columns.get(name, {}).items() if column != RANK}
+        in_file = self._base_columns.get(name, {})
+        stored = {column: kind for column, kind in in_file.items() if column not in (RANK, BLOCK_RANK)}
         in_base = stored == {column: spec.type.sql for column, spec in declared.items()}
         if not in_base and (path is None or append):
             raise self._nothing_to_carry(name, append=path is not None)
@@ -196,10 +204,15 @@ class _Loader:
         unit, columns = self._dataset.privacy_unit, list(table.columns)
         texts = texts_of(self._dataset, name, columns)
         max_rows = 1 if table.one_row_per_unit else self._dataset.max_rows_per_unit
-        self._write(f"CREATE OR REPLACE TEMP TABLE dp_over AS {units_over('dp_rows', unit, max_rows, texts)}")
-        rows, key = "dp_rows", {"dp_hash_key": self._hash_key}
+        rows, block, key = "dp_rows", "", {"dp_hash_key": self._hash_key}
+        if self._dataset.blocks is not None and self._dataset.blocks.table == name:
+            self._write(f"CREATE OR REPLACE TEMP TABLE dp_timed AS {self._timed(self._dataset.blocks)}")
+            rows, block = "dp_timed", BLOCK
+            columns.append(BLOCK)
+        over = units_over(rows, unit, max_rows, texts, block=block)
+        self._write(f"CREATE OR REPLACE TEMP TABLE dp_over AS {over}")
         if self._one_row("SELECT count(*) FROM dp_over")[0]:
-            kept = bounded("dp_rows", "dp_over", columns, unit, max_rows, texts)
+            kept = bounded(rows, "dp_over", columns, unit, max_rows, texts, block=block)
             self._write(f"CREATE OR REPLACE TEMP TABLE dp_kept AS {kept}", key)
             rows = "dp_kept"
         made = f"CREATE TABLE dp_made.main.{quoted(name)} AS"
@@ -207,7 +220,18 @@ class _Loader:
             self._write(f"{made} FROM {rows} ORDER BY {quoted(unit)}")
             return
         self._write(f"CREATE OR REPLACE TEMP TABLE dp_twins AS {twins(rows, columns)}")
-        self._write(f"{made} FROM ({ranked(rows, 'dp_twins', columns, unit)}) ORDER BY {quoted(unit)}, {RANK}", key)
+        cells = f"SELECT * EXCLUDE ({BLOCK})" if block else "SELECT *"
+        order = f"ORDER BY {quoted(unit)}, {RANK}"
+        self._write(f"{made} {cells} FROM ({ranked(rows, 'dp_twins', columns, unit, block=block)}) {order}", key)
+
+    def _timed(self, blocks: Blocks) -> str:
+        """SQL for the rows of `dp_rows` that are in a block by now, and which one: each by its own time alone.
+
+        The years before -290,000, where a block would start before time does, are no time.
+        """
+        block = f"TRY(date_trunc({literal(blocks.every)}, {quoted(blocks.time)}))"
+        last = f"DATE {literal(blocks.every.start(self._today).isoformat())}"
+        return f"SELECT *, {block} AS {BLOCK} FROM dp_rows WHERE {block} <= {last}"
 
     def _cell(self, table: Table, column: str) -> Callable[[str, str, ColumnType], str]:
         return clean_id if not table.public and column == self._dataset.privacy_unit else clean

@@ -27,7 +27,8 @@ class Content:
 
     `amount` and `epsilon` are in steps of 1e-12, `delta` in steps of 1e-18, all >= 0; `epsilon` is what a grant adds
     to the epsilon cap, 0 for a charge. `at` is UTC. `parameters` and `events` are canonical JSON; a lineage's first
-    grant keeps the lineage's fixed terms in `parameters`.
+    grant keeps the lineage's fixed terms in `parameters`. `blocks` is canonical JSON too: the time blocks
+    that were charged, None where the lineage has none.
     """
 
     lineage: str
@@ -48,6 +49,7 @@ class Content:
     data_version: str | None = None
     plan_hash: str | None = None
     events: str = "[]"
+    blocks: str | None = None
 
     @property
     def loss(self) -> Loss:

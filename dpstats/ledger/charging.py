@@ -9,7 +9,7 @@ from decimal import Decimal
 from sqlalchemy import Connection
 
 from dpstats.errors import BudgetExhausted, IdempotencyConflict
-from dpstats.ledger import journal, shelf
+from dpstats.ledger import blocks, journal, shelf
 from dpstats.ledger.chain import Content, Entry, Kind, canonical_json
 from dpstats.ledger.clock import moment_of, stamp
 from dpstats.ledger.records import BudgetState, Charged, ChargeRequest, StoredRelease
@@ -29,12 +29,15 @@ def decide(connection: Connection, writer: ChainWriter, request: ChargeRequest, 
       Frozen, NotApproved: the dataset is frozen, or the query's version is not approved, by now.
       IdempotencyConflict: the key was used for another request, its charge was for other data or another plan, or its
         release was withdrawn.
-      BudgetExhausted: the loss does not fit in what the lineage or the token has left.
+      BudgetExhausted: the loss does not fit in what the lineage, the token or one of the blocks has left.
       LedgerBroken: the end of the chain cannot be trusted.
     """
-    measure = journal.known_terms(connection, request.lineage).measure
+    terms = journal.known_terms(connection, request.lineage)
+    measure = terms.measure
     if request.loss.measure is not measure:
         raise ValueError(f"lineage {request.lineage} is counted in {measure.unit}")
+    if (request.blocks is None) is not (terms.blocks is None):
+        raise ValueError(f"a charge of lineage {request.lineage} names blocks if, and only if, the lineage has any")
     check_standing(connection, request.dataset, request.question.query, request.question.query_version, now)
     end = writer.trusted_end(connection, request.lineage)
     bound = _under_key(connection, request)
@@ -44,6 +47,8 @@ def decide(connection: Connection, writer: ChainWriter, request: ChargeRequest, 
     if decision is None:
         _check_fits(end.sums.budget(measure), request)
         _check_token(connection, request)
+        if terms.blocks is not None and request.blocks is not None:
+            blocks.charge(connection, request.lineage, terms.blocks, request.blocks, request.loss)
         decision = _append(connection, writer, request, end, now)
     shelf.bind(connection, request, str(decision.release_id))
     return decision
@@ -130,5 +135,6 @@ def _append(connection: Connection, writer: ChainWriter, request: ChargeRequest,
         data_version=request.data_version,
         plan_hash=request.plan_hash,
         events=canonical_json([dict(event) for event in request.events]),
+        blocks=blocks.recorded(request.blocks),
     )
     return writer.append(connection, content, end.newest)

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, insert
 
 from dpstats.errors import Conflict, LedgerBroken
 from dpstats.ledger import journal, schema
+from dpstats.ledger.blocks import BlockTerms, terms_text
 from dpstats.ledger.chain import Content, Entry, Kind, canonical_json
 from dpstats.ledger.clock import stamp
 from dpstats.ledger.heads import check_lineage_name
@@ -41,6 +42,15 @@ class Opening:
         if self.cap.amount < 1:
             raise ValueError("a budget is at least one step of 1e-12")
         _check_range(self.cap, self.epsilon)
+        if self.terms.blocks is not None:
+            self._check_blocks(self.terms.blocks)
+
+    def _check_blocks(self, blocks: BlockTerms) -> None:
+        if blocks.cap.measure is not self.terms.measure:
+            raise ValueError("a block's budget is of the lineage's own measure")
+        if not 0 <= blocks.conversion_delta < DELTA_STEPS or blocks.cap.amount < 1:
+            raise ValueError("a block's budget is at least one step of 1e-12, and its conversion delta below 1")
+        _check_range(blocks.cap, blocks.epsilon)
 
 
 def open_lineage(connection: Connection, writer: ChainWriter, opening: Opening) -> Entry | None:
@@ -86,13 +96,14 @@ def grant(connection: Connection, writer: ChainWriter, content: Content) -> Entr
 
 def recorded_terms(terms: LineageTerms) -> str:
     """The terms as the first grant records them, so that the chain covers them."""
-    return canonical_json(
-        {
-            "conversion_delta": terms.conversion_delta,
-            "measure": terms.measure,
-            "privacy_unit": terms.privacy_unit,
-        }
-    )
+    recorded: dict[str, object] = {
+        "conversion_delta": terms.conversion_delta,
+        "measure": terms.measure,
+        "privacy_unit": terms.privacy_unit,
+    }
+    if terms.blocks is not None:  # from before there were blocks, nothing is said
+        recorded["blocks"] = terms_text(terms.blocks)
+    return canonical_json(recorded)
 
 
 def _first_grant(opening: Opening) -> Content:
@@ -117,6 +128,7 @@ def _row(terms: LineageTerms) -> dict[str, object]:
         "conversion_delta": terms.conversion_delta,
         "privacy_unit": terms.privacy_unit,
         "created_at": stamp(terms.created_at),
+        "blocks": terms_text(terms.blocks),
     }
 
 
@@ -129,6 +141,7 @@ def _check_same(known: LineageTerms, asked: LineageTerms) -> None:
             _number(known.conversion_delta, DELTA_STEPS),
             _number(asked.conversion_delta, DELTA_STEPS),
         ),
+        ("blocks", _blocks_text(known), _blocks_text(asked)),
     ):
         if is_now != wanted:
             raise Conflict(
@@ -150,6 +163,14 @@ def _check_no_raise(budget: BudgetState, opening: Opening) -> None:
 def _check_range(cap: Loss, epsilon: int) -> None:
     if not 0 <= epsilon <= _STEPS_MAX or cap.amount > _STEPS_MAX or cap.delta >= DELTA_STEPS:
         raise ValueError("a budget's epsilon and rho are at least 0 and below 4,000,000, its delta below 1")
+
+
+def _blocks_text(terms: LineageTerms) -> str:
+    blocks = terms.blocks
+    if blocks is None:
+        return "none"
+    epsilon, deltas = _number(blocks.epsilon, AMOUNT_STEPS), blocks.cap.delta + blocks.conversion_delta
+    return f"of a {blocks.every} by {blocks.column} with epsilon {epsilon} and delta {_number(deltas, DELTA_STEPS)}"
 
 
 def _measure_text(measure: Measure) -> str:

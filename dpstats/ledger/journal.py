@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Select, func, or_, select
 
 from dpstats.errors import NotFound
 from dpstats.ledger import schema
+from dpstats.ledger.blocks import read_terms, recorded
 from dpstats.ledger.chain import Entry, Kind
 from dpstats.ledger.clock import moment_of
 from dpstats.ledger.records import BudgetState, ChargeRequest, LineageTerms
@@ -54,6 +55,7 @@ def terms(connection: Connection, lineage: str) -> LineageTerms | None:
         row["conversion_delta"],
         row["privacy_unit"],
         moment_of(row["created_at"]),
+        read_terms(row["blocks"], Measure(row["measure"])),
     )
 
 
@@ -149,6 +151,8 @@ def unfinished(connection: Connection, request: ChargeRequest, now: datetime) ->
 
 def pays_for(entry: Entry, request: ChargeRequest) -> bool:
     """Whether the charge was made for the very answer that is asked for: same plan, same data, no lower price."""
+    if entry.blocks != recorded(request.blocks):
+        return False
     same = (entry.lineage, entry.dataset, entry.query, entry.data_version, entry.plan_hash) == (
         request.lineage,
         request.dataset,

@@ -15,6 +15,8 @@ from sqlalchemy import Connection, Engine, insert
 
 from dpstats.errors import LedgerBroken, NotFound
 from dpstats.ledger import granting, journal, schema, shelf
+from dpstats.ledger.blocks import BlockTerms, Totals, totals
+from dpstats.ledger.blocks import read as read_blocks
 from dpstats.ledger.chain import Content, Entry, Kind
 from dpstats.ledger.charging import decide, taken_up
 from dpstats.ledger.clock import Clock, is_right, moment_of, stamp
@@ -34,6 +36,7 @@ from dpstats.ledger.signing import Signer
 from dpstats.ledger.standing import check_standing
 from dpstats.ledger.verify import VerifyReport, check_receipt, verify
 from dpstats.ledger.writer import ChainWriter, head_of
+from dpstats.privacy.blocks import Touched
 from dpstats.privacy.loss import Loss, Measure
 
 Outcome = TypeVar("Outcome")
@@ -58,18 +61,20 @@ class Ledger:
         cap: Loss,
         epsilon: int,
         actor: str,
+        blocks: BlockTerms | None = None,
     ) -> BudgetState:
         """Gives a new lineage its terms and its budget; finds a known one, and grants it nothing.
 
         Args:
           conversion_delta: steps of 1e-18, in [0, 1). cap: what may be charged for life, amount >= 1.
           epsilon: the cap as epsilon, steps of 1e-12, >= 0.
+          blocks: its time blocks, if it has any.
 
         Raises:
-          Conflict: known with another unit, measure or conversion delta, or with a smaller budget.
+          Conflict: known with another unit, measure, conversion delta or blocks, or with a smaller budget.
           ValueError: a number is out of its range, or the cap is of another measure.
         """
-        terms = LineageTerms(lineage, measure, conversion_delta, privacy_unit, self._clock())
+        terms = LineageTerms(lineage, measure, conversion_delta, privacy_unit, self._clock(), blocks)
         opening = Opening(terms, cap, epsilon, actor)
         first = self._written(lambda connection: granting.open_lineage(connection, self._writer, opening))
         if first is not None:
@@ -110,6 +115,21 @@ class Ledger:
         if sums.overspent:
             raise LedgerBroken(f"the ledger of lineage {lineage} says that more was charged than granted")
         return sums.budget(measure)
+
+    def block_totals(self, lineage: str) -> Totals:
+        """What each time block of the lineage was charged.
+
+        Raises:
+          NotFound: it was never opened.
+        """
+        with reading(self._engine) as connection:
+            return totals(connection, lineage, journal.known_terms(connection, lineage).measure)
+
+    def charged_blocks(self, release_id: str) -> Touched | None:
+        """The time blocks that a release was charged to; None in a lineage without blocks, or for no release."""
+        with reading(self._engine) as connection:
+            entry = journal.of_release(connection, release_id)
+        return None if entry is None or entry.blocks is None else read_blocks(entry.blocks)
 
     def terms(self, lineage: str) -> LineageTerms:
         """What is fixed for the life of the lineage.

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from dpstats.ledger.blocks import BlockTerms
 from dpstats.ledger.chain import canonical_json, sha256
+from dpstats.privacy.blocks import Touched
 from dpstats.privacy.loss import Loss, Measure
 from dpstats.privacy.repricing import price_again
 
@@ -34,7 +36,8 @@ class ChargeRequest:
 
     `events` are the mechanism events, JSON of strings and integers. `token_cap`, in steps of 1e-12, limits everything
     that `token_id` ever charged. `fresh`: draw anew and pay, whatever was released before. `fresh_for`: how old an
-    unfinished charge of the same question may be and still be taken up again.
+    unfinished charge of the same question may be and still be taken up again. `blocks`: what it reads, in a lineage
+    that has time blocks.
 
     Raises:
       ValueError: the loss is less than one step or than its events come to by the second accountant, an event is of a
@@ -54,6 +57,7 @@ class ChargeRequest:
     fresh: bool
     idempotency_key: str | None
     fresh_for: timedelta = FRESH_FOR
+    blocks: Touched | None = None
 
     def __post_init__(self) -> None:
         if self.loss.amount < 1:
@@ -114,6 +118,7 @@ class LineageTerms:
     conversion_delta: int
     privacy_unit: str
     created_at: datetime
+    blocks: BlockTerms | None = None
 
 
 @dataclass(frozen=True)

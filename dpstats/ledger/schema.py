@@ -1,6 +1,7 @@
 """The tables, as the newest revision in `migrations` leaves them: what is read and written goes by these.
 
 History is append-only in the database too: triggers refuse to change, remove or replace a row (`append_only`).
+`block_totals` is no history: it is what the entries' charges of blocks add up to.
 """
 
 from __future__ import annotations
@@ -35,6 +36,18 @@ lineages = Table(
     Column("conversion_delta", BigInteger, nullable=False),
     Column("privacy_unit", Text, nullable=False),
     Column("created_at", Text, nullable=False),
+    Column("blocks", Text),
+)
+
+block_totals = Table(
+    "block_totals",
+    metadata,
+    Column("lineage", Text, ForeignKey("lineages.lineage"), primary_key=True),
+    Column("block", Text, primary_key=True),
+    Column("open_start", Boolean, primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+    Column("delta", BigInteger, nullable=False),
+    CheckConstraint("amount >= 0 AND delta >= 0", name="block_totals_never_negative"),
 )
 
 entries = Table(
@@ -62,6 +75,7 @@ entries = Table(
     Column("prev_hash", Text, nullable=False),
     Column("hash", Text, nullable=False),
     Column("signature", Text, nullable=False),
+    Column("blocks", Text),
     CheckConstraint("kind IN ('grant', 'charge')", name="entries_kind"),
     CheckConstraint("amount >= 0 AND delta >= 0 AND epsilon >= 0", name="entries_never_negative"),
     CheckConstraint("kind = 'grant' OR (amount > 0 AND release_id IS NOT NULL)", name="entries_charge"),

@@ -14,6 +14,8 @@ from sqlalchemy import Connection, Engine, func, select, union
 
 from dpstats.errors import LedgerBroken
 from dpstats.ledger import journal, schema, shelf
+from dpstats.ledger.blocks import BlockTerms, Totals, totals
+from dpstats.ledger.blocks import read as read_blocks
 from dpstats.ledger.chain import Entry, Kind, verify_chain
 from dpstats.ledger.database import reading
 from dpstats.ledger.granting import recorded_terms
@@ -113,6 +115,7 @@ class _Walk:
             self._check_chain,
             self._check_entries,
             self._check_prices,
+            self._check_blocks,
             self._check_head,
             self._check_releases,
         ):
@@ -182,6 +185,36 @@ class _Walk:
             if not again.fits(entry.loss):
                 charged, due = _told(entry.loss), _told(again)
                 self.findings.append(f"entry {entry.seq} charges {charged}, but its events come to {due}")
+
+    def _check_blocks(self, connection: Connection) -> None:
+        """Every charge names its blocks if there are any, none was ever charged past its budget, and totals agree."""
+        terms = journal.terms(connection, self.lineage)
+        if terms is None:
+            return
+        again = Totals(terms.measure)
+        for entry in journal.stream(connection, self.lineage):
+            if entry.kind == Kind.CHARGE or entry.blocks is not None:
+                self._check_blocks_of(entry, terms.blocks, again)
+        kept = totals(connection, self.lineage, terms.measure)
+        if (kept.own, kept.open_to) != (again.own, again.open_to):
+            self.findings.append("the running totals of its blocks are not what its charges add up to")
+
+    def _check_blocks_of(self, entry: Entry, terms: BlockTerms | None, again: Totals) -> None:
+        if terms is None or entry.blocks is None or entry.kind != Kind.CHARGE:
+            if terms is not None or entry.blocks is not None:
+                self.findings.append(f"entry {entry.seq} charges no blocks where it must, or some where there are none")
+            return
+        try:
+            touched = read_blocks(entry.blocks)
+            again.add(terms.every, touched, entry.loss)
+            over = [block for block in again.spent_most(terms.every, touched) if not again.of(block).fits(terms.cap)]
+        except (LookupError, TypeError, ValueError):
+            self.findings.append(f"entry {entry.seq} names blocks that are none")
+            return
+        if over:
+            self.findings.append(
+                f"entry {entry.seq} charges a block more than was left of it ({over[0] or 'earliest'})"
+            )
 
     def _check_head(self, connection: Connection) -> None:
         newest, saved = journal.newest(connection, self.lineage), self._saved

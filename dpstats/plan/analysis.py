@@ -23,8 +23,9 @@ from dpstats.catalog.dataset import DatasetFile
 from dpstats.catalog.query import CostAccuracy, KeysFrom, PrivateKeys, QueryFile
 from dpstats.errors import QueryRefused, Refusal
 from dpstats.plan.arithmetic import Expression
+from dpstats.plan.blocks import BLOCKS_MAX, BlockUse, blocks_read, lacking, use_of
 from dpstats.plan.expressions import Compiler
-from dpstats.plan.fanout import Fanout, in_words, one_each, readings
+from dpstats.plan.fanout import Fanout, Readings, TooManyMatchesError, in_words, one_each, readings
 from dpstats.plan.moments import DrawSpec
 from dpstats.plan.refusals import Refusals
 from dpstats.plan.relations import FromClause, Relations
@@ -106,6 +107,7 @@ class Analysis:
     warnings: tuple[str, ...]
     fanouts: tuple[Fanout, ...]
     public_ctes: tuple[tuple[str, str], ...]
+    blocks: BlockUse | None
 
 
 def analyse(query: QueryFile, dataset: DatasetFile) -> Analysis:
@@ -150,6 +152,8 @@ class _Analyser:
         top = top_of(select, {o.name: o.expression for o in outputs}, statistics.draws, self.refusals)
         if top is not None and not keys:
             self.refusals.add(None, "LIMIT without groups", "Remove it: the answer has one row")
+        self._check_window()
+        self._check_caps()
         private = any(isinstance(key.source, PrivateKeys) for key in keys)
         deciding = statistics.deciding_units() if private else None
         self.refusals.raise_if_any()
@@ -173,6 +177,7 @@ class _Analyser:
             warnings=tuple(self._warnings()),
             fanouts=tuple(self.relations.fanouts),
             public_ctes=(*self.sources.ctes(public=True), *self.relations.public_ctes),
+            blocks=use_of(self.dataset, self.query, frozenset(self.sources.reads)),
         )
         if _length(made) > GENERATED_MAX:
             self._stop("it is too complex", "Split it into several queries")
@@ -394,8 +399,7 @@ class _Analyser:
             f"parameter {name} is declared but not used"
             for name in self.query.parameters.keys() - self.compiler.used_parameters
         ]
-        texts = {table for table, columns in self.sources.reads.items() if texts_of(self.dataset, table, columns)}
-        found += in_words(readings(self.relations.fanouts, self.dataset.max_rows_per_unit, texts, one_each))
+        found += in_words(self._readings())
         consent = self.dataset.purposes[self.query.purpose].consent
         if consent in {"opt_in", "opt_out"}:
             found.append(
@@ -403,6 +407,43 @@ class _Analyser:
                 "load only people whose consent allows it"
             )
         return found
+
+    def _readings(self) -> Readings:
+        texts = {table for table, columns in self.sources.reads.items() if texts_of(self.dataset, table, columns)}
+        blocks = blocks_read(self.dataset, self.query)
+        return readings(self.relations.fanouts, self.dataset.max_rows_per_unit, texts, one_each, blocks)
+
+    # -- time blocks -------------------------------------------------------------------------------------------
+
+    def _check_window(self) -> None:
+        """Refuses a window that a use of the blocked table does not keep to, rather than charging every block."""
+        window, blocks = self.query.window, self.dataset.blocks
+        if window is None or blocks is None or self.refusals:
+            return
+        for clause, item, select in self.relations.timed:
+            why = lacking(clause, item, select.args["where"].this if select.args.get("where") else None, window, blocks)
+            if why:
+                instead = "Write it there, or remove `window`: then every block that there is is charged"
+                self.refusals.add(select, f"`window` does not hold for {item.alias}: {why}", instead)
+        self._check_span(blocks.table)
+
+    def _check_span(self, table: str) -> None:
+        try:
+            count = blocks_read(self.dataset, self.query)[table]
+        except ValueError:
+            self.refusals.add(None, "`window` has no days, whatever its parameters", "Widen the parameters' ranges")
+            return
+        if count > BLOCKS_MAX:
+            what = f"`window` may touch {count:.0f} blocks, more than {BLOCKS_MAX}"
+            self.refusals.add(None, what, "Narrow the ranges of its parameters")
+
+    def _check_caps(self) -> None:
+        if self.refusals:
+            return
+        try:
+            self._readings()
+        except TooManyMatchesError as error:
+            self.refusals.add(None, str(error), "Narrow the ranges of the window's parameters, or aggregate first")
 
     def _version(self) -> str:
         content = {

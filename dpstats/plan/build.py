@@ -79,7 +79,10 @@ def build(
         ),
         loss=loss,
         tables=tuple(sorted(analysis.reads)),
-        proof=_proof(analysis, in_words(read), max_groups, groups, draws, top, threshold, loss),
+        proof=(
+            *_proof(analysis, in_words(read), max_groups, groups, draws, top, threshold, loss),
+            *_blocks_line(analysis, parameters),
+        ),
         threshold=threshold,
         top=top,
     )
@@ -272,7 +275,8 @@ def _proof(
     unit = analysis.dataset.privacy_unit
     lines = [
         f"unit: one {unit}, with all its rows in every personal table, is added or removed",
-        f"rows: at most {analysis.dataset.max_rows_per_unit} a unit in each personal table (kept so at load); "
+        f"rows: at most {analysis.dataset.max_rows_per_unit} a unit in each personal table{_in_blocks(analysis)} "
+        "(kept so at load); "
         f"values saturated to their columns' bounds; joins on {unit} only",
         *(f"joins: {line}" for line in joins),
         f"groups: {'found in the data' if found else f'{groups} declared'}; {_touched(analysis, max_groups)}",
@@ -288,6 +292,19 @@ def _proof(
     delta = f", delta {_exactly(loss.delta_decimal)}" if loss.delta else ""
     lines.append(f"charge: {loss.measure.unit} {loss.amount_decimal:f}{delta}")
     return tuple(lines)
+
+
+def _in_blocks(analysis: Analysis) -> str:
+    blocks = analysis.dataset.blocks
+    return f", in each {blocks.every} of {blocks.table}" if blocks else ""
+
+
+def _blocks_line(analysis: Analysis, parameters: BoundParameters) -> tuple[str, ...]:
+    blocks = analysis.blocks
+    if blocks is None:
+        return ()
+    every = f" (one is a {blocks.every})" if blocks.timed else ""
+    return (f"blocks: charged to the dataset's cap and, whole, to each of {blocks.in_words(parameters)}{every}",)
 
 
 def _exactly(delta: Decimal) -> str:

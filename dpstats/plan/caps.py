@@ -8,6 +8,7 @@ from dataclasses import replace
 from dpstats.catalog.parameters import BoundParameters
 from dpstats.errors import QueryRefused, Refusal
 from dpstats.plan.analysis import Analysis
+from dpstats.plan.blocks import blocks_read
 from dpstats.plan.fanout import Matches, Readings, TooManyMatchesError, readings
 from dpstats.plan.sources import table_cte, texts_of
 
@@ -35,7 +36,8 @@ def within_caps(
 
     try:
         texts = {table for table, columns in analysis.reads.items() if texts_of(analysis.dataset, table, columns)}
-        found = readings(analysis.fanouts, analysis.dataset.max_rows_per_unit, texts, count)
+        blocks = blocks_read(analysis.dataset, analysis.query)
+        found = readings(analysis.fanouts, analysis.dataset.max_rows_per_unit, texts, count, blocks)
     except TooManyMatchesError as error:
         instead = "Join public tables by equality on columns that tell their rows apart, or aggregate them first"
         reasons = [Refusal(str(error), instead)]
@@ -46,7 +48,11 @@ def within_caps(
 
 def _read(analysis: Analysis, found: Readings) -> Analysis:
     limited = dict(table_cte(analysis.dataset, t, analysis.reads[t], reading) for t, reading in found.items())
-    ranks = [f"{reading.rank} rows of {t}" for t, reading in sorted(found.items()) if reading.rank is not None]
+    ranks = [
+        f"{reading.rank} rows of {t}{' in each block' * reading.by_block}"
+        for t, reading in sorted(found.items())
+        if reading.rank is not None
+    ]
     words = f"of one unit at most {' and '.join(ranks)} in joins" if ranks else ""
     return replace(
         analysis,

@@ -145,6 +145,8 @@ class Relations:
         self.ctes: list[tuple[str, str]] = []
         self.public_ctes: list[tuple[str, str]] = []
         self.fanouts: dict[Fanout, None] = {}
+        self.timed: list[tuple[FromClause, Joined, exp.Select]] = []
+        """Every use of the table that has blocks: the clause, its item and the SELECT."""
 
     @property
     def refusals(self) -> Refusals:
@@ -180,6 +182,9 @@ class Relations:
             clause.where.append(self.compiler.condition(where.this, clause))
             clause.conditions += [Condition(part) for part in conjuncts(where.this)]
         self._count(clause)
+        if self.dataset.blocks is not None:
+            table = self.dataset.blocks.table
+            self.timed += [(clause, item, select) for item in clause.items if item.relation.table == table]
         return clause
 
     def _count(self, clause: FromClause) -> None:

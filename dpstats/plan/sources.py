@@ -28,6 +28,8 @@ KINDS = {
 }
 RANK = "dp_rank"
 """The column that a load gives every personal table of many rows a unit: a row's place among its unit's, from 1."""
+BLOCK_RANK = "dp_block_rank"
+"""The column that a load gives the table that has blocks besides: a row's place among its unit's of the same block."""
 
 
 class Sources:
@@ -48,7 +50,9 @@ class Sources:
         if not table.public:
             self.reads[table_name].add(self._dataset.privacy_unit)
         columns = {c.lower(): self._typed(table, c, table.columns[c]) for c in table.columns}
-        rows = math.inf if table.public else 1 if table.one_row_per_unit else self._dataset.max_rows_per_unit
+        sliced = self._dataset.blocks is not None and self._dataset.blocks.table == table_name
+        many = math.inf if sliced else self._dataset.max_rows_per_unit  # so many in each block
+        rows = math.inf if table.public else 1 if table.one_row_per_unit else many
         fanout = Fanout() if table.public else Fanout((table_name,) * (rows > 1), (), frozenset({table_name}))
         return Relation(quoted(f"dp_t_{table_name}"), columns, not table.public, rows, table_name, fanout)
 
@@ -88,7 +92,8 @@ def table_cte(dataset: DatasetFile, table: str, columns: Collection[str], readin
         texts = texts_of(dataset, table, chosen)
         cells |= {name: f"left({cells[name]}, {reading.characters})" for name in texts}
     parts = ", ".join(f"{cell} AS {quoted(name)}" for name, cell in cells.items())
-    kept = "" if reading.rank is None else f" WHERE {RANK} <= {reading.rank}"
+    rank = BLOCK_RANK if reading.by_block else RANK
+    kept = "" if reading.rank is None else f" WHERE {rank} <= {reading.rank}"
     return quoted(f"dp_t_{table}"), f"SELECT {parts} FROM {quoted(table)}{kept}"
 
 

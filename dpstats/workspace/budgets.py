@@ -14,6 +14,8 @@ from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.ledger.verify import VerifyReport
 from dpstats.library import Library
+from dpstats.plan.blocks import nameable
+from dpstats.privacy.blocks import STATIC
 from dpstats.privacy.conversion import epsilon_of_rho, rho_within
 from dpstats.privacy.loss import AMOUNT_STEPS, DELTA_STEPS, Loss, Measure, amount_down, amount_up
 
@@ -21,6 +23,9 @@ _PAGE = 1000
 
 EPSILON_CAP = 1000
 """The largest budget of a lineage, as epsilon."""
+
+BLOCKS_SHOWN = 12
+"""Blocks in the budget of a release, which stands in a header of its answer."""
 
 
 class Budgets:
@@ -34,8 +39,38 @@ class Budgets:
         check(identity, Action.READ)
         return self.of_lineage(self._library.dataset(identity, name).lineage)
 
+    def of_release(self, lineage: str, release_id: str) -> dict[str, Any]:
+        """The budget as a release shows it: of the blocks that it was charged to, the few that have least left."""
+        touched, blocks = self._ledger.charged_blocks(release_id), self._ledger.terms(lineage).blocks
+        body = views.budget(self._ledger.budget(lineage), self._ledger.terms(lineage))
+        if touched is None or blocks is None:
+            return body
+        totals = self._ledger.block_totals(lineage)
+        charged = [name for name in {*totals.own, *totals.open_to} if touched.has(name)]
+        scarce = sorted(charged, key=lambda name: (-totals.of(name).amount, name))[:BLOCKS_SHOWN]
+        return body | {"blocks": [views.block(name, totals.of(name), blocks) for name in sorted(scarce)]}
+
     def of_lineage(self, lineage: str) -> dict[str, Any]:
-        return views.budget(self._ledger.budget(lineage), self._ledger.terms(lineage))
+        """The budget, and that of every block that was charged or that a query's window can name, oldest first."""
+        terms = self._ledger.terms(lineage)
+        body = views.budget(self._ledger.budget(lineage), terms)
+        if terms.blocks is None:
+            return body
+        totals = self._ledger.block_totals(lineage)
+        names = {*totals.own, *totals.open_to, *self._nameable(lineage), STATIC} - {STATIC}
+        rows = [views.block(name, totals.of(name), terms.blocks) for name in (*sorted(names), STATIC)]
+        return body | {"blocks": rows}
+
+    def _nameable(self, lineage: str) -> set[str]:
+        """The blocks that a query's declared window can name, over all queries of the lineage's datasets; public."""
+        datasets = {record.name for record in self._registry.datasets() if record.lineage == lineage}
+        names: set[str] = set()
+        for record in self._registry.queries():
+            if record.dataset in datasets:
+                known = self._library.as_it_stands(record)
+                if known.analysis is not None:
+                    names.update(nameable(known.analysis.blocks, known.query))
+        return names
 
     def grant(
         self, identity: Identity, name: str, *, rho: Decimal | None = None, epsilon: Decimal | None = None, reason: str

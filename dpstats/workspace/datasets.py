@@ -15,6 +15,7 @@ from dpstats.catalog.dataset import Column, DatasetFile, parse_dataset
 from dpstats.catalog.source import load_file
 from dpstats.engine.load import load
 from dpstats.errors import Conflict, NotFound
+from dpstats.ledger.blocks import BlockTerms
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.library import Library
@@ -41,11 +42,11 @@ class Datasets:
         text = load_file(file)
         dataset = parse_dataset(text, str(file))
         self._check_lineage(dataset)
-        version = _new_version()
-        with _kept_if_entered(self._load(dataset, sources, version, append=False, progress=progress)):
+        version, as_of = _new_version(), datetime.now(UTC)
+        with _kept_if_entered(self._load(dataset, sources, version, as_of, append=False, progress=progress)):
             self._open_lineage(identity, dataset)
             self._registry.register_dataset(dataset.dataset, text, dataset.lineage)
-            self._enter(dataset, version)
+            self._enter(dataset, version, as_of)
         self._forget_old(dataset.dataset)
         return version
 
@@ -65,9 +66,9 @@ class Datasets:
         """
         check(identity, Action.STEWARD)
         dataset = self._library.dataset(identity, name)
-        version = _new_version()
-        with _kept_if_entered(self._load(dataset, sources, version, append=append, progress=progress)):
-            self._enter(dataset, version)
+        version, as_of = _new_version(), datetime.now(UTC)
+        with _kept_if_entered(self._load(dataset, sources, version, as_of, append=append, progress=progress)):
+            self._enter(dataset, version, as_of)
         self._forget_old(name)
         return version
 
@@ -100,6 +101,7 @@ class Datasets:
         dataset: DatasetFile,
         sources: Mapping[str, Path],
         version: str,
+        as_of: datetime,
         *,
         append: bool,
         progress: Progress | None,
@@ -107,16 +109,26 @@ class Datasets:
         earlier = self._registry.data_versions(dataset.dataset) if self._registered(dataset.dataset) else ()
         base = self._data / earlier[-1].file if earlier else None
         target = self._data / _version_file(dataset.dataset, version)
-        load(dataset, sources, target=target, key=self._key, base=base, append=append, progress=progress)
+        load(
+            dataset,
+            sources,
+            target=target,
+            key=self._key,
+            base=base,
+            append=append,
+            progress=progress,
+            today=as_of.date(),
+        )
         return target
 
-    def _enter(self, dataset: DatasetFile, version: str) -> None:
+    def _enter(self, dataset: DatasetFile, version: str, as_of: datetime) -> None:
+        """Records a data version. `as_of` is when its load began: blocks end there, in the file and in charges."""
         self._registry.add_data_version(
             dataset.dataset,
             version,
             file=_version_file(dataset.dataset, version),
             fingerprint=load_fingerprint(dataset),
-            as_of=datetime.now(UTC),
+            as_of=as_of,
         )
 
     def _forget_old(self, name: str) -> None:
@@ -145,6 +157,7 @@ class Datasets:
             cap=stated_cap(dataset),
             epsilon=amount_down(dataset.budget.epsilon),
             actor=identity.name,
+            blocks=_block_terms(dataset),
         )
 
     def all(self, identity: Identity) -> list[dict[str, Any]]:
@@ -170,6 +183,7 @@ class Datasets:
             "as_of": current.as_of.isoformat() if current else None,
             "frozen": self._registry.is_frozen(dataset.dataset),
             "fresh_for_days": dataset.fresh_for.total_seconds() / 86400,
+            "blocks": _blocks_view(dataset),
             "purposes": {name: {"title": p.title, "consent": p.consent} for name, p in dataset.purposes.items()},
             "tables": {name: _table_view(dataset, name) for name in dataset.tables},
         }
@@ -199,6 +213,25 @@ def _new_version() -> str:
 
 def _version_file(dataset: str, version: str) -> str:
     return f"{dataset}/{version}.duckdb"
+
+
+def _block_terms(dataset: DatasetFile) -> BlockTerms | None:
+    blocks = dataset.blocks
+    if blocks is None:
+        return None
+    epsilon = amount_down(blocks.budget.epsilon)
+    pure = dataset.measure is Measure.PURE
+    amount = epsilon if pure else rho_within(blocks.budget.epsilon, blocks.conversion_delta)
+    cap = Loss(dataset.measure, amount, delta_down(blocks.delta_thresholds))
+    return BlockTerms(blocks.column, blocks.every, cap, epsilon, delta_down(blocks.conversion_delta))
+
+
+def _blocks_view(dataset: DatasetFile) -> dict[str, Any] | None:
+    blocks = dataset.blocks
+    if blocks is None:
+        return None
+    budget = {"epsilon": float(blocks.budget.epsilon), "delta": float(blocks.budget.delta)}
+    return {"column": blocks.column, "every": str(blocks.every), "budget": budget}
 
 
 def _table_view(dataset: DatasetFile, name: str) -> dict[str, Any]:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from dpstats import views
 from dpstats.access import Action, check, sees
-from dpstats.catalog.parameters import bind_parameters
+from dpstats.catalog.parameters import BoundParameters, bind_parameters
 from dpstats.errors import Frozen, NotApproved, NotFound
 from dpstats.ledger.records import StoredRelease
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.library import Known, Library
 from dpstats.plan.advice import Earlier, compared
+from dpstats.plan.analysis import Analysis
 from dpstats.plan.answer import measures
 from dpstats.plan.consequences import consequences
 from dpstats.plan.plan import Plan
-from dpstats.release import Ask, Road, question
+from dpstats.release import Ask, Road, loaded_on, question
 from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.earlier import earlier_releases
 
@@ -41,7 +43,7 @@ class Releases:
             plan,
             price,
             free_replay=free,
-            times=self._times(identity, known, plan),
+            times=self._times(identity, known, analysis, bound, plan),
             costs=views.costs(analysis, plan),
             notes=(*consequences(analysis, plan), *compared(plan, measures(plan), self._earlier(plan))),
         )
@@ -49,8 +51,8 @@ class Releases:
     def _earlier(self, plan: Plan) -> tuple[Earlier, ...]:
         return earlier_releases(self._store, self._library, plan.dataset, plan.query)
 
-    def _times(self, identity: Identity, known: Known, plan: Plan) -> int:
-        """How many releases of this price the dataset's budget and the caller's own cap cover."""
+    def _times(self, identity: Identity, known: Known, analysis: Analysis, bound: BoundParameters, plan: Plan) -> int:
+        """How many releases of this price the dataset's budget, the caller's own cap and every block cover."""
         remaining = self._ledger.budget(known.dataset.lineage).remaining
         times = remaining.amount // plan.loss.amount
         if plan.loss.delta:
@@ -58,13 +60,29 @@ class Releases:
         if identity.cap_steps is not None:
             own = identity.cap_steps - self._ledger.token_spent(identity.token_id)
             times = min(times, max(0, own) // plan.loss.amount)
-        return times
+        return min([times, *self._times_by_block(known, analysis, bound, plan)])
+
+    def _times_by_block(self, known: Known, analysis: Analysis, bound: BoundParameters, plan: Plan) -> Iterator[int]:
+        """How many releases of this price each block that it touches covers; nothing without blocks."""
+        terms, lineage = self._ledger.terms(known.dataset.lineage).blocks, known.dataset.lineage
+        if terms is None or analysis.blocks is None:
+            return
+        versions = self._registry.data_versions(known.dataset.dataset)
+        day = loaded_on(versions[-1]) if versions else datetime.now(UTC).date()
+        totals = self._ledger.block_totals(lineage)
+        for block in totals.spent_most(terms.every, analysis.blocks.touched(bound, day)):
+            spent = totals.of(block)
+            yield max(0, terms.cap.amount - spent.amount) // plan.loss.amount
+            if plan.loss.delta:
+                yield max(0, terms.cap.delta - spent.delta) // plan.loss.delta
 
     def make(self, ask: Ask) -> tuple[dict[str, Any], bool]:
         """A release as JSON, and whether this request made it (and paid)."""
         answer = self._road.release(ask)
         lineage = self._library.dataset(ask.identity, answer.stored.dataset).lineage
-        body = views.release(answer.stored, replayed=not answer.made_now, budget_now=self._budgets.of_lineage(lineage))
+        body = views.release(
+            answer.stored, replayed=not answer.made_now, budget_now=self._budget(lineage, answer.stored)
+        )
         return body, answer.made_now
 
     def earlier(self, identity: Identity, release_id: str) -> dict[str, Any]:
@@ -82,7 +100,10 @@ class Releases:
         if self._registry.approval(stored.query, stored.query_version) is None:
             raise NotApproved(stored.query, stored.query_version)
         lineage = self._library.dataset(identity, stored.dataset).lineage
-        return views.release(stored, replayed=True, budget_now=self._budgets.of_lineage(lineage))
+        return views.release(stored, replayed=True, budget_now=self._budget(lineage, stored))
+
+    def _budget(self, lineage: str, stored: StoredRelease) -> dict[str, Any]:
+        return self._budgets.of_release(lineage, stored.release_id)
 
     def withdraw(self, identity: Identity, release_id: str, reason: str) -> None:
         """From now on nobody is given the release; asked again, it is drawn and charged anew.

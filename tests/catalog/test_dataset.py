@@ -110,12 +110,33 @@ def test_a_dataset_made_in_python_is_checked_like_a_file() -> None:
         (", delta: 1.0e-6", "", 4, "budget.delta", "missing"),
         (
             "fresh_for: 30d",
-            "blocks: {column: transactions.t, every: month}",
+            "blocks: {column: transactions.t, every: month, budget: {epsilon: 2.0, delta: 1.0e-7}}",
             5,
-            "blocks",
-            "time blocks are not supported",
+            "blocks.column",
+            "transactions.t is not a column of a personal table",
         ),
-        ("fresh_for: 30d", "blocks:", 5, "blocks", "time blocks are not supported"),
+        (
+            "fresh_for: 30d",
+            "blocks: {column: transactions.sales_value, every: month, budget: {epsilon: 2.0, delta: 1.0e-7}}",
+            5,
+            "blocks.column",
+            "a column of time is a date or timestamp, not a double",
+        ),
+        (
+            "fresh_for: 30d",
+            "blocks: {column: transactions.transaction_timestamp, every: month, budget: {epsilon: 2.0, delta: 0}}",
+            5,
+            "blocks.budget.delta",
+            "both count in one measure",
+        ),
+        (
+            "fresh_for: 30d",
+            "blocks: {column: transactions.transaction_timestamp, every: hour, budget: {epsilon: 2, delta: 1e-7}}",
+            5,
+            "blocks.every",
+            "one of day, week, month, quarter, year",
+        ),
+        ("fresh_for: 30d", "blocks:", 5, "blocks", "says nothing"),
         ("fresh_for: 30d", "fresh_for: 30", 5, "fresh_for", "30d, 12h or 90m"),
         ("fresh_for: 30d", "fresh_for: 0d", 5, "fresh_for", "30d, 12h or 90m"),
         ("fresh_for: 30d", "fresh_for: 999999d", 5, "fresh_for", "at most 3650d"),
@@ -266,3 +287,21 @@ def test_a_dataset_is_loaded_from_a_path(tmp_path: Path, dataset_text: str) -> N
     path.write_text("- a\n", encoding="utf-8")
     with pytest.raises(FileError, match=r"dataset\.yaml:1: the file must be a mapping of keys, not a list"):
         load_dataset(path)
+
+
+def test_blocks_are_of_a_column_of_time_with_a_budget_of_which_half_the_delta_converts(dataset_text: str) -> None:
+    blocks = "blocks: {column: transactions.transaction_timestamp, every: week, budget: {epsilon: 2.0, delta: 1.0e-7}}"
+    found = parse_dataset(f"{dataset_text}\n{blocks}\n", "dataset.yaml").blocks
+    assert found is not None
+    assert (found.table, found.time, found.every) == ("transactions", "transaction_timestamp", "week")
+    assert found.conversion_delta == found.delta_thresholds == Decimal("5e-8")
+
+
+def test_a_table_of_one_row_a_unit_has_no_blocks() -> None:
+    text = (
+        "dataset: shop\nprivacy_unit: who\nbudget: {epsilon: 1, delta: 0}\n"
+        "blocks: {column: t.at, every: day, budget: {epsilon: 1, delta: 0}}\n"
+        "tables:\n  t: {one_row_per_unit: true, columns: {who: {type: bigint}, at: {type: date}}}\n"
+    )
+    with pytest.raises(FileError, match="blocks would decide each other's rows"):
+        parse_dataset(text, "dataset.yaml")

@@ -106,6 +106,8 @@ ASKED_OVER_HTTP = {
 }
 
 FILE_KEYS = {
+    # A block's budget is a cap beside the dataset's, never instead of it.
+    "Blocks": {"column", "every", "budget"},
     "BudgetSpec": {"epsilon", "delta"},
     "Column": {
         "type",

@@ -1,6 +1,6 @@
 """Tokens that expire, and tokens whose secret was changed.
 
-Revision ID: 0002
+Revision ID: 0003
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import TEXT
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 _TEXT = sa.Text().with_variant(TEXT(collation="C"), "postgresql")
 
