@@ -29,7 +29,16 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=64, description="processes that serve")
     memory_limit_mb: int = Field(2048, ge=64, description="memory that one query may take, in MiB")
     threads: int = Field(2, ge=1, le=256, description="threads that one query may take")
-    deadline_s: float = Field(60.0, gt=0, description="seconds after which a query is given up")
+    releases_at_once: int | None = Field(
+        None, ge=1, le=256, description="releases that one process computes at once; unset: as many as threads"
+    )
+    releases_waiting: int = Field(
+        32, ge=0, le=1024, description="callers of one process that wait for a release; any more are refused"
+    )
+    latency_step_ms: int = Field(
+        100, ge=0, le=60_000, description="the service's new releases leave on a grid of so many milliseconds; 0: none"
+    )
+    deadline_s: float = Field(60.0, gt=0, description="seconds after which a query is given up, or the wait for one")
 
 
 def read_settings(**given: object) -> Settings:

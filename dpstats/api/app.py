@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -36,6 +37,9 @@ def create_app(workspace: Workspace, *, close: bool = False) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # Those who compute or wait hold threads: whoever does neither must find as many as ever.
+        limits = workspace.turns.limits
+        current_default_thread_limiter().total_tokens += limits.at_once + limits.waiting
         yield
         if close:
             workspace.close()
@@ -64,7 +68,7 @@ def app_of_home(settings: Settings) -> FastAPI:
     Raises:
       DpstatsError: the workspace cannot be opened, the self-test fails, or DuckDB is not shut in as it must be.
     """
-    workspace = Workspace.open(settings)
+    workspace = Workspace.open(settings, served=True)
     try:
         workspace.self_test()
         workspace.open_data()

@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from dpstats.catalog.text import quoted
 from dpstats.errors import (
     BudgetExhausted,
+    Busy,
     DpstatsError,
     FileError,
     Frozen,
@@ -173,7 +174,7 @@ def _carried(error: DpstatsError) -> dict[str, Any]:
             return {"query": error.query, "query_version": error.version}
         case Frozen() | NotLoaded():
             return {"dataset": error.dataset}
-        case RateLimited():
+        case RateLimited() | Busy():
             return {"retry_after_s": error.retry_after_s}
         case LockdownFailed():
             return {"probe": error.probe}
@@ -187,7 +188,7 @@ def _headers(error: DpstatsError) -> dict[str, str]:
     match error:
         case Unauthorized():
             return {"WWW-Authenticate": 'Bearer realm="dpstats"'}
-        case RateLimited():
+        case RateLimited() | Busy():
             return {"Retry-After": str(error.retry_after_s)}
         case Unavailable():
             return {"Retry-After": str(RETRY_AFTER_S)}

@@ -41,7 +41,19 @@ PACKAGE = Path(dpstats.__file__).parent
 
 # -- the lists -------------------------------------------------------------------------------------------------------
 
-SETTINGS = {"home", "host", "port", "workers", "memory_limit_mb", "threads", "deadline_s"}
+SETTINGS = {
+    "home",
+    "ledger_url",
+    "host",
+    "port",
+    "workers",
+    "memory_limit_mb",
+    "threads",
+    "releases_at_once",
+    "releases_waiting",
+    "latency_step_ms",
+    "deadline_s",
+}
 
 OPTIONS = {
     "--after",
@@ -152,11 +164,11 @@ PARAMETERS: dict[Callable[..., Any], tuple[str, ...]] = {
     Engines: ("data_dir", "key", "memory_limit_mb", "threads", "deadline_s", "datasets_open"),
     Library: ("registry",),
     Mechanism: ("noise", "scale", "sensitivity"),
-    Road: ("store", "library", "engines"),
+    Road: ("store", "library", "engines", "turns", "grid"),
     Road.release: ("self", "ask"),
     Sensitivity: ("per_cell", "cells", "norm"),
     Threshold: ("draw", "at", "max_groups", "delta_steps"),
-    Workspace.open: ("settings", "check_ledger"),
+    Workspace.open: ("settings", "check_ledger", "served"),
     duck.DuckEngine.run: ("self", "plan"),
     duck.open_engine: ("path", "key", "memory_limit_mb", "threads", "deadline_s"),
     failed_checks: ("store",),
