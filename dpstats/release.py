@@ -77,23 +77,24 @@ class Road:
         earlier = self._earlier(ask, asked)
         if earlier is not None:
             return Answer(earlier, made_now=False)
-        with self._alone(ask, asked):
+        until = self._turns.deadline()
+        with self._alone(ask, asked, until):
             earlier = self._earlier(ask, asked)  # stored by a twin meanwhile
             if earlier is not None:
                 return Answer(earlier, made_now=False)
-            with self._turns.computing():
+            with self._turns.computing(until):
                 return self._made(ask, known, analysis, parameters)
 
     def _earlier(self, ask: Ask, asked: Question) -> StoredRelease | None:
         """What is given without a charge. A key must be bound to its release, which the charge does."""
         return None if ask.fresh or ask.idempotency_key else self._ledger.find_fresh(asked)
 
-    def _alone(self, ask: Ask, asked: Question) -> AbstractContextManager[None]:
+    def _alone(self, ask: Ask, asked: Question, until: float) -> AbstractContextManager[None]:
         """A turn that no twin has: who asks the same, or, where all is drawn anew, who sends the same key."""
         if not ask.fresh:
-            return self._turns.alone(f"{asked.query} {asked.hash}")
+            return self._turns.alone(f"{asked.query} {asked.hash}", until)
         if ask.idempotency_key is not None:
-            return self._turns.alone(canonical_json([ask.identity.token_id, ask.idempotency_key]).decode())
+            return self._turns.alone(canonical_json([ask.identity.token_id, ask.idempotency_key]).decode(), until)
         return NO_TURN
 
     def _made(self, ask: Ask, known: Known, analysis: Analysis, parameters: BoundParameters) -> Answer:

@@ -68,14 +68,20 @@ class Turns:
         self._computing = threading.Semaphore(limits.at_once)
         self._waiting = 0
 
+    def deadline(self) -> float:
+        """Until when a caller who comes now waits, on the monotonic clock."""
+        return time.monotonic() + self.limits.wait_s
+
     @contextmanager
-    def alone(self, question: str) -> Iterator[None]:
+    def alone(self, question: str, until: float) -> Iterator[None]:
         """A turn that no other caller of `question` has meanwhile.
+
+        Args:
+          until: when to give up, by `deadline`.
 
         Raises:
           Busy: it did not come in time, or too many wait already.
         """
-        until = self._until()
         with self._asking(question) as twins:
             self._take(lambda timeout: twins.turn.acquire(timeout=timeout), until)
             try:
@@ -85,20 +91,20 @@ class Turns:
                 twins.turn.release()
 
     @contextmanager
-    def computing(self) -> Iterator[None]:
+    def computing(self, until: float) -> Iterator[None]:
         """A turn to compute.
+
+        Args:
+          until: when to give up, by `deadline`.
 
         Raises:
           Busy: it did not come in time, or too many wait already.
         """
-        self._take(lambda timeout: self._computing.acquire(timeout=timeout), self._until())
+        self._take(lambda timeout: self._computing.acquire(timeout=timeout), until)
         try:
             yield
         finally:
             self._computing.release()
-
-    def _until(self) -> float:
-        return time.monotonic() + self.limits.wait_s
 
     @contextmanager
     def _asking(self, question: str) -> Iterator[_Twins]:

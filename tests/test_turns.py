@@ -22,7 +22,7 @@ HOLDS = """
 import sys
 from pathlib import Path
 from dpstats.turns import Limits, Turns
-with Turns(Path(sys.argv[1]), Limits()).alone("q"):
+with Turns(Path(sys.argv[1]), Limits()).alone("q", 1e9):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -87,14 +87,14 @@ def test_callers_of_one_question_come_one_by_one_and_others_beside_them(tmp_path
     guard = threading.Lock()
 
     def ask() -> None:
-        with mine.alone("q"):
+        with mine.alone("q", mine.deadline()):
             with guard:
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
             with guard:
                 inside[0] -= 1
 
-    with held(pool, lambda: mine.alone("other")):
+    with held(pool, lambda: mine.alone("other", mine.deadline())):
         for done in [pool.submit(ask) for _ in range(20)]:
             done.result(LONG_S)
     assert most == [1]
@@ -103,7 +103,10 @@ def test_callers_of_one_question_come_one_by_one_and_others_beside_them(tmp_path
 
 def test_a_turn_that_fails_wakes_the_next_one(tmp_path: Path, pool) -> None:
     mine = turns(tmp_path)
-    first, second = Held(lambda: mine.alone("q"), failing=True), Held(lambda: mine.alone("q"))
+    first, second = (
+        Held(lambda: mine.alone("q", mine.deadline()), failing=True),
+        Held(lambda: mine.alone("q", mine.deadline())),
+    )
     running = pool.submit(first.run)
     assert first.is_there()
     next_ = pool.submit(second.run)
@@ -120,7 +123,7 @@ def test_a_turn_that_fails_wakes_the_next_one(tmp_path: Path, pool) -> None:
 
 def test_a_wait_ends_at_its_deadline_and_leaves_the_one_who_computes_alone(tmp_path: Path, pool) -> None:
     mine = turns(tmp_path, wait_s=SOON_S, at_once=1)
-    for turn in (lambda: mine.alone("q"), mine.computing):
+    for turn in (lambda: mine.alone("q", mine.deadline()), lambda: mine.computing(mine.deadline())):
         with held(pool, turn) as running:
             with pytest.raises(Busy), turn():
                 pass
@@ -132,13 +135,13 @@ def test_a_wait_ends_at_its_deadline_and_leaves_the_one_who_computes_alone(tmp_p
 
 def test_more_than_may_wait_are_refused_at_once(tmp_path: Path, pool) -> None:
     mine = turns(tmp_path, at_once=1, waiting=2)
-    with held(pool, mine.computing):
-        patient = [Held(mine.computing) for _ in range(2)]
+    with held(pool, lambda: mine.computing(mine.deadline())):
+        patient = [Held(lambda: mine.computing(mine.deadline())) for _ in range(2)]
         asked = [pool.submit(each.run) for each in patient]
         waiting(mine, 2)
-        with pytest.raises(Busy), mine.computing():
+        with pytest.raises(Busy), mine.computing(mine.deadline()):
             pass
-        with mine.alone("q"):  # who need not wait needs no place
+        with mine.alone("q", mine.deadline()):  # who need not wait needs no place
             pass
         for each in patient:
             each.let_go()
@@ -148,7 +151,7 @@ def test_more_than_may_wait_are_refused_at_once(tmp_path: Path, pool) -> None:
 
 def test_so_many_compute_at_once_and_no_more(tmp_path: Path, pool) -> None:
     mine = turns(tmp_path, at_once=3)
-    computing = [Held(mine.computing) for _ in range(4)]
+    computing = [Held(lambda: mine.computing(mine.deadline())) for _ in range(4)]
     asked = [pool.submit(each.run) for each in computing]
     waiting(mine, 1)
     assert sum(each.has_it for each in computing) == 3
@@ -169,9 +172,9 @@ def test_another_process_is_waited_for_until_it_is_done_or_dead(tmp_path: Path, 
     assert other.stdout is not None
     assert other.stdout.readline() == "held\n"
     mine = turns(tmp_path)
-    with mine.alone("another question"):
+    with mine.alone("another question", mine.deadline()):
         pass
-    me = Held(lambda: mine.alone("q"))
+    me = Held(lambda: mine.alone("q", mine.deadline()))
     asked = pool.submit(me.run)
     waiting(mine, 1)
     assert not me.has_it

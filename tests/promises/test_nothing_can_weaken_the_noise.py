@@ -73,6 +73,7 @@ OPTIONS = {
     "--reason",
     "--rho",
     "--role",
+    "--runs",
     "--source",
     "--version",
     "--workers",
