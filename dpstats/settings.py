@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     releases_waiting: int = Field(
         32, ge=0, le=1024, description="callers of one process that wait for a release; any more are refused"
     )
+    rate_per_minute: int | None = Field(
+        None, ge=1, le=1_000_000, description="requests a minute of one token to one process; unset: any number"
+    )
     latency_step_ms: int = Field(
         100, ge=0, le=60_000, description="the service's new releases leave on a grid of so many milliseconds; 0: none"
     )

@@ -17,6 +17,7 @@ from dpstats.api import datasets, public, queries, releases
 from dpstats.api.described import describe
 from dpstats.api.middleware import TokenFirst, Watch, WholeBody
 from dpstats.api.problems import explain
+from dpstats.api.rates import RateLimit
 from dpstats.settings import Settings
 from dpstats.workspace import Workspace
 
@@ -28,11 +29,12 @@ DESCRIPTION = (
 NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
-def create_app(workspace: Workspace, *, close: bool = False) -> FastAPI:
+def create_app(workspace: Workspace, *, close: bool = False, rate_per_minute: int | None = None) -> FastAPI:
     """The service over an open workspace.
 
     Args:
       close: close the workspace when the service stops; else the caller does.
+      rate_per_minute: requests that a token may make in this process, None for any number.
     """
 
     @asynccontextmanager
@@ -54,7 +56,12 @@ def create_app(workspace: Workspace, *, close: bool = False) -> FastAPI:
         telemetry=NO_TELEMETRY,
         lifespan=lifespan,
         routes=[*datasets.router.routes, *queries.router.routes, *releases.router.routes, *public.router.routes],
-        middleware=[Middleware(Watch), Middleware(TokenFirst, workspace=workspace), Middleware(WholeBody)],
+        middleware=[
+            Middleware(Watch),
+            Middleware(TokenFirst, workspace=workspace),
+            Middleware(RateLimit, per_minute=rate_per_minute),
+            Middleware(WholeBody),
+        ],
         exception_handlers={HTTPException: explain, RequestValidationError: explain},
     )
     app.state.workspace = workspace
@@ -75,4 +82,4 @@ def app_of_home(settings: Settings) -> FastAPI:
     except BaseException:
         workspace.close()
         raise
-    return create_app(workspace, close=True)
+    return create_app(workspace, close=True, rate_per_minute=settings.rate_per_minute)

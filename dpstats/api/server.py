@@ -31,8 +31,9 @@ BACKLOG = 1024
 GRACE_S = 5
 """Seconds that a request gets beyond its deadlines, to wait and to compute, when the service is told to stop."""
 ALIVE_S = 60
-"""Seconds that a worker process has to say that it is alive, its start included; then another takes its place. On a busy
-machine uvicorn's own 5 s end processes that are still starting, again and again."""
+"""Seconds that a worker process has to say that it is alive, its start included; then another takes its place.
+
+On a busy machine uvicorn's own 5 s end processes that are still starting, again and again."""
 
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (where to ask whether it is ready)
 _STOPS = (signal.SIGINT, signal.SIGTERM)

@@ -51,6 +51,7 @@ SETTINGS = {
     "threads",
     "releases_at_once",
     "releases_waiting",
+    "rate_per_minute",
     "latency_step_ms",
     "deadline_s",
 }
