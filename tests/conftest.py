@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -15,7 +16,9 @@ from postgres_server import MISSING, PostgresServer, binaries
 
 
 def pytest_configure() -> None:
-    """Whoever runs the tests may have settings of their own; the tests have none."""
+    """Whoever runs the tests may have settings of their own; the tests have none. No test is timed."""
+    settings.register_profile("untimed", deadline=None)
+    settings.load_profile("untimed")
     for name in [name for name in os.environ if name.startswith("DPSTATS_")]:
         del os.environ[name]
 

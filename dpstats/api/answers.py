@@ -182,7 +182,7 @@ class Measure(_Answer):
 
     An average, a ratio or a variance has a half-width that depends on its denominator: `half_width_95_at` gives it for
     some denominators, which count "rows", "units" or "values", or are a sum ("denominator"); null: nothing is told.
-    A quantile has a `rank_error_95`: how many rows its place in the order may be off by.
+    A quantile has a `rank_error_95`: how many rows farther from its rank than the best candidate it may be.
     """
 
     mechanism: str

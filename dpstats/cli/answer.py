@@ -79,6 +79,8 @@ def foot(release: Release, now: datetime) -> list[str]:
 
 def bounding(measure: Mapping[str, Any]) -> str:
     """`± 28; max_groups 1`: a measure's 95 % error, and how one unit's part in it was bounded."""
+    if measure.get("rank_error_95") is not None:
+        return f"{rank_error(measure['rank_error_95'])}; {measure['bounding']}"
     unit = f" {measure['unit']}" if measure.get("unit") and measure["half_width_95"] is not None else ""
     return f"{give_or_take(measure['half_width_95'])}{unit}; {measure['bounding']}"
 

@@ -17,7 +17,7 @@ from dpstats.cli.words import counted, number, sureness
 from dpstats.errors import FileError, QueryRefused
 
 if TYPE_CHECKING:
-    from dpstats.plan.plan import Draw, Plan
+    from dpstats.plan.plan import Draw, Plan, Quantiles
     from dpstats.workspace.review import Check
 
 QueryPath = Annotated[Path, typer.Argument(metavar="FILE", help="The query's YAML file.")]
@@ -103,9 +103,19 @@ def _tell_all(head: str, lines: Sequence[str]) -> None:
 
 def _sensitivity(draw: Draw) -> tuple[str, ...]:
     sensitivity, grid = draw.mechanism.sensitivity, float(draw.grid)
+    if draw.quantiles is not None:
+        return _rows_moved(draw, draw.quantiles)
     most = sensitivity.per_cell if sensitivity.norm is None else min(sensitivity.per_cell, sensitivity.norm)
     groups = f"{sensitivity.cells:,}" + (" together" if sensitivity.norm is not None else "")
     return draw.name, number(float(most * draw.grid)), groups, f"{draw.mechanism.scale * grid:.6g}"
+
+
+def _rows_moved(draw: Draw, quantiles: Quantiles) -> tuple[str, ...]:
+    """The same for a quantile, which is moved in ranks: so many rows, in so many groups."""
+    sensitivity, share = draw.mechanism.sensitivity, quantiles.share
+    steps, times = (1, quantiles.tree.levels) if share is None else (share.denominator, 1)
+    moved, scale = sensitivity.per_cell / steps, draw.mechanism.scale / steps
+    return draw.name, f"{number(moved)} rows", f"{sensitivity.cells // times:,}", f"{scale:.6g} rows"
 
 
 def _cost(found: Check, plan: Plan) -> dict[str, Any]:

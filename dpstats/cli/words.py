@@ -54,8 +54,8 @@ def sureness(measure: Mapping[str, Any], unit: str = "") -> str:
 
 
 def rank_error(rows: int) -> str:
-    """How far a quantile's place in the order may be off: `± 120 rows in rank`."""
-    return f"± {counted(rows, 'row')} in rank"
+    """How far a quantile's place in the order may be off the best candidate's: `± 120 rows in rank, to a candidate`."""
+    return f"± {counted(rows, 'row')} in rank, to a candidate"
 
 
 def told(half_width: float | None) -> str:

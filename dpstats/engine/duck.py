@@ -158,7 +158,8 @@ class DuckEngine:
           Unavailable: it could not be counted now.
         """
         asked = (sql, tuple(parameters.items()))
-        if asked not in self._counts:
+        count = self._counts.get(asked)
+        if count is None:
             read = self._quietly(lambda cursor: cursor.get_table_names(_PARAMETER.sub("NULL", sql)))
             if read is not None and not read <= self._meta.public_columns.keys():
                 raise NotFound("public table", ", ".join(sorted(read - self._meta.public_columns.keys())))
@@ -168,7 +169,7 @@ class DuckEngine:
             if len(self._counts) >= _COUNTS_KEPT:
                 self._counts.clear()
             self._counts[asked] = count
-        return self._counts[asked]
+        return count
 
     def close(self) -> None:
         """Closes the file. Nobody may be running."""

@@ -70,7 +70,7 @@ def _measure(plan: Plan, output: Output) -> dict[str, Any]:
 
 
 def _quantile_measure(draw: Draw, quantile: Quantile) -> dict[str, Any]:
-    """A quantile has no half-width before it is drawn, but its rank does: `rank_error_95`, in rows."""
+    """A quantile has no half-width before it is drawn; how far its rank may be off is `rank_error_95`, in rows."""
     selected = draw.quantiles is not None and draw.quantiles.share is not None
     return {
         "mechanism": str(draw.mechanism.noise) if selected else "derived",
@@ -149,7 +149,9 @@ def _quantile(draw: Draw, quantile: Quantile, drawn: _Drawn) -> dict[str, Any]:
     body = {name: int(number) if number is not None and draw.grid == 1 else number for name, number in cell.items()}
     if draw.quantiles is not None and draw.quantiles.share is not None:
         off = _whole_rank_error(draw, quantile)
-        return body | {"display": f"about {_plain(found.value)}, at most {off} rows off in rank"}
+        return body | {
+            "display": f"about {_plain(found.value)}, at most {off} rows farther off than the best candidate"
+        }
     return body | {"display": _between(found)}
 
 

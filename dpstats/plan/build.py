@@ -28,7 +28,11 @@ from dpstats.privacy.mechanism import ADDED, SELECTED, Noise, Sensitivity, calib
 from dpstats.privacy.threshold import delta_steps, threshold
 
 CELLS_MAX = 4_000_000
-"""Exact counts that a quantile's groups may have together."""
+"""Exact counts of all quantiles in all groups; where keys are private, in those that one unit may touch."""
+NODES_MAX = 1_000_000
+"""Noisy counts that the groups of a quantile's tree may have together: more would take minutes to draw."""
+SELECTED_MAX = 2_000_000
+"""Groups that are looked at, once for each that is selected."""
 KEY_TYPES = {
     Kind.INT: "bigint",
     Kind.TEXT: "varchar",
@@ -183,8 +187,7 @@ def _draws(analysis: Analysis, max_groups: int, groups: int, times: Fraction) ->
     wanted = [_wanted(analysis, spec, cells) for spec in analysis.draws]
     if top is not None and top.selects:
         wanted.append((SELECTED[analysis.dataset.measure], Sensitivity(top.range, top.k)))
-    if groups * max((spec.quantiles.cells for spec in analysis.draws if spec.quantiles), default=0) > CELLS_MAX:
-        raise _refuse(analysis, f"{groups} groups of so many candidates", "Declare fewer groups, or `candidates: {..}`")
+    _check_size(analysis, groups if analysis.deciding is None else groups * max_groups, top)
     try:
         shares = amounts(analysis, wanted, times)
         mechanisms = [calibrate(*each, amount) for each, amount in zip(wanted, shares, strict=True)]
@@ -197,6 +200,16 @@ def _draws(analysis: Analysis, max_groups: int, groups: int, times: Fraction) ->
         for i, spec in enumerate(analysis.draws)
     )
     return draws, None if top is None else Top(top.draw, top.k, mechanisms[-1] if top.selects else None)
+
+
+def _check_size(analysis: Analysis, groups: int, top: _TopWanted | None) -> None:
+    """Refuses what would take too much memory or time, as far as is known before any row is read."""
+    of = [spec.quantiles for spec in analysis.draws if spec.quantiles is not None]
+    nodes = sum(quantiles.tree.nodes for quantiles in of if quantiles.share is None)
+    if groups * sum(quantiles.cells for quantiles in of) > CELLS_MAX or groups * nodes > NODES_MAX:
+        raise _refuse(analysis, f"{groups} groups of so many candidates", "Declare fewer groups, or `candidates: {..}`")
+    if top is not None and top.selects and groups * top.k > SELECTED_MAX:
+        raise _refuse(analysis, f"the {top.k} largest of {groups} groups", "Declare fewer groups, or a smaller LIMIT")
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,10 @@ def share_of(aggregate: exp.Expr) -> Fraction | None:
     literal = aggregate.args.get("expression")
     if not isinstance(literal, exp.Literal) or literal.is_string:
         return None
-    share = Fraction(literal.this)
+    number = Decimal(literal.this)
+    if not Decimal("0.0001") <= number < 1:  # compared as it is written: a fraction of 1e-9999999 would take long
+        return None
+    share = Fraction(number)
     return share if 0 < share < 1 and (share * SHARE_STEPS).denominator == 1 else None
 
 
@@ -79,6 +82,7 @@ class QuantileReader:
         self._draw, self._of = draw, draw.quantiles
         self._edges = (self._of.low, *self._of.candidates, self._of.high + 1)
         self._sides = [] if self._of.share is not None else list(map(self._of.tree.sides, self._boundaries))
+        self._widths: dict[tuple[float, float], list[float]] = {}
 
     @property
     def _boundaries(self) -> range:
@@ -95,10 +99,14 @@ class QuantileReader:
         return Estimate(*map(self._value, (self._of.candidates[noisy[0]], self._of.low, self._of.high)))
 
     def rank_error(self, share: Fraction, alpha: float = ALPHA) -> float:
-        """Rows by which a quantile's rank is off at most, with probability 1 - alpha, whatever the rows are."""
+        """How many rows farther from the quantile's rank than the best candidate a released one is at most.
+
+        With probability 1 - alpha, whatever the rows are. Rows between two candidates are not told apart; for a tree,
+        it is how far the number of rows on either side of a candidate may be off.
+        """
         if self._of.share is not None:
             return score_gap(self._draw.mechanism, len(self._of.candidates), alpha) / self._of.share.denominator
-        return max(self._width(boundary, float(share), alpha) for boundary in self._boundaries)
+        return max(self._width(float(share), alpha))
 
     def _value(self, code: int) -> float:
         return float(code * self._draw.grid)
@@ -111,7 +119,7 @@ class QuantileReader:
         two is past its own half-width on one side, each with probability alpha / 2.
         """
         balance = [self._balance(noisy, boundary, share) for boundary in self._boundaries]
-        width = [self._width(boundary, share, alpha) + 1 for boundary in self._boundaries]
+        width = [each + 1 for each in self._width(share, alpha)]
         bins = range(len(balance) + 1)
         at = sum(value < 0 for value in balance)
         likely = [
@@ -139,12 +147,14 @@ class QuantileReader:
         before, after = self._sides[boundary - 1]
         return (1 - share) * sum(noisy[i] for i in before) - share * sum(noisy[i] for i in after)
 
-    def _width(self, boundary: int, share: float, alpha: float) -> float:
-        before, after = self._sides[boundary - 1]
-        return half_width(
-            [_term(self._draw.mechanism, 1 - share)] * len(before) + [_term(self._draw.mechanism, share)] * len(after),
-            alpha,
-        )
+    def _width(self, share: float, alpha: float) -> list[float]:
+        """The half-width of each boundary's sum: of its noise alone, so the same for every group."""
+        if (share, alpha) not in self._widths:
+            above, below = _term(self._draw.mechanism, 1 - share), _term(self._draw.mechanism, share)
+            self._widths[share, alpha] = [
+                half_width([above] * len(before) + [below] * len(after), alpha) for before, after in self._sides
+            ]
+        return self._widths[share, alpha]
 
 
 def _term(mechanism: Mechanism, coefficient: float) -> Term:

@@ -11,7 +11,7 @@ Stability, for one privacy unit u added or removed with all its rows:
 - `dp_kept` keeps at most `max_groups` of u's groups, by a keyed hash of unit and group: again of u's rows alone.
 - `dp_cells` counts the kept rows of a quantile by where they lie among its public candidates: at most `max_rows` of u
   in each of its kept groups.
-- the last SELECT adds whole numbers (HUGEINT): u changes at most `max_groups` cells, each by at most `per_cell`.
+- `dp_totals` adds whole numbers (HUGEINT): u changes at most `max_groups` cells, each by at most `per_cell`.
 
 With `max_norm`, `dp_kept` keeps every group and levels u's vector instead: entries are cut to one size, the level, at
 which the vector's norm is the bound R. No vector below it of that norm keeps more in all (at an optimum each entry is
@@ -59,13 +59,19 @@ def write(analysis: Analysis, sizes: Sequence[int], max_groups: int) -> str:
     ctes += [(f"dp_distinct{i}", _distinct(i, statistic)) for i, statistic in distinct]
     quantiles = [(i, statistic) for i, statistic in enumerate(analysis.statistics) if statistic.candidates]
     ctes += [(f"dp_cells{i}", _cells(i, statistic)) for i, statistic in quantiles]
-    counted = {s.draws[0]: f"coalesce(any_value(dp_distinct{i}.c), 0)::HUGEINT" for i, s in distinct}
-    counted |= {s.draws[0]: f"any_value(dp_cells{i}.c)" for i, s in quantiles}
-    totals = ", ".join(f"{counted.get(i, f'sum(dp_kept.d{i})::HUGEINT')} AS d{i}" for i in range(len(analysis.draws)))
+    ctes.append(("dp_totals", _totals(len(analysis.draws))))
+    counted = {s.draws[0]: f"coalesce(dp_distinct{i}.c, 0)::HUGEINT" for i, s in distinct}
+    counted |= {s.draws[0]: f"dp_cells{i}.c" for i, s in quantiles}
+    answers = ", ".join(f"{counted.get(i, f'dp_totals.d{i}')} AS d{i}" for i in range(len(analysis.draws)))
     extra = [f"dp_distinct{i}" for i, _ in distinct] + [f"dp_cells{i}" for i, _ in quantiles]
     joins = "".join(f" LEFT JOIN {name} USING (g)" for name in extra)
     clauses = ",\n".join(f"{name} AS (\n  {sql}\n)" for name, sql in ctes)
-    return f"WITH {clauses}\nSELECT {_named_group(analysis)}, {totals} FROM dp_kept{joins} GROUP BY dp_kept.g"
+    return f"WITH {clauses}\nSELECT {_named_group(analysis)}, {answers} FROM dp_totals{joins}"
+
+
+def _totals(draws: int) -> str:
+    """A row a group, before anything of a group's size is joined: one unit must not decide how often it is copied."""
+    return f"SELECT g, {', '.join(f'sum(d{i})::HUGEINT AS d{i}' for i in range(draws))} FROM dp_kept GROUP BY g"
 
 
 def _rows(analysis: Analysis) -> str:
@@ -115,9 +121,9 @@ def _named_group(analysis: Analysis) -> str:
     """The columns that name a group in the result."""
     private = _private(analysis)
     if not private:
-        return "dp_kept.g AS g"
-    own = [f"struct_extract(dp_kept.g, 'k{i}') AS k{i}" for i in private]
-    return ", ".join(["struct_extract(dp_kept.g, 'c') AS g", *own])
+        return "dp_totals.g AS g"
+    own = [f"struct_extract(dp_totals.g, 'k{i}') AS k{i}" for i in private]
+    return ", ".join(["struct_extract(dp_totals.g, 'c') AS g", *own])
 
 
 def _coded_value(index: int, statistic: Statistic) -> str:

@@ -335,7 +335,9 @@ class Statistics:
         )
         words = f"clipped to [{_plain(bounds[0])}, {_plain(bounds[1])}]"
         most = max(abs(low), abs(high), 1)
-        spec = DrawSpec(name, "sum", grid.step, most, words, len(self.found), clip, span=max(high, 0) - min(low, 0))
+        spec = DrawSpec(
+            name, "sum", grid.step, most, words, len(self.found), clip, span=max(max(high, 0) - min(low, 0), 1)
+        )
         if norm is not None:
             steps = self._norm_steps(name, node, norm, grid.step)
             spec = replace(spec, norm=steps, words=f"max_norm {_plain(norm)}")

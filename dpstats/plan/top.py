@@ -72,7 +72,7 @@ def _limit(limit: exp.Expr | None) -> int | None:
     if not isinstance(limit, exp.Limit) or limit.args.get("limit_options") or limit.args.get("offset"):
         return None
     number = limit.expression
-    if not isinstance(number, exp.Literal) or number.is_string or not number.this.isdigit():
+    if not isinstance(number, exp.Literal) or number.is_string or not number.this.isdigit() or len(number.this) > 7:
         return None
     return int(number.this) or None
 

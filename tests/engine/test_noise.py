@@ -7,11 +7,14 @@ import copy
 import json
 import pickle
 import threading
+from dataclasses import replace
 
 import pytest
 
 from dpstats.engine.noise import Exact, _open, add_noise
 from dpstats.errors import Unavailable
+from dpstats.plan.plan import Threshold
+from dpstats.privacy.mechanism import SCALE_MIN, Mechanism, Noise, Sensitivity
 
 SECRET = 7_654_321
 
@@ -99,3 +102,13 @@ def test_a_failure_to_draw_says_nothing_of_the_values(plan, everything_said):
         add_noise(p, short)
     assert str(SECRET) not in everything_said(caught.value)
     assert caught.value.__context__ is None
+
+
+def test_a_noisy_count_at_the_threshold_is_released_and_one_below_it_is_not(plan):
+    """The price of a threshold holds the mass at it. At the smallest scale noise is 0 but for a chance of 1e-55."""
+    p = plan("SELECT 1", keys=[("VARCHAR", "abcd")])
+    faint = replace(p.draws[0], mechanism=Mechanism(Noise.GAUSSIAN, SCALE_MIN, Sensitivity(1, 1)))
+    p = replace(p, draws=(faint,), threshold=Threshold(draw=0, at=7, max_groups=1, delta_steps=1))
+    noisy = add_noise(p, Exact(p, [[6, 7, 8, 0]]))
+    assert noisy.groups == (("b",), ("c",))
+    assert noisy.vectors == ((7, 8),)

@@ -21,6 +21,7 @@ from dpstats.plan.analysis import Analysis, analyse
 from dpstats.plan.build import build
 from dpstats.plan.caps import PublicCount, nothing_counted
 from dpstats.plan.plan import Draw, Plan
+from dpstats.plan.sources import RANK
 
 DATASET = """
 dataset: shop
@@ -125,10 +126,15 @@ def opened(rows: Rows, *, threads: int = 1, shop: DatasetFile = SHOP) -> duckdb.
 
 
 def _rank(connection: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str], unit: str) -> None:
-    """Ranks each unit's rows, as a load does."""
+    """Ranks each unit's rows, as a load does, and leaves them in the order in which they were given."""
     connection.execute(f"CREATE TEMP TABLE dp_twins AS {twins(table, columns)}")
-    sql = f"CREATE OR REPLACE TABLE {table} AS FROM ({ranked(table, 'dp_twins', columns, unit)})"
-    connection.execute(sql, {"dp_hash_key": "k"})
+    every = ", ".join(f'"{column}"' for column in columns)
+    copies = "row_number() OVER (PARTITION BY {} ORDER BY {}) AS dp_n"
+    rows = f"SELECT *, rowid AS dp_place, {copies.format(every, 'rowid')} FROM {table}"
+    ranks = f"SELECT *, {copies.format(every, RANK)} FROM ({ranked(table, 'dp_twins', columns, unit)})"
+    alike = " AND ".join(f'a."{column}" IS NOT DISTINCT FROM b."{column}"' for column in (*columns, "dp_n"))
+    sql = f"SELECT a.* EXCLUDE (dp_place, dp_n), b.{RANK} FROM ({rows}) AS a JOIN ({ranks}) AS b ON {alike}"
+    connection.execute(f"CREATE OR REPLACE TABLE {table} AS {sql} ORDER BY a.dp_place", {"dp_hash_key": "k"})
     connection.execute("DROP TABLE dp_twins")
 
 

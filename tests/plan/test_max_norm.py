@@ -243,6 +243,15 @@ def test_a_number_of_units_is_normed_over_groups() -> None:
     assert set(totals(one("COUNT(DISTINCT uid)", 20), rows).values()) == {(1000,)}
 
 
+@MARKETS
+def test_nobody_is_scaled_down_for_somebody_else(market: DatasetFile) -> None:
+    heavy = [{"uid": 1, "item": "a", "paid": 100.0} for _ in range(300)]
+    light = [{"uid": 2, "item": "b", "paid": 1.0}]
+    for sql, norm in (("COUNT(*)", 2), ("SUM(paid)", 150), ("COUNT(DISTINCT uid)", 1), ("AVG(paid)", 2)):
+        plan = one(sql, norm, market=market)
+        assert totals(plan, heavy + light)[("b",)] == totals(plan, light)[("b",)]
+
+
 def test_each_measure_has_the_norm_that_is_given_to_it() -> None:
     sql = "SELECT item, SUM(paid) AS s, COUNT(*) AS c, SUM(paid) / COUNT(*) AS each FROM sales GROUP BY item"
     plan = planned(sql, keys=ITEMS, contribution={"max_norm": {"s": 40, "c": 3}})

@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 import pytest
+import shop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from neighbours import check, connections, shop_rows
@@ -265,3 +266,50 @@ def test_however_often_a_unit_comes_it_brings_its_share() -> None:
         ]
         assert gained[2] == 2 * min(copies, 2)  # rows of a mean: two in each of two groups
         assert gained[0] * plan.draws[0].grid == 2 * min(10 * copies, 25)
+
+
+def test_what_is_kept_of_a_unit_depends_on_the_workspaces_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody outside can compute which of a unit's groups and rows stand for it."""
+    groups = planned(
+        "SELECT item, COUNT(DISTINCT uid) AS n FROM visits GROUP BY item",
+        keys={"item": {"values": list(range(30))}},
+        contribution={"max_groups": 3},
+    )
+    rows = planned("SELECT AVG(paid) AS a FROM visits", contribution={"max_rows": 3}, bounds={"a": [0, 100]})
+    connection = opened({"visits": [visit(1, item=i, paid=float(2**i % 97)) for i in range(30)]})
+    for plan in (groups, rows):
+        kept = set()
+        for key in range(8):
+            monkeypatch.setattr(shop, "KEY", key)
+            kept.add(str(answer(connection, plan)))
+        assert len(kept) > 1
+
+
+def test_the_order_of_rows_does_not_decide_the_sign_of_zero() -> None:
+    """MIN and MAX take -0.0 and 0.0 for one value; which of them comes out must not depend on who came first."""
+    sql = (
+        "WITH x AS (SELECT uid, MIN({0}) AS a, MAX({0}) AS b FROM visits GROUP BY uid) "
+        "SELECT CAST(a AS VARCHAR) || CAST(b AS VARCHAR) AS k, COUNT(*) AS n FROM x GROUP BY 1"
+    )
+    values = ["0.00.0", "-0.0-0.0", "0.0-0.0", "-0.00.0"]
+    plan = planned(sql.format("CASE WHEN flag THEN paid ELSE -paid END"), keys={"k": {"values": values}})
+    visits = [visit(1, flag=flag, paid=0.0) for flag in (True, False)]
+    assert answer(opened({"visits": visits}), plan) == answer(opened({"visits": visits[::-1]}), plan)
+    # Nor do the two make two groups of one unit in a subquery.
+    grouped = sql.replace("GROUP BY uid)", "GROUP BY uid, {0})").format("CASE WHEN flag THEN paid ELSE -paid END")
+    plan = planned(grouped, keys={"k": {"values": values}}, bounds={"n": [0, 5]}, contribution={"max_groups": 4})
+    assert answer(opened({"visits": visits}), plan) == answer(opened({"visits": visits[::-1]}), plan)
+
+
+def test_the_order_of_rows_does_not_change_a_unit_s_total() -> None:
+    """A sum of doubles does depend on it: 0.1 + 0.2 + 0.3 is not 0.3 + 0.2 + 0.1."""
+    sql = (
+        "WITH x AS (SELECT uid, SUM(paid) AS total, AVG(paid) AS mean FROM visits GROUP BY uid) "
+        "SELECT CAST(total AS VARCHAR) AS k, COUNT(*) AS n, COUNT(DISTINCT mean) AS m FROM x GROUP BY 1"
+    )
+    values = ["0.6", "0.6000000000000001"]
+    plan = planned(sql, keys={"k": {"values": values}}, bounds={"m": [0, 1]})
+    visits = [visit(1, paid=paid) for paid in (0.1, 0.2, 0.3)]
+    first = answer(opened({"visits": visits}), plan)
+    assert sum(first[0]) == 1
+    assert answer(opened({"visits": visits[::-1]}), plan) == first

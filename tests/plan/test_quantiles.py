@@ -60,6 +60,13 @@ def test_a_unit_brings_max_rows_rows_to_max_groups_groups() -> None:
     assert sum(exact_cells(plan, mine)) == 5
 
 
+def test_rows_of_a_group_that_was_dropped_count_in_no_quantile() -> None:
+    plan = planned("SELECT item, MEDIAN(n) AS m FROM sales GROUP BY item", **ITEMS, **ONE)
+    others = [{"uid": 2, "item": "a", "n": 0}, {"uid": 3, "item": "b", "n": 0}]
+    mine = [{"uid": 1, "item": item, "n": n} for item in "ab" for n in range(9)]
+    assert sum(exact_cells(plan, others + mine)) == 2 + 5
+
+
 def test_one_quantile_is_selected_and_several_share_a_tree() -> None:
     alone = planned("SELECT MEDIAN(n) AS a, QUANTILE_CONT(paid, 0.9) AS b FROM sales", **ONE)
     assert [draw.kind for draw in alone.draws] == ["quantile", "quantile"]
@@ -102,6 +109,17 @@ def test_candidates_are_an_even_grid_unless_they_are_declared() -> None:
             ONE | {"keys": {"n": {"values": list(range(900))}}, "candidates": {"m": 9999}},
             "groups of so many candidates",
         ),
+        (
+            "SELECT item, MEDIAN(paid) AS m FROM sales GROUP BY item",
+            {"keys": {"item": {"private": True}}, "candidates": {"m": 9999}, "contribution": {"max_groups": 2000}},
+            "groups of so many candidates",
+        ),
+        (
+            "SELECT n, QUANTILE_CONT(paid, 0.1) AS a, QUANTILE_CONT(paid, 0.2) AS b FROM sales GROUP BY n",
+            ONE | {"keys": {"n": {"values": list(range(3000))}}},
+            "groups of so many candidates",
+        ),
+        ("SELECT QUANTILE_CONT(paid, 1e-9999999) AS m FROM sales", ONE, "a quantile of no plain share"),
         ("SELECT MEDIAN(paid) AS m FROM sales", ONE | {"cost": {"accuracy": {"m": 2}}}, "no half-width before"),
     ],
 )
@@ -188,7 +206,7 @@ def test_nothing_that_the_noise_may_say_raises_or_leaves_the_bounds() -> None:
         for name in ("a", "b"):
             assert -100 <= row[name]["low"] <= row[name]["value"] <= row[name]["high"] <= 100
         assert row["c"] == {"value": -43, "low": -50, "high": 50, "display": row["c"]["display"]}
-        assert "rows off in rank" in row["c"]["display"]
+        assert "rows farther off than the best candidate" in row["c"]["display"]
 
 
 def test_a_quantile_between_other_numbers_is_arithmetic_like_any() -> None:
@@ -208,3 +226,19 @@ def test_what_is_asked_is_in_the_charge() -> None:
     assert 2 * (90 / float(str(event["scale"]))) ** 2 / 8 == pytest.approx(0.02, rel=1e-9)
     assert plan.loss.measure is Measure.ZCDP
     assert analysed("SELECT MEDIAN(n) AS q FROM sales", **ONE).draws[0].per_cell == 10
+
+
+def test_one_units_rows_do_not_decide_how_much_is_copied() -> None:
+    """A unit in every cell among many units in one: the counts of a group are joined to it once, not once a unit."""
+    plan = planned(
+        "SELECT MEDIAN(paid) AS a, MEDIAN(n) AS b, MEDIAN(wild) AS c FROM sales",
+        bounds={"c": [0, 5000]},
+        candidates={"a": 5000, "c": 5000},
+        contribution={"max_groups": 1, "max_rows": 5000},
+    )
+    others = [{"uid": unit, "paid": 1.0, "n": 1, "wild": 1.0} for unit in range(20_000)]
+    mine = [{"uid": -1, "paid": i / 25 - 100, "n": i % 100 - 50, "wild": float(i)} for i in range(5000)]
+    with opened([*others, *mine]) as connection:
+        connection.execute("SET memory_limit = '300MB'; SET temp_directory = ''")
+        (noisy,) = add_noise(plan, _answer(connection, plan, KEY)).vectors[:1]
+    assert len(noisy) == 1

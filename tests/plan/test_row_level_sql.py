@@ -179,3 +179,18 @@ def test_texts_joined_again_and_again_do_not_grow_without_end() -> None:
     assert answer(opened({"visits": [visit(1, word="abc"), visit(1, word=""), visit(2, word="x" * 3000)]}), plan) == [
         [2]
     ]
+
+
+def test_what_is_no_number_is_left_out_and_what_is_past_its_bounds_is_moved_to_them() -> None:
+    """Each value by itself, before any arithmetic: 3 times 1e308 is 3 times the upper bound."""
+    nan, inf = float("nan"), float("inf")
+    plan = planned(
+        "SELECT SUM(paid) AS s, SUM(n * paid) AS p, COUNT(paid) AS c FROM visits",
+        bounds={"s": [0, 10000], "p": [-10000, 10000], "c": [0, 9]},
+    )
+    rows = [visit(1, n=3, paid=paid) for paid in (nan, inf, -inf, None, 1e308, -1e308, 40.0)]
+    vectors = answer(opened({"visits": rows}), plan)
+    total, times, count = (vector[0] * draw.grid for vector, draw in zip(vectors, plan.draws, strict=True))
+    assert (total, times, count) == (140, 420, 3)
+    (moved,) = answer(opened({"visits": [visit(1, n=2_000_000, paid=0.5)]}), plan)[1]
+    assert moved * plan.draws[1].grid == 25  # n is 50 at most

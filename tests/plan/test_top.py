@@ -124,12 +124,29 @@ def test_among_keys_found_in_the_data_the_largest_noisy_values_stay_for_free() -
         ("ORDER BY 9 DESC LIMIT 3", "not a COUNT or a SUM"),
         ("ORDER BY n DESC LIMIT 0", "without LIMIT"),
         ("ORDER BY n DESC LIMIT 2.5", "without LIMIT"),
+        ("ORDER BY n DESC LIMIT " + "9" * 5000, "without LIMIT"),
         ("ORDER BY n DESC LIMIT 5 PERCENT", "without LIMIT"),
         ("ORDER BY n DESC LIMIT 3 OFFSET 1", "OFFSET"),
     ],
 )
 def test_any_other_order_is_refused(tail: str, why: str) -> None:
     assert why in reasons(SQL.split(" ORDER", maxsplit=1)[0] + " " + tail, **PARTS)
+
+
+def test_a_selection_that_would_take_long_is_refused() -> None:
+    keys = {"n": {"values": list(range(30_000))}}
+    sql = "SELECT n, COUNT(*) AS c FROM sales GROUP BY n ORDER BY c DESC LIMIT 100"
+    assert "the 100 largest of 30000 groups" in reasons(
+        sql, keys=keys, bounds={"c": [0, 3]}, contribution={"max_groups": 2}
+    )
+
+
+def test_bounds_within_a_step_order_groups_all_the_same() -> None:
+    sql = "SELECT item, SUM(n) AS s FROM sales GROUP BY item ORDER BY s DESC LIMIT 2"
+    plan = planned(sql, **KEYS, bounds={"s": [0, 0.5]}, contribution={"max_groups": 2})
+    assert plan.top is not None
+    assert plan.top.mechanism is not None
+    assert plan.top.mechanism.sensitivity.per_cell == 1
 
 
 def test_a_limit_without_groups_is_refused() -> None:

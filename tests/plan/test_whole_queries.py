@@ -230,6 +230,13 @@ def test_a_key_is_a_fact_about_the_unit_only_if_all_its_rows_meet_the_same(from_
     assert reasons(sql, contribution={"max_groups": 1}) == []
 
 
+def test_one_key_that_is_no_fact_about_the_unit_needs_max_groups() -> None:
+    sql = "SELECT p.band, v.item, COUNT(DISTINCT v.uid) AS n FROM visits v JOIN people p USING (uid) GROUP BY 1, 2"
+    keys = {"item": {"values": [0, 1]}}
+    assert [reason.what for reason in reasons(sql, keys=keys)] == ["no bound on the groups that one unit may touch"]
+    assert planned(sql, keys=keys, contribution={"max_groups": 2}).draws[0].mechanism.sensitivity.cells == 2
+
+
 @pytest.mark.parametrize(
     ("from_", "one"),
     [

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 from desk import ME, Desk
 
-from dpstats.errors import Conflict, NotApproved, QueryRefused
+from dpstats.errors import Conflict, NotApproved, NotLoaded, QueryRefused
 
 DATASET = """
 dataset: shop
@@ -289,3 +289,15 @@ def test_a_release_made_before_an_edit_stays_hidden_until_the_edit_is_taken_back
     assert edited["release_id"] != release["release_id"]
     approved.submit(QUERY)
     _gives_it_again(approved, release)
+
+
+def test_data_loaded_under_another_definition_answer_nothing(approved):
+    """As a crash between the entry of a definition and that of its data would leave them."""
+    fewer = DATASET.replace("max_rows_per_unit: 100", "max_rows_per_unit: 10")
+    approved.workspace.store.registry.register_dataset("shop", fewer, "shop")
+    approved.approve(QUERY)
+    with pytest.raises(NotLoaded):
+        approved.ask("spend")
+    assert approved.spent("shop") == 0
+    approved.load("shop", **TABLES)
+    assert approved.ask("spend")["replayed"] is False

@@ -113,6 +113,17 @@ def test_what_fails_after_the_charge_stays_charged_and_the_next_try_pays_nothing
     assert desk.workspace.budgets.verify(ME).ok
 
 
+def test_what_fails_after_the_charge_gives_nothing_back(new_desk):
+    """Neither a charge taken away nor a grant that makes up for it."""
+    desk = _set_up(new_desk(memory_limit_mb=64))
+    before = desk.workspace.store.ledger.budget("shop")
+    with pytest.raises(Unavailable):
+        desk.ask("heavy")
+    after = desk.workspace.store.ledger.budget("shop")
+    assert after.cap == before.cap
+    assert before.remaining.amount - after.remaining.amount == PRICE
+
+
 def test_the_charge_is_in_the_ledger_while_rows_are_read(desk, worker):
     process = worker("once", desk.home, "heavy", 1)
     (charge,) = _soon(lambda: desk.charges("shop"))

@@ -213,6 +213,17 @@ def test_a_release_without_any_group_is_a_release(crowd: Desk) -> None:
         assert encode(answer, form)
 
 
+def test_a_release_without_any_group_gives_nothing_back(new_desk: Callable[..., Desk]) -> None:
+    """That nothing was found is an answer, and was paid for."""
+    desk = set_up(new_desk(), people("yes", range(3)))
+    desk.approve(query("nothing"))
+    before = desk.workspace.store.ledger.budget("words")
+    assert desk.ask("nothing")["rows"] == []
+    after = desk.workspace.store.ledger.budget("words")
+    assert (after.cap, after.epsilon_cap) == (before.cap, before.epsilon_cap)
+    assert before.remaining.amount - after.remaining.amount == desk.plan("nothing").loss.amount == 10**12
+
+
 # -- what is released --------------------------------------------------------------------------------------------------
 
 
