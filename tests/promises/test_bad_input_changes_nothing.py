@@ -20,7 +20,7 @@ import pyarrow as pa
 import pytest
 from desk import ME, Desk
 
-from dpstats.errors import DpstatsError, FileError, NotApproved, Unavailable
+from dpstats.errors import DpstatsError, FileError, Frozen, NotApproved, Unavailable
 from dpstats.ledger.tokens import Identity, Role
 from dpstats.settings import read_settings
 from dpstats.workspace import Workspace
@@ -488,3 +488,14 @@ def test_a_revoked_query_gives_nothing_not_even_replays(new_desk):
     ):
         with pytest.raises(NotApproved):
             ask(desk)
+
+
+def test_a_frozen_dataset_tells_nothing_not_even_what_an_answer_would_cost(new_desk):
+    desk = new_desk()
+    desk.add(DATASET, visits=VISITS, areas=AREAS)
+    desk.approve(QUERY)
+    desk.workspace.budgets.freeze(ME, "shop", frozen=True)
+    for ask in (lambda: desk.workspace.releases.preview(ME, "spend", {}), lambda: desk.ask("spend")):
+        with pytest.raises(Frozen):
+            ask()
+    assert desk.spent("shop") == 0
