@@ -12,6 +12,7 @@
     +-- Frozen                       a steward froze the dataset
     +-- IdempotencyConflict          the same Idempotency-Key came with another request
     +-- RateLimited                  too many requests
+    +-- Busy                         too many releases are being computed; nothing was charged
     +-- Unavailable                  it could not be done now; says nothing about why, because it may have seen rows
     +-- NotLoaded                    the dataset's data are not there in the form its definition asks for
     +-- Conflict                     the steward's change contradicts what is recorded
@@ -183,6 +184,18 @@ class RateLimited(DpstatsError):
     def __init__(self, retry_after_s: int) -> None:
         super().__init__(f"too many requests: try again in {retry_after_s} s")
         self.retry_after_s = retry_after_s
+
+
+class Busy(DpstatsError):
+    """Too many releases are being computed or waited for; nothing was charged."""
+
+    slug = "unavailable"
+    retry_after_s: ClassVar[int] = 1
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"too many releases are being computed now: try again in {self.retry_after_s} s; nothing was charged"
+        )
 
 
 class Unavailable(DpstatsError):

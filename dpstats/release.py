@@ -7,7 +7,7 @@ the charge, the charge is durable before a row is read, and only what was read b
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, timedelta
 from typing import Any, NoReturn
@@ -21,6 +21,7 @@ from dpstats.engine.duck import DuckEngine
 from dpstats.engine.noise import add_noise
 from dpstats.engine.versions import Engines
 from dpstats.errors import FileError, NotLoaded
+from dpstats.grid import Grid
 from dpstats.ledger.records import Charged, ChargeRequest, Question, StoredRelease
 from dpstats.ledger.registry import DataVersionRecord
 from dpstats.ledger.store import Store
@@ -32,6 +33,7 @@ from dpstats.plan.build import build
 from dpstats.plan.caps import nothing_counted
 from dpstats.plan.plan import Noisy, Plan
 from dpstats.privacy.blocks import Touched
+from dpstats.turns import NO_TURN, Turns
 
 
 @dataclass(frozen=True)
@@ -54,33 +56,59 @@ class Answer:
 
 
 class Road:
-    """Takes an `Ask` to an `Answer`."""
+    """Takes an `Ask` to an `Answer`. What depends on rows takes a turn of `turns`, and ends on the `grid`."""
 
-    def __init__(self, store: Store, library: Library, engines: Engines) -> None:
+    def __init__(self, store: Store, library: Library, engines: Engines, turns: Turns, grid: Grid) -> None:
         self._ledger, self._registry = store.ledger, store.registry
         self._library, self._engines = library, engines
+        self._turns, self._grid = turns, grid
 
     def release(self, ask: Ask) -> Answer:
-        """The answer, new and charged or made before and free.
+        """The answer, new and charged or made before and free. Callers of one question wait for the first of them.
 
         Raises:
           Forbidden, NotFound, Frozen, NotApproved, InvalidParameters, QueryRefused, NotLoaded, BudgetExhausted,
-          IdempotencyConflict: refused, nothing is charged.
+          IdempotencyConflict, Busy: refused, nothing is charged.
           Frozen, NotApproved: or a steward said so while it ran: charged and stored, and free when it is given again.
           Unavailable: it failed after the charge, which stays; the next try goes on under it.
         """
         known, analysis = self._library.runnable(ask.identity, ask.query)
         parameters = bind_parameters(known.query, ask.parameters)
-        earlier = None if ask.fresh or ask.idempotency_key else self._ledger.find_fresh(question(analysis, parameters))
+        asked = question(analysis, parameters)
+        earlier = self._earlier(ask, asked)
         if earlier is not None:
             return Answer(earlier, made_now=False)
+        until = self._turns.deadline()
+        with self._alone(ask, asked, until):
+            earlier = self._earlier(ask, asked)  # stored by a twin meanwhile
+            if earlier is not None:
+                return Answer(earlier, made_now=False)
+            with self._turns.computing(until):
+                return self._made(ask, known, analysis, parameters)
+
+    def _earlier(self, ask: Ask, asked: Question) -> StoredRelease | None:
+        """What is given without a charge. A key must be bound to its release, which the charge does."""
+        return None if ask.fresh or ask.idempotency_key else self._ledger.find_fresh(asked)
+
+    def _alone(self, ask: Ask, asked: Question, until: float) -> AbstractContextManager[None]:
+        """A turn that no twin has: who asks the same, or, where all is drawn anew, who sends the same key."""
+        if not ask.fresh:
+            return self._turns.alone(f"{asked.query} {asked.hash}", until)
+        if ask.idempotency_key is not None:
+            return self._turns.alone(canonical_json([ask.identity.token_id, ask.idempotency_key]).decode(), until)
+        return NO_TURN
+
+    def _made(self, ask: Ask, known: Known, analysis: Analysis, parameters: BoundParameters) -> Answer:
         with self.data(known.dataset) as (version, engine):
             plan = build(analysis, parameters, engine.public_values, engine.public_count)
             blocks = None if analysis.blocks is None else analysis.blocks.touched(parameters, loaded_on(version))
             granted = self._ledger.charge(_request(ask, known, plan, version, blocks))
             if isinstance(granted, StoredRelease):
                 return Answer(granted, made_now=False)
-            noisy = add_noise(plan, engine.run(plan))
+            # From here to the grid's next moment the time may depend on rows. Nothing that others can see happens in
+            # between: what is stored, who comes next and what is answered, a failure too, all come after it.
+            with self._grid.held():
+                noisy = add_noise(plan, engine.run(plan))
         body = views.release_body(_core(plan, granted, version, noisy, known))
         stored = self._ledger.store(granted, body=body, fresh_for=_fresh_for(known))
         # Of two callers under one charge, one finds the other's draw stored: its own is gone, and it gets a replay.

@@ -46,7 +46,19 @@ class Settings(BaseSettings):
     oidc_datasets_claim: str = Field(
         "dpstats_datasets", min_length=1, description="the claim that holds the datasets a JWT may see, * for all"
     )
-    deadline_s: float = Field(60.0, gt=0, description="seconds after which a query is given up")
+    releases_at_once: int | None = Field(
+        None, ge=1, le=256, description="releases that one process computes at once; unset: as many as threads"
+    )
+    releases_waiting: int = Field(
+        32, ge=0, le=1024, description="callers of one process that wait for a release; any more are refused"
+    )
+    rate_per_minute: int | None = Field(
+        None, ge=1, le=1_000_000, description="requests a minute of one token to one process; unset: any number"
+    )
+    latency_step_ms: int = Field(
+        100, ge=0, le=60_000, description="the service's new releases leave on a grid of so many milliseconds; 0: none"
+    )
+    deadline_s: float = Field(60.0, gt=0, description="seconds after which a query is given up, or the wait for one")
     log_format: Literal["text", "json"] = Field("text", description="how log lines look on stderr: text or json")
 
     @field_validator("oidc_issuer")

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -19,6 +20,7 @@ from dpstats.api.metrics import Metrics
 from dpstats.api.middleware import TokenFirst, Watch, WholeBody
 from dpstats.api.oidc import Issuer, issuer_of
 from dpstats.api.problems import explain
+from dpstats.api.rates import RateLimit
 from dpstats.settings import Settings
 from dpstats.workspace import Workspace
 
@@ -31,7 +33,12 @@ NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_co
 
 
 def create_app(
-    workspace: Workspace, *, close: bool = False, counted_in: Path | None = None, issuer: Issuer | None = None
+    workspace: Workspace,
+    *,
+    close: bool = False,
+    counted_in: Path | None = None,
+    issuer: Issuer | None = None,
+    rate_per_minute: int | None = None,
 ) -> FastAPI:
     """The service over an open workspace.
 
@@ -39,11 +46,15 @@ def create_app(
       close: close the workspace when the service stops; else the caller does.
       counted_in: the folder where the workers of one service count together; None where one process serves alone.
       issuer: whose JWTs are taken beside the workspace's own tokens; None: nobody's.
+      rate_per_minute: requests that a token may make in this process, None for any number.
     """
     metrics = Metrics(workspace, counted_in)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # Those who compute or wait hold threads: whoever does neither must find as many as ever.
+        limits = workspace.turns.limits
+        current_default_thread_limiter().total_tokens += limits.at_once + limits.waiting
         yield
         if close:
             workspace.close()
@@ -61,6 +72,7 @@ def create_app(
         middleware=[
             Middleware(Watch, metrics=metrics),
             Middleware(TokenFirst, workspace=workspace, issuer=issuer),
+            Middleware(RateLimit, per_minute=rate_per_minute),
             Middleware(WholeBody),
         ],
         exception_handlers={HTTPException: explain, RequestValidationError: explain},
@@ -76,11 +88,17 @@ def app_of_home(settings: Settings, counted_in: Path | None = None) -> FastAPI:
     Raises:
       DpstatsError: the workspace cannot be opened, the self-test fails, or DuckDB is not shut in as it must be.
     """
-    workspace = Workspace.open(settings)
+    workspace = Workspace.open(settings, served=True)
     try:
         workspace.self_test()
         workspace.open_data()
     except BaseException:
         workspace.close()
         raise
-    return create_app(workspace, close=True, counted_in=counted_in, issuer=issuer_of(settings))
+    return create_app(
+        workspace,
+        close=True,
+        counted_in=counted_in,
+        issuer=issuer_of(settings),
+        rate_per_minute=settings.rate_per_minute,
+    )

@@ -20,6 +20,8 @@ from pydantic import (
 from dpstats.catalog.text import forbidden_position
 
 MOST = 1_000_000
+MOST_PARAMETERS = 1000
+"""Parameters that a request may give: far more than a query has."""
 
 
 def _exact(value: object) -> object:
@@ -77,7 +79,7 @@ class PreviewRequest(_Asking):
 
     model_config = ConfigDict(json_schema_extra={"example": {"parameters": {"since": "2017-03-01"}}})
 
-    parameters: dict[str, Any] = {}
+    parameters: Annotated[dict[str, Any], Field(max_length=MOST_PARAMETERS)] = {}
 
 
 class RunRequest(PreviewRequest):

@@ -13,7 +13,7 @@ from dpstats.api.problems import KINDS, MEDIA_TYPE
 from dpstats.formats import Format
 
 _EVERYWHERE = ("bad-request", "unauthorized", "forbidden", "too-large", "unsupported-media-type", "invalid-parameters")
-_ALWAYS_POSSIBLE = (*_EVERYWHERE, "internal-error", "unavailable")
+_ALWAYS_POSSIBLE = (*_EVERYWHERE, "rate-limited", "internal-error", "unavailable")
 _PROBLEM = "#/components/schemas/Problem"
 _RELEASE = "#/components/schemas/Release"
 

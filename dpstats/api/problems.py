@@ -21,6 +21,7 @@ from dpstats.api.outcome import PROBLEM
 from dpstats.catalog.text import quoted
 from dpstats.errors import (
     BudgetExhausted,
+    Busy,
     DpstatsError,
     FileError,
     Frozen,
@@ -176,7 +177,7 @@ def _carried(error: DpstatsError) -> dict[str, Any]:
             return {"query": error.query, "query_version": error.version}
         case Frozen() | NotLoaded():
             return {"dataset": error.dataset}
-        case RateLimited():
+        case RateLimited() | Busy():
             return {"retry_after_s": error.retry_after_s}
         case LockdownFailed():
             return {"probe": error.probe}
@@ -190,7 +191,7 @@ def _headers(error: DpstatsError) -> dict[str, str]:
     match error:
         case Unauthorized():
             return {"WWW-Authenticate": 'Bearer realm="dpstats"'}
-        case RateLimited():
+        case RateLimited() | Busy():
             return {"Retry-After": str(error.retry_after_s)}
         case Unavailable():
             return {"Retry-After": str(RETRY_AFTER_S)}

@@ -31,7 +31,11 @@ from dpstats.workspace import Workspace
 POLL_S = 0.05
 BACKLOG = 1024
 GRACE_S = 5
-"""Seconds that a request gets beyond its deadline when the service is told to stop."""
+"""Seconds that a request gets beyond its deadlines, to wait and to compute, when the service is told to stop."""
+ALIVE_S = 60
+"""Seconds that a worker process has to say that it is alive, its start included; then another takes its place.
+
+On a busy machine uvicorn's own 5 s end processes that are still starting, again and again."""
 
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (where to ask whether it is ready)
 _STOPS = (signal.SIGINT, signal.SIGTERM)
@@ -81,7 +85,8 @@ def _config(settings: Settings, app: Callable[[], FastAPI]) -> uvicorn.Config:
         lifespan="on",
         proxy_headers=False,
         server_header=False,
-        timeout_graceful_shutdown=int(settings.deadline_s) + GRACE_S,
+        timeout_worker_healthcheck=ALIVE_S,
+        timeout_graceful_shutdown=int(2 * settings.deadline_s) + GRACE_S,
     )
 
 

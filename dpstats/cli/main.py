@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from dpstats import __version__
-from dpstats.cli import audit, budget, dataset, demo, doctor, ledger, policy, query, release, serve, tokens
+from dpstats.cli import audit, bench, budget, dataset, demo, doctor, ledger, policy, query, release, serve, tokens
 from dpstats.cli.exits import WRONG_USAGE, OneLineGroup
 from dpstats.cli.output import say
 from dpstats.cli.session import Session, session_of
@@ -31,6 +31,7 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(tokens.app, name="token")
 app.command("plan")(policy.plan)
 app.command("apply")(policy.apply)
+app.add_typer(bench.app, name="bench")
 app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 app.command("audit")(audit.audit)

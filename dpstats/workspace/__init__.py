@@ -1,6 +1,7 @@
 """One folder with everything a dpstats service keeps, and everything that can be done with it.
 
     ledger.db, ledger.key, heads/    the ledger (unless it is on a server), its signing key, its newest heads
+    turns.lock                       what processes lock so that they take turns
     bounding.key                     the secret that chooses which rows and groups of a unit are kept
     data/<dataset>/<version>.duckdb  the current data version of each dataset
 
@@ -17,12 +18,14 @@ from pathlib import Path
 from dpstats.access import operator
 from dpstats.engine.versions import Engines
 from dpstats.errors import FileError, NotLoaded
+from dpstats.grid import NO_GRID, Grid
 from dpstats.ledger.database import faults_explained
 from dpstats.ledger.files import create_durably
 from dpstats.ledger.store import Store, open_store
 from dpstats.library import Library
 from dpstats.release import Road
 from dpstats.settings import Settings
+from dpstats.turns import Limits, Turns
 from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.doctor import Doctor
@@ -41,10 +44,10 @@ KEY_BYTES = 32
 class Workspace:
     """An open workspace. Thread-safe; one a process."""
 
-    def __init__(self, home: Path, store: Store, engines: Engines, key: bytes) -> None:
-        self.home, self.store, self._engines = home, store, engines
+    def __init__(self, home: Path, store: Store, engines: Engines, key: bytes, *, turns: Turns, grid: Grid) -> None:
+        self.home, self.store, self.turns, self._engines = home, store, turns, engines
         self._library = library = Library(store.registry)
-        self._road = road = Road(store, library, engines)
+        self._road = road = Road(store, library, engines, turns, grid)
         self.datasets = Datasets(store, library, home / "data", key)
         self.budgets = Budgets(store, library)
         self.review = Review(store, library, road)
@@ -55,11 +58,12 @@ class Workspace:
         self.doctor = Doctor(home, store, library, road)
 
     @classmethod
-    def open(cls, settings: Settings, *, check_ledger: bool = True) -> Workspace:
+    def open(cls, settings: Settings, *, check_ledger: bool = True, served: bool = False) -> Workspace:
         """Opens the workspace at `settings.home`, making what is missing.
 
         Args:
           check_ledger: refuse a ledger that cannot be trusted; only a command that reports on it opens it unchecked.
+          served: callers are on the other side of a network, so releases leave on the grid of `latency_step_ms`.
 
         Raises:
           LedgerBroken: the ledger cannot be trusted.
@@ -69,6 +73,8 @@ class Workspace:
         store = open_store(settings.home, url=settings.ledger_url.get_secret_value(), check=check_ledger)
         try:
             key = _bounding_key(settings.home / "bounding.key")
+            with faults_explained():
+                turns = Turns(settings.home / "turns.lock", _limits(settings))
         except BaseException:
             store.close()
             raise
@@ -79,7 +85,8 @@ class Workspace:
             threads=settings.threads,
             deadline_s=settings.deadline_s,
         )
-        return cls(settings.home, store, engines, key)
+        grid = Grid(settings.latency_step_ms / 1000) if served else NO_GRID
+        return cls(settings.home, store, engines, key, turns=turns, grid=grid)
 
     def open_data(self) -> None:
         """Opens what is loaded of every dataset, so that DuckDB's lock-down is probed before anything is served.
@@ -104,6 +111,10 @@ class Workspace:
         """Closes files and connections."""
         self._engines.close()
         self.store.close()
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(settings.releases_at_once or settings.threads, settings.releases_waiting, settings.deadline_s)
 
 
 def _bounding_key(path: Path) -> bytes:

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -26,6 +27,7 @@ from dpstats.errors import FileError, LedgerBroken
 from dpstats.settings import read_settings
 from dpstats.workspace import Workspace
 
+RUN = "/v1/queries/spend_by_band/releases"
 HERE = Path(__file__).parent
 Start = Callable[[Path, int], "Served"]
 
@@ -165,6 +167,51 @@ def test_a_request_that_runs_is_finished_before_the_end(home: Path, start: Start
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     assert answer.startswith(b"HTTP/1.1 201")
     assert served.process.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_was_charged_is_finished_before_the_end(
+    home: Path, start: Start, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The grid's step holds the release between its charge and its store: long enough to be told to stop there."""
+    monkeypatch.setenv("DPSTATS_LATENCY_STEP_MS", "2000")
+    workspace = Workspace.open(read_settings(home=home))
+    headers = {"Authorization": f"Bearer {workspace.tokens.create(ME, 'ana', 'analyst')}", "Idempotency-Key": "monday"}
+    served = start(home, workers)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(httpx.post, f"{served.address}{RUN}", headers=headers, timeout=30)
+        while len(workspace.budgets.entries(ME, "town")["entries"]) < 2:
+            threading.Event().wait(0.01)
+        assert workspace.releases.all(ME)["items"] == []
+        assert served.stop() == (0, "ended\n")
+        answer = asked.result()
+    assert answer.status_code == 201
+    assert [item["release_id"] for item in workspace.releases.all(ME)["items"]] == [answer.json()["release_id"]]
+    again = httpx.post(f"{start(home, 1).address}{RUN}", headers=headers, timeout=30)
+    assert (again.status_code, again.json()["rows"]) == (200, answer.json()["rows"])
+    assert len(workspace.budgets.entries(ME, "town")["entries"]) == 2
+    workspace.close()
+
+
+def test_what_was_charged_when_the_process_died_is_made_by_the_next_try(
+    home: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DPSTATS_LATENCY_STEP_MS", "2000")
+    workspace = Workspace.open(read_settings(home=home))
+    headers = {"Authorization": f"Bearer {workspace.tokens.create(ME, 'ana', 'analyst')}", "Idempotency-Key": "monday"}
+    served = start(home, 1)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(httpx.post, f"{served.address}{RUN}", headers=headers, timeout=30)
+        while len(workspace.budgets.entries(ME, "town")["entries"]) < 2:
+            threading.Event().wait(0.01)
+        served.process.kill()
+        served.process.wait(30)
+        assert isinstance(asked.exception(), httpx.TransportError)
+    assert workspace.releases.all(ME)["items"] == []
+    again = httpx.post(f"{start(home, 1).address}{RUN}", headers=headers, timeout=30)
+    assert again.status_code == 201
+    assert len(workspace.budgets.entries(ME, "town")["entries"]) == 2
+    workspace.close()
 
 
 def test_an_address_in_use_is_said_in_one_line_that_names_the_setting(home: Path) -> None:

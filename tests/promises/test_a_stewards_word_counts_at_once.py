@@ -111,7 +111,8 @@ def ask_while(desk: Desk, act: Act, *, charged: bool, fresh: bool = False) -> An
 
     road = desk.workspace.releases._road
     paused = Meanwhile(road._engines, beside, charged=charged)
-    return Road(desk.workspace.store, road._library, paused).release(Ask(ME, "spend", {}, fresh=fresh))
+    beside_it = Road(desk.workspace.store, road._library, paused, road._turns, road._grid)
+    return beside_it.release(Ask(ME, "spend", {}, fresh=fresh))
 
 
 @pytest.mark.parametrize("fresh", [False, True])

@@ -260,6 +260,7 @@ def test_processes_that_ask_one_question_at_once_get_one_answer_for_one_charge(d
 
 def test_threads_that_ask_for_more_than_is_left_get_exactly_what_is_left(desk):
     """30 questions, twice each, for a budget of 20."""
+    desk.change(releases_waiting=60)
     outcomes: list[str] = []
 
     def ask(n: int) -> None:

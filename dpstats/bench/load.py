@@ -1,0 +1,55 @@
+"""A load of HTTP requests over connections that stay open: how many are answered in some seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Target:
+    """A request that is sent again and again: `raw` is its bytes, `status` what every answer must have."""
+
+    host: str
+    port: int
+    raw: bytes
+    status: int = 200
+
+
+def rate(target: Target, *, connections: int, seconds: float) -> float:
+    """Answers a second.
+
+    Raises:
+      RuntimeError: an answer had another status.
+    """
+    return asyncio.run(_rate(target, connections, seconds))
+
+
+async def _rate(target: Target, connections: int, seconds: float) -> float:
+    began = time.perf_counter()
+    until = began + seconds
+    counts = await asyncio.gather(*(_ask(target, until) for _ in range(connections)))
+    return sum(counts) / (time.perf_counter() - began)
+
+
+async def _ask(target: Target, until: float) -> int:
+    reader, writer = await asyncio.open_connection(target.host, target.port)
+    answered = 0
+    try:
+        while time.perf_counter() < until:
+            writer.write(target.raw)
+            await _answer(reader, target.status)
+            answered += 1
+    finally:
+        writer.close()
+        await writer.wait_closed()
+    return answered
+
+
+async def _answer(reader: asyncio.StreamReader, status: int) -> None:
+    head = await reader.readuntil(b"\r\n\r\n")
+    if int(head[9:12]) != status:
+        raise RuntimeError(f"an answer was {head[9:12].decode()}, not {status}")
+    (length,) = (line[15:] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+    await reader.readexactly(int(length))

@@ -1,0 +1,198 @@
+"""`dpstats bench serve`: replays beside a trivial endpoint, new releases beside the engine, memory over many requests.
+
+Everything is made for it and gone afterwards: a workspace with synthetic rows, `dpstats serve` and the trivial endpoint
+in processes of their own, asked by this one. The machine is shared by all three, in the same way for both rates.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dpstats.access import operator
+from dpstats.bench.load import Target, rate
+from dpstats.catalog.parameters import bind_parameters
+from dpstats.release import Ask
+from dpstats.settings import read_settings
+from dpstats.workspace import Workspace
+
+DATASET = """
+dataset: bench
+privacy_unit: unit
+budget: {epsilon: 900.0, delta: 0}
+tables:
+  events:
+    columns:
+      unit: {type: bigint}
+      amount: {type: bigint, bounds: [0, 100]}
+"""
+QUERY = """
+query: spend
+dataset: bench
+sql: SELECT COUNT(DISTINCT unit) AS units, SUM(amount) AS spend FROM events
+bounds: {spend: [0, 1000]}
+cost: {epsilon: 0.5}
+"""
+PATH = "/v1/queries/spend/releases"
+ROWS_A_UNIT = 600
+CONNECTIONS, NEW = 16, 20
+ME = operator("bench")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured: rows of the table, seconds for each rate, and processes that serve."""
+
+    rows: int
+    seconds: float
+    workers: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Answers a second; milliseconds at the median; MiB of the serving processes before the load and after it."""
+
+    trivial_per_s: float
+    replays_per_s: float
+    new_ms: float
+    engine_ms: float
+    memory_before_mib: float
+    memory_after_mib: float
+
+    @property
+    def share(self) -> float:
+        """Replays as a share of the trivial endpoint's rate."""
+        return self.replays_per_s / self.trivial_per_s
+
+
+def measure(size: Size) -> Measured:
+    """Measures all of it, once."""
+    with tempfile.TemporaryDirectory(prefix="dpstats-bench-") as folder:
+        home = Path(folder) / "home"
+        token, engine_ms = _prepared(home, Path(folder), size.rows)
+        with _trivial(size.workers) as target:
+            trivial = rate(target, connections=CONNECTIONS, seconds=size.seconds)
+        with _served(home, size.workers) as (process, address):
+            new_ms = _new(address, token)
+            before = _memory_mib(process.pid)
+            replays = rate(_replay(address, token), connections=CONNECTIONS, seconds=size.seconds)
+            return Measured(trivial, replays, new_ms, engine_ms, before, _memory_mib(process.pid))
+
+
+def table(size: Size, found: Measured) -> list[tuple[str, str]]:
+    """What was measured, a line each."""
+    return [
+        ("rows", f"{size.rows:,}"),
+        ("workers", str(size.workers)),
+        ("trivial endpoint, a second", f"{found.trivial_per_s:,.0f}"),
+        ("replays, a second", f"{found.replays_per_s:,.0f}"),
+        ("replays as a share of trivial", f"{found.share:.2f}"),
+        ("new release at p50, ms", f"{found.new_ms:.1f}"),
+        ("of it in the engine, ms", f"{found.engine_ms:.1f}"),
+        ("overhead of a new release, ms", f"{found.new_ms - found.engine_ms:.1f}"),
+        ("memory before the replays, MiB", f"{found.memory_before_mib:.0f}"),
+        ("memory after the replays, MiB", f"{found.memory_after_mib:.0f}"),
+    ]
+
+
+def _prepared(home: Path, folder: Path, rows: int) -> tuple[str, float]:
+    """A workspace with one approved query and one release of it: a token for it, and the engine's time in ms."""
+    events = {"unit": [row // ROWS_A_UNIT for row in range(rows)], "amount": [row % 101 for row in range(rows)]}
+    pq.write_table(pa.table(events), folder / "events.parquet")
+    for name, text in (("dataset", DATASET), ("spend", QUERY)):
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    workspace = Workspace.open(read_settings(home=home, ledger_url=""))
+    try:
+        workspace.datasets.add(ME, folder / "dataset.yaml", {"events": folder / "events.parquet"})
+        workspace.review.approve(ME, "spend", workspace.review.submit(ME, folder / "spend.yaml")[1])
+        workspace.releases.make(Ask(ME, "spend", {}))
+        return workspace.tokens.create(ME, "bench", "analyst"), statistics.median(
+            _engine_ms(workspace) for _ in range(NEW)
+        )
+    finally:
+        workspace.close()
+
+
+def _engine_ms(workspace: Workspace) -> float:
+    """Milliseconds of the query alone: the exact answer is not opened, and gone."""
+    road = workspace._road
+    known, analysis = workspace._library.runnable(ME, "spend")
+    plan = road.plan(known, analysis, bind_parameters(known.query, {}))
+    with road.data(known.dataset) as (_, engine):
+        began = time.perf_counter()
+        engine.run(plan)
+        return (time.perf_counter() - began) * 1000
+
+
+def _new(address: str, token: str) -> float:
+    """Milliseconds of a new release at the median, over one connection."""
+    with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {token}"}, timeout=60) as client:
+        return statistics.median(_timed(client) for _ in range(NEW))
+
+
+def _timed(client: httpx.Client) -> float:
+    began = time.perf_counter()
+    client.post(PATH, json={"reuse": "never"}).raise_for_status()
+    return (time.perf_counter() - began) * 1000
+
+
+def _replay(address: str, token: str) -> Target:
+    where = urlsplit(address)
+    head = f"POST {PATH} HTTP/1.1\r\nHost: {where.netloc}\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\n\r\n"
+    return Target(str(where.hostname), int(where.port or 0), head.encode())
+
+
+@contextmanager
+def _trivial(workers: int) -> Iterator[Target]:
+    with _running([sys.executable, "-m", "dpstats.bench.trivial", str(workers)]) as (_, line):
+        yield Target("127.0.0.1", int(line), b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n")
+
+
+@contextmanager
+def _served(home: Path, workers: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    with _running([sys.executable, "-m", "dpstats.bench.service", str(home), str(workers)]) as both:
+        yield both
+
+
+@contextmanager
+def _running(command: list[str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process that says one line when it is ready; its logs go nowhere."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # noqa: S603
+    try:
+        line = process.stdout.readline().strip() if process.stdout is not None else ""
+        if not line:
+            raise RuntimeError("a process that was to be measured did not start")
+        yield process, line
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def _memory_mib(parent: int) -> float:
+    """Resident memory of a process and its children, as Linux tells it."""
+    found = 0
+    for status in Path("/proc").glob("[0-9]*/status"):
+        fields = _fields(status)
+        if str(parent) in (fields.get("Pid"), fields.get("PPid")):
+            found += int(fields.get("VmRSS", "0 kB").split()[0])
+    return found / 1024
+
+
+def _fields(status: Path) -> dict[str, str]:
+    try:
+        lines = status.read_text().splitlines()
+    except OSError:
+        return {}
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}

@@ -1,0 +1,46 @@
+"""`dpstats bench`: the speed, measured here and now."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dpstats.cli import inputs
+from dpstats.cli.output import Table, show, show_json
+from dpstats.cli.session import working
+
+app = typer.Typer(help="The speed, measured here and now: serve.")
+
+
+@app.callback()
+def top() -> None:
+    """Measure the speed."""
+
+
+@app.command("serve")
+def serve(
+    rows: Annotated[
+        int, typer.Option("--rows", min=600, max=100_000_000, metavar="N", help="Rows of the made table.")
+    ] = 1_500_000,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=0.1, max=3600, metavar="S", help="How long each rate is measured.")
+    ] = 5.0,
+    workers: Annotated[int, typer.Option(min=1, max=64, metavar="N", help="Processes that serve.")] = 2,
+    as_json: inputs.AsJson = False,
+) -> None:
+    """Measure replays beside a trivial endpoint, new releases beside the engine, and memory.
+
+    In a workspace of its own, with synthetic rows, that is gone afterwards.
+    """
+    from dataclasses import asdict
+
+    from dpstats.bench.serve import Size, measure, table
+
+    size = Size(rows, seconds, workers)
+    with working("measuring"):
+        found = measure(size)
+    if as_json:
+        show_json(asdict(size) | asdict(found))
+    else:
+        show(Table(("measured", "value"), tuple(table(size, found)), frozenset({"value"})))
