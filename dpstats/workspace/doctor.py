@@ -136,7 +136,7 @@ class Doctor:
         name, approvals = known.record.name, self._store.registry.approvals(known.record.name)
         about = f"query {name}"
         if known.analysis is None:
-            if not approvals or approvals[-1].live:
+            if not approvals or approvals[-1].revoked_at is None:
                 what = f"the present definition of dataset {known.record.dataset} does not answer it"
                 yield Finding(about, f"{what}: submit it anew, or `dpstats query revoke {name}`")
             return
