@@ -465,8 +465,12 @@ def test_more_than_a_million_groups_are_refused(new_desk):
     desk = new_desk()
     desk.add(DATASET, visits=VISITS, areas={"area": list(range(1001))})
     keys = "{a: {from: areas.area}, b: {from: areas.area}}"
+    select = "CAST(visits.amount AS BIGINT) AS a, CAST(visits.amount * 2 AS BIGINT) AS b"
+    many = MANY.format(select=select, more="", joins="", keys=keys)
+    _refused(desk, _submit(many), saying="1002001 groups")
     joined = {"joins": "CROSS JOIN areas x CROSS JOIN areas y", "keys": keys}
-    _refused(desk, _submit(MANY.format(select="x.area AS a, y.area AS b", more="", **joined)), saying="1002001 groups")
+    joined_many = MANY.format(select="x.area AS a, y.area AS b", more="", **joined)
+    _refused(desk, _submit(joined_many), saying="one row may meet 1001 rows of x, 1001 rows of y")
 
 
 def test_a_file_error_names_file_line_and_key(desk):
