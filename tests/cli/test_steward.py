@@ -190,7 +190,7 @@ def test_a_token_s_end_is_said_or_set_and_shown(dpstats: Run, monkeypatch: pytes
     assert f"live until {tokens['ann']['expires_at'][:10]}" in dpstats("token", "list").done().out
     monkeypatch.setenv("DPSTATS_TOKEN_EXPIRES", "soon")
     dpstats("token", "create", "eve", "--role", "job").refused("DPSTATS_TOKEN_EXPIRES")
-    dpstats("token", "create", "eve", "--role", "job", "--expires", "0d").wrong_usage("span of time")
+    dpstats("token", "create", "eve", "--role", "job", "--expires", "0d").wrong_usage("a time like 30d")
 
 
 def test_a_new_secret_stands_alone_on_stdout_and_the_old_one_is_over(dpstats: Run) -> None:
