@@ -13,7 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from shop import QUERIES, written
+from audit_shop import QUERIES, written
 
 from dpstats.audit.findings import EpsilonFinding
 from dpstats.audit.made import Made
