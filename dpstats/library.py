@@ -28,8 +28,8 @@ def dataset_of(text: str, name: str) -> DatasetFile:
 def analysis_of(query_text: str, dataset_text: str, query: str, dataset: str) -> Analysis:
     """A query's analysis, made once for each pair of texts, by one thread at a time.
 
-    Several first analyses at once in a fresh worker were seen to refuse an approved query now and then; why is not known
-    (a parser that loads parts of itself at first use is suspected). One at a time, they are not at once.
+    Several first analyses at once in a fresh worker were seen to refuse an approved query now and then. Why is not
+    known; a parser that loads parts of itself at first use is suspected. So they take turns.
 
     Raises:
       FileError, QueryRefused: the query cannot be answered.
