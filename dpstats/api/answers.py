@@ -52,6 +52,9 @@ class Column(_Answer):
     category: str | None
     purposes: list[str] | None
     why: str | None
+    sensitive: bool | str
+    retention_days: float | None
+    never_disclose: bool
 
 
 class Table(_Answer):
@@ -76,6 +79,7 @@ class Blocks(_Answer):
 class Purpose(_Answer):
     title: str
     consent: str
+    kind: str
 
 
 class Dataset(_Answer):

@@ -61,7 +61,7 @@ def dataset_content(dataset: DatasetFile, used: Mapping[str, Collection[str]]) -
         "delta": canonical_decimal(dataset.budget.delta),
         "max_rows_per_unit": dataset.max_rows_per_unit,
         "min_units": dataset.min_units,
-        "purposes": {name: purpose.consent for name, purpose in dataset.purposes.items()},
+        "purposes": {name: dataset.consent_of(name) for name in dataset.purposes},
         "tables": {name: _table_content(dataset, dataset.tables[name], columns) for name, columns in used.items()},
         **_slices(dataset),
     }

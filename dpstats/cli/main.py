@@ -10,7 +10,21 @@ from typing import Annotated
 import typer
 
 from dpstats import __version__
-from dpstats.cli import audit, bench, budget, dataset, demo, doctor, ledger, policy, query, release, serve, tokens
+from dpstats.cli import (
+    audit,
+    bench,
+    budget,
+    dataset,
+    demo,
+    doctor,
+    ledger,
+    minimise,
+    policy,
+    query,
+    release,
+    serve,
+    tokens,
+)
 from dpstats.cli.exits import WRONG_USAGE, OneLineGroup
 from dpstats.cli.output import say
 from dpstats.cli.session import Session, session_of
@@ -29,6 +43,7 @@ app.add_typer(release.app, name="release")
 app.add_typer(budget.app, name="budget")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(tokens.app, name="token")
+app.add_typer(minimise.app, name="minimise")
 app.command("plan")(policy.plan)
 app.command("apply")(policy.apply)
 app.add_typer(bench.app, name="bench")

@@ -20,6 +20,7 @@ from sqlglot.errors import SqlglotError
 
 from dpstats.catalog.canonical import canonical_json, dataset_content, query_content
 from dpstats.catalog.dataset import DatasetFile
+from dpstats.catalog.purposes import Consent
 from dpstats.catalog.query import CostAccuracy, KeysFrom, PrivateKeys, QueryFile
 from dpstats.errors import QueryRefused, Refusal
 from dpstats.plan.arithmetic import Expression
@@ -385,15 +386,38 @@ class _Analyser:
         if purpose not in self.dataset.purposes:
             known = ", ".join(self.dataset.purposes)
             self.refusals.add(None, f"the purpose {purpose} is not one of the dataset's", f"The purposes are: {known}")
-        for table, columns in sorted(self.sources.reads.items()):
-            for column in sorted(columns):
-                allowed = self.dataset.allowed_purposes(table, column)
-                if purpose not in allowed:
-                    self.refusals.add(
-                        None,
-                        f"{table}.{column} may not be read for {purpose}",
-                        f"Its purposes are: {', '.join(sorted(allowed))}",
-                    )
+        else:
+            self._check_basis()
+        for table, column in self._read_columns():
+            allowed = self.dataset.allowed_purposes(table, column)
+            if purpose not in allowed:
+                self.refusals.add(
+                    None,
+                    f"{table}.{column} may not be read for {purpose}",
+                    f"Its purposes are: {', '.join(sorted(allowed))}",
+                )
+
+    def _check_basis(self) -> None:
+        """Refuses sensitive personal information for a purpose that neither asks for consent nor has a basis."""
+        purpose = self.dataset.purposes[self.query.purpose]
+        if purpose.basis_7027m is not None or self._consent() not in {"always", "notice"}:
+            return
+        for table, column in self._read_columns():
+            sensitive = self.dataset.tables[table].columns[column].sensitive
+            if isinstance(sensitive, str):
+                self.refusals.add(
+                    None,
+                    f"{table}.{column} is sensitive ({sensitive}), and {self.query.purpose} asks for no consent",
+                    "Give the purpose `consent: opt_in`, or the `basis_7027m` (1 to 8) that lets it do without",
+                )
+
+    def _consent(self) -> Consent:
+        """The consent that the query needs, for all that it reads."""
+        listed = (self.dataset.tables[table].columns[column] for table, column in self._read_columns())
+        return self.dataset.consent_of(self.query.purpose, sensitive=any(column.sensitive for column in listed))
+
+    def _read_columns(self) -> list[tuple[str, str]]:
+        return [(table, column) for table, columns in sorted(self.sources.reads.items()) for column in sorted(columns)]
 
     def _warnings(self) -> list[str]:
         found = [
@@ -401,7 +425,7 @@ class _Analyser:
             for name in self.query.parameters.keys() - self.compiler.used_parameters
         ]
         found += in_words(self._readings())
-        consent = self.dataset.purposes[self.query.purpose].consent
+        consent = self._consent()
         if consent in {"opt_in", "opt_out"}:
             found.append(
                 f"purpose {self.query.purpose} asks for {consent} consent, which this version does not enforce yet: "

@@ -6,7 +6,7 @@
     data/<dataset>/<version>.duckdb  the current data version of each dataset
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
-`.review`, `.planning`, `.applying`, `.releases`, `.tokens` and `.doctor`; each of them checks who calls.
+`.review`, `.planning`, `.applying`, `.releases`, `.tokens`, `.minimising` and `.doctor`; each of them checks who calls.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from dpstats.turns import Limits, Turns
 from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.doctor import Doctor
+from dpstats.workspace.minimising import Minimising
 from dpstats.workspace.policy import Planning
 from dpstats.workspace.policy_apply import Applying
 from dpstats.workspace.releases import Releases
@@ -55,6 +56,7 @@ class Workspace:
         self.applying = Applying(store, self.datasets)
         self.releases = Releases(store, library, road, self.budgets)
         self.tokens = TokenDesk(store, library)
+        self.minimising = Minimising(library)
         self.doctor = Doctor(home, store, library, road)
 
     @classmethod

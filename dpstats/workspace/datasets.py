@@ -12,6 +12,7 @@ from typing import Any
 from dpstats.access import Action, check
 from dpstats.catalog.canonical import load_fingerprint
 from dpstats.catalog.dataset import Column, DatasetFile, parse_dataset
+from dpstats.catalog.purposes import kind_of
 from dpstats.catalog.source import load_file
 from dpstats.engine.load import load
 from dpstats.errors import Conflict, NotFound
@@ -184,7 +185,10 @@ class Datasets:
             "frozen": self._registry.is_frozen(dataset.dataset),
             "fresh_for_days": dataset.fresh_for.total_seconds() / 86400,
             "blocks": _blocks_view(dataset),
-            "purposes": {name: {"title": p.title, "consent": p.consent} for name, p in dataset.purposes.items()},
+            "purposes": {
+                name: {"title": p.title, "consent": dataset.consent_of(name), "kind": kind_of(name, p)}
+                for name, p in dataset.purposes.items()
+            },
             "tables": {name: _table_view(dataset, name) for name in dataset.tables},
         }
 
@@ -252,4 +256,7 @@ def _column_view(spec: Column) -> dict[str, Any]:
         "category": spec.category,
         "purposes": list(spec.purposes) if spec.purposes else None,
         "why": spec.why,
+        "sensitive": spec.sensitive,
+        "retention_days": spec.retention.total_seconds() / 86400 if spec.retention else None,
+        "never_disclose": spec.never_disclose,
     }

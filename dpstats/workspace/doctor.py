@@ -123,9 +123,10 @@ class Doctor:
             yield Finding(about, f"it is frozen since {since}, by {freezes[-1].actor}, and answers nothing: {thaw}")
 
     def _consent(self, about: str, dataset: DatasetFile) -> Iterator[Finding]:
-        for name, purpose in dataset.purposes.items():
-            if purpose.consent in _LATER:
-                what = f"purpose {name} needs consent ({purpose.consent}), which this version does not enforce"
+        for name in dataset.purposes:
+            consent = dataset.consent_of(name)
+            if consent in _LATER:
+                what = f"purpose {name} needs consent ({consent}), which this version does not enforce"
                 yield Finding(about, f"{what}: load only people whose consent allows it")
 
     def _queries(self) -> Iterator[Finding]:

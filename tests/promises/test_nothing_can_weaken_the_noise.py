@@ -154,7 +154,8 @@ FILE_KEYS = {
     "IntegerParameter": {"type", "min", "max", "default"},
     "KeysFrom": {"table", "column"},
     "PrivateKeys": {"private", "delta"},
-    "Purpose": {"title", "consent"},
+    # They decide who is counted, never how: a basis lets sensitive columns be read without consent, at the same noise.
+    "Purpose": {"title", "consent", "kind", "basis_7027m"},
     "QueryFile": {
         "query",
         "dataset",
