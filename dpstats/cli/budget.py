@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from dpstats.cli import inputs
-from dpstats.cli.output import Table, say, show, show_json
+from dpstats.cli.output import Table, say, show, show_json, tell
 from dpstats.cli.session import session_of, values_refused
 from dpstats.cli.words import number
 
@@ -37,8 +37,8 @@ def show_budget(context: typer.Context, dataset: inputs.DatasetName, as_json: in
         say("  this block alone, the line above for a unit's whole history:")
         show(_blocks_table(budget["blocks"]))
     for forecast in spending["forecast"].values():
-        say(f"  {forecast['says']}")
-        say(f"    {forecast['assumes']}")
+        tell(f"  {forecast['says']}")
+        tell(f"    {forecast['assumes']}")
     if frozen:
         say(f"  frozen: nobody can ask it anything until `dpstats budget thaw {dataset}`")
 
