@@ -1,0 +1,2 @@
+"use strict";
+// What makes pages livelier. Every page is whole without it.
