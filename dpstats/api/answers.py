@@ -134,6 +134,82 @@ class Budget(_Answer):
     blocks: list[Block] | None = None
 
 
+class BudgetDay(_Answer):
+    """The budget at the end of a day (UTC) on which something was granted or charged, in `measure`."""
+
+    day: str
+    granted: float
+    spent: float
+    remaining: float
+    delta_remaining: float
+
+
+class PaceForecast(_Answer):
+    """Until when a budget lasts at the pace of late; `earliest` and `latest`: 95 %. A day that is null is too far off.
+
+    `since`, `days`, `charges` and `amount` are what it goes by, null where there is too little to go by.
+    """
+
+    since: str | None
+    days: int | None
+    charges: int | None
+    amount: float | None
+    runs_out: Literal["rho", "epsilon", "delta"] | None
+    ends_on: str | None
+    earliest: str | None
+    latest: str | None
+    says: str
+    assumes: str
+
+
+class CadenceForecast(_Answer):
+    """Until when a budget lasts if every approved query is asked at its cadence. `charges`, `amount`: of a year."""
+
+    queries: int
+    charges: int
+    amount: float
+    runs_out: Literal["rho", "epsilon", "delta"] | None
+    ends_on: str | None
+    earliest: str | None
+    latest: str | None
+    says: str
+    assumes: str
+
+
+class Forecast(_Answer):
+    from_spending: PaceForecast
+    from_cadences: CadenceForecast
+
+
+class Spender(_Answer):
+    """What one cause charged; `share` is of everything spent."""
+
+    name: str
+    charges: int
+    amount: float
+    delta: float
+    share: float
+    last_on: str
+
+
+class SpentBy(_Answer):
+    query: list[Spender]
+    purpose: list[Spender]
+    role: list[Spender]
+    actor: list[Spender]
+
+
+class Spending(_Answer):
+    """Where a budget goes and until when it lasts; amounts are in `measure`."""
+
+    dataset: str
+    measure: Literal["rho", "epsilon"]
+    today: str
+    burn_down: list[BudgetDay]
+    forecast: Forecast
+    spent_by: SpentBy
+
+
 class Cost(_Answer):
     rho: float | None
     delta: float

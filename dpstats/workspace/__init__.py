@@ -6,7 +6,8 @@
     data/<dataset>/<version>.duckdb  the current data version of each dataset
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
-`.review`, `.planning`, `.applying`, `.releases`, `.tokens`, `.minimising` and `.doctor`; each of them checks who calls.
+`.spending`, `.review`, `.waiting`, `.planning`, `.applying`, `.releases`, `.tokens`, `.minimising` and `.doctor`; each of
+them checks who calls.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ from dpstats.workspace.policy_apply import Applying
 from dpstats.workspace.releases import Releases
 from dpstats.workspace.review import Review
 from dpstats.workspace.selftest import self_test
+from dpstats.workspace.spending import Spending
 from dpstats.workspace.tokens import TokenDesk
+from dpstats.workspace.waiting import Waiting
 
 __all__ = ["Workspace"]
 
@@ -52,6 +55,8 @@ class Workspace:
         self.datasets = Datasets(store, library, home / "data", key)
         self.budgets = Budgets(store, library)
         self.review = Review(store, library, road)
+        self.spending = Spending(store, library, self.review)
+        self.waiting = Waiting(store, library, self.review)
         self.planning = Planning(store, self.review, self.datasets)
         self.applying = Applying(store, self.datasets)
         self.releases = Releases(store, library, road, self.budgets)

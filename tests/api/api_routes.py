@@ -87,6 +87,7 @@ TABLE = {
     ("GET", "/v1/datasets"): Case("/v1/datasets", readers(elsewhere=200)),
     ("GET", "/v1/datasets/{dataset}"): Case("/v1/datasets/town", readers()),
     ("GET", "/v1/datasets/{dataset}/budget"): Case("/v1/datasets/town/budget", readers()),
+    ("GET", "/v1/datasets/{dataset}/spending"): Case("/v1/datasets/town/spending", stewards(200)),
     ("GET", "/v1/datasets/{dataset}/ledger"): Case("/v1/datasets/town/ledger?after=0", stewards(200)),
     ("POST", "/v1/datasets/{dataset}/budget/grants"): Case(
         "/v1/datasets/town/budget/grants", stewards(201), {"epsilon": 0.5, "reason": "more"}

@@ -101,6 +101,7 @@ ASKED_OVER_HTTP = {
     "GET /v1/datasets/{dataset}": {"dataset"},
     "GET /v1/datasets/{dataset}/budget": {"dataset"},
     "GET /v1/datasets/{dataset}/ledger": {"dataset", "after", "limit"},
+    "GET /v1/datasets/{dataset}/spending": {"dataset"},
     "GET /v1/queries/{query}": {"query"},
     "GET /v1/releases": {"dataset", "query", "cursor", "limit"},
     "GET /v1/releases/{release_id}": {"release_id"},
