@@ -437,3 +437,94 @@ class ReleaseLine(_Answer):
 class Releases(_Answer):
     items: list[ReleaseLine]
     next: str | None
+
+
+class HeldColumn(_Answer):
+    table: str
+    column: str
+    why: str
+    never_disclosed: bool
+
+
+class HeldCategory(_Answer):
+    category: str
+    section: str | None
+    sensitive: list[str]
+    columns: list[HeldColumn]
+    purposes: list[str]
+    retention_days: int | None
+
+
+class PublicPurpose(_Answer):
+    purpose: str
+    title: str
+    consent: Literal["always", "notice", "opt_out", "opt_in"]
+    says: str
+    sold_or_shared: bool
+
+
+class PublicQuery(_Answer):
+    query: str
+    query_version: str
+    says: str
+    purpose: str
+    cadence: str | None
+
+
+class SpentInMonth(_Answer):
+    month: str
+    purpose: str
+    answers: int
+    amount: float
+    delta: float
+
+
+class PublicGrant(_Answer):
+    day: str
+    grants: int
+    amount: float
+
+
+class PublicHead(_Answer):
+    seq: int
+    hash: str
+    signature: str
+
+
+class PublicDataset(_Answer):
+    dataset: str
+    title: str
+    description: str
+    whose: str
+    categories: list[HeldCategory]
+    purposes: list[PublicPurpose]
+    sold_or_shared: bool
+    unit_of_privacy: str
+    queries: list[PublicQuery]
+    budget: dict[str, Any]
+    spent: list[SpentInMonth]
+    grants: list[PublicGrant]
+    who_may_raise: str
+    ledger_head: PublicHead
+
+
+class Commitment(_Answer):
+    version: int
+    text: str
+
+
+class Transparency(_Answer):
+    business: str
+    contact: str | None
+    notice_version: str
+    software: str
+    public_key: str
+    datasets: list[PublicDataset]
+    reidentification_commitment: Commitment
+    how_to_opt_out: str
+    past_statistics: str
+
+
+class GlobalPrivacyControl(_Answer):
+    gpc: Literal[True]
+    lastUpdate: str  # noqa: N815 (the specification's name)

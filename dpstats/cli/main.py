@@ -19,6 +19,7 @@ from dpstats.cli import (
     doctor,
     ledger,
     minimise,
+    notices,
     policy,
     query,
     release,
@@ -44,6 +45,8 @@ app.add_typer(budget.app, name="budget")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(tokens.app, name="token")
 app.add_typer(minimise.app, name="minimise")
+app.add_typer(notices.notice, name="notice")
+app.add_typer(notices.transparency, name="transparency")
 app.command("plan")(policy.plan)
 app.command("apply")(policy.apply)
 app.add_typer(bench.app, name="bench")

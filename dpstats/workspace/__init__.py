@@ -6,8 +6,8 @@
     data/<dataset>/<version>.duckdb  the current data version of each dataset
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
-`.spending`, `.review`, `.waiting`, `.planning`, `.applying`, `.releases`, `.tokens`, `.minimising` and `.doctor`; each of
-them checks who calls.
+`.spending`, `.review`, `.waiting`, `.planning`, `.applying`, `.releases`, `.tokens`, `.minimising`,
+`.publishing` and `.doctor`; each of them checks who calls.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from dpstats.ledger.files import create_durably
 from dpstats.ledger.store import Store, open_store
 from dpstats.library import Library
 from dpstats.release import Road
+from dpstats.rights.notice import NOBODY_NAMED, Business
 from dpstats.settings import Settings
 from dpstats.turns import Limits, Turns
 from dpstats.workspace.budgets import Budgets
@@ -33,6 +34,7 @@ from dpstats.workspace.doctor import Doctor
 from dpstats.workspace.minimising import Minimising
 from dpstats.workspace.policy import Planning
 from dpstats.workspace.policy_apply import Applying
+from dpstats.workspace.publishing import Publishing
 from dpstats.workspace.releases import Releases
 from dpstats.workspace.review import Review
 from dpstats.workspace.selftest import self_test
@@ -48,7 +50,17 @@ KEY_BYTES = 32
 class Workspace:
     """An open workspace. Thread-safe; one a process."""
 
-    def __init__(self, home: Path, store: Store, engines: Engines, key: bytes, *, turns: Turns, grid: Grid) -> None:
+    def __init__(
+        self,
+        home: Path,
+        store: Store,
+        engines: Engines,
+        key: bytes,
+        *,
+        turns: Turns,
+        grid: Grid,
+        business: Business = NOBODY_NAMED,
+    ) -> None:
         self.home, self.store, self.turns, self._engines = home, store, turns, engines
         self._library = library = Library(store.registry)
         self._road = road = Road(store, library, engines, turns, grid)
@@ -62,6 +74,7 @@ class Workspace:
         self.releases = Releases(store, library, road, self.budgets)
         self.tokens = TokenDesk(store, library)
         self.minimising = Minimising(library)
+        self.publishing = Publishing(store, library, self.spending, business)
         self.doctor = Doctor(home, store, library, road)
 
     @classmethod
@@ -93,7 +106,8 @@ class Workspace:
             deadline_s=settings.deadline_s,
         )
         grid = Grid(settings.latency_step_ms / 1000) if served else NO_GRID
-        return cls(settings.home, store, engines, key, turns=turns, grid=grid)
+        business = Business(settings.business, settings.contact)
+        return cls(settings.home, store, engines, key, turns=turns, grid=grid, business=business)
 
     def open_data(self) -> None:
         """Opens what is loaded of every dataset, so that DuckDB's lock-down is probed before anything is served.

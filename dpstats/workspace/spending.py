@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -119,9 +119,12 @@ class Spending:
 
     def _naming(self, identity: Identity, lineage: str, sums: tuple[DaySum, ...]) -> Naming:
         roles = {record.identity.token_id: str(record.identity.role) for record in self._tokens.list()}
-        asked = {item.query for item in sums if item.query is not None}
-        purposes = {(name, version): found for name in asked for version, found in self._purposes(name)}
+        purposes = self.purposes(item.query for item in sums if item.query is not None)
         return Naming(identity.datasets, purposes, roles)
+
+    def purposes(self, queries: Iterable[str]) -> Mapping[tuple[str, str], str]:
+        """The purpose that each approved version of these queries names, by query and version."""
+        return {(name, version): found for name in set(queries) for version, found in self._purposes(name)}
 
     def _purposes(self, query: str) -> Iterator[tuple[str, str]]:
         """The purpose that each approved version of a query names."""

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from api_town import ME, Town
 
-from dpstats.api.middleware import REQUEST_HEADER
+from dpstats.api.middleware import PUBLIC, REQUEST_HEADER
 from dpstats.web.assets import address_of
 
 CALLERS = (
@@ -28,6 +28,11 @@ CALLERS = (
 
 ANYONE: dict[str | None, int] = dict.fromkeys(CALLERS, 200)
 NO_TOKEN: dict[str | None, int] = {None: 401, "expired": 401, "revoked": 401, "rotated": 401}
+
+
+def asks_for_a_token(path: str) -> bool:
+    """Everything under /v1 does, but the public report."""
+    return path.startswith("/v1") and path != PUBLIC
 
 
 def readers(status: int = 200, elsewhere: int = 404) -> dict[str | None, int]:
@@ -84,6 +89,10 @@ TABLE = {
     ("GET", "/health/live"): Case("/health/live", ANYONE),
     ("GET", "/health/ready"): Case("/health/ready", ANYONE),
     ("GET", "/metrics"): Case("/metrics", ANYONE),
+    ("GET", "/privacy"): Case("/privacy", ANYONE),
+    ("GET", "/transparency"): Case("/transparency", ANYONE),
+    ("GET", "/v1/transparency"): Case("/v1/transparency", ANYONE),
+    ("GET", "/.well-known/gpc.json"): Case("/.well-known/gpc.json", ANYONE),
     ("GET", "/v1/datasets"): Case("/v1/datasets", readers(elsewhere=200)),
     ("GET", "/v1/datasets/{dataset}"): Case("/v1/datasets/town", readers()),
     ("GET", "/v1/datasets/{dataset}/budget"): Case("/v1/datasets/town/budget", readers()),

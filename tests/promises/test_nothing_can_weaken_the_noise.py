@@ -51,6 +51,8 @@ SETTINGS = {
     "threads",
     "deadline_s",
     "log_format",
+    "business",
+    "contact",
     "token_expires",
     "oidc_issuer",
     "oidc_audience",
