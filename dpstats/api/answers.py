@@ -361,3 +361,23 @@ class ReleaseLine(_Answer):
 class Releases(_Answer):
     items: list[ReleaseLine]
     next: str | None
+
+
+class Received(_Answer):
+    """A decision is kept. `nonce`: of an opt-in, what a confirmation takes; null otherwise."""
+
+    event_id: str
+    received_at: str
+    nonce: str | None
+
+
+class ConsentReceived(_Answer):
+    items: list[Received]
+    next: str | None
+
+
+class SignalReceived(_Answer):
+    """What the signal refuses, by what it said alone."""
+
+    received_at: str
+    refused: list[str]

@@ -14,6 +14,7 @@ from dpstats.cli import (
     audit,
     bench,
     budget,
+    consent,
     dataset,
     demo,
     doctor,
@@ -43,6 +44,7 @@ app.add_typer(release.app, name="release")
 app.add_typer(budget.app, name="budget")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(tokens.app, name="token")
+app.add_typer(consent.app, name="consent")
 app.add_typer(minimise.app, name="minimise")
 app.command("plan")(policy.plan)
 app.command("apply")(policy.apply)

@@ -3,10 +3,12 @@
     ledger.db, ledger.key, heads/    the ledger (unless it is on a server), its signing key, its newest heads
     turns.lock                       what processes lock so that they take turns
     bounding.key                     the secret that chooses which rows and groups of a unit are kept
+    consent.db, consent.key          what people decided, without raw ids, and the secret of their hashes
     data/<dataset>/<version>.duckdb  the current data version of each dataset
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
-`.review`, `.planning`, `.applying`, `.releases`, `.tokens`, `.minimising` and `.doctor`; each of them checks who calls.
+`.review`, `.planning`, `.applying`, `.releases`, `.tokens`, `.consent`, `.minimising` and `.doctor`; each of
+them checks who calls.
 """
 
 from __future__ import annotations
@@ -24,9 +26,13 @@ from dpstats.ledger.files import create_durably
 from dpstats.ledger.store import Store, open_store
 from dpstats.library import Library
 from dpstats.release import Road
+from dpstats.rights.consent_log import ConsentLog
+from dpstats.rights.consent_schema import ConsentDatabase
+from dpstats.rights.pseudonyms import Pseudonyms
 from dpstats.settings import Settings
 from dpstats.turns import Limits, Turns
 from dpstats.workspace.budgets import Budgets
+from dpstats.workspace.consent import Consent
 from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.doctor import Doctor
 from dpstats.workspace.minimising import Minimising
@@ -56,6 +62,8 @@ class Workspace:
         self.applying = Applying(store, self.datasets)
         self.releases = Releases(store, library, road, self.budgets)
         self.tokens = TokenDesk(store, library)
+        self._consent_database = ConsentDatabase(home / "consent.db")
+        self.consent = Consent(library, ConsentLog(self._consent_database), Pseudonyms.open(home / "consent.key"))
         self.minimising = Minimising(library)
         self.doctor = Doctor(home, store, library, road)
 
@@ -112,6 +120,7 @@ class Workspace:
     def close(self) -> None:
         """Closes files and connections."""
         self._engines.close()
+        self._consent_database.close()
         self.store.close()
 
 
