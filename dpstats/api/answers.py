@@ -528,3 +528,23 @@ class Transparency(_Answer):
 class GlobalPrivacyControl(_Answer):
     gpc: Literal[True]
     lastUpdate: str  # noqa: N815 (the specification's name)
+
+
+class Received(_Answer):
+    """A decision is kept. `nonce`: of an opt-in, what a confirmation takes; null otherwise."""
+
+    event_id: str
+    received_at: str
+    nonce: str | None
+
+
+class ConsentReceived(_Answer):
+    items: list[Received]
+    next: str | None
+
+
+class SignalReceived(_Answer):
+    """What the signal refuses, by what it said alone."""
+
+    received_at: str
+    refused: list[str]

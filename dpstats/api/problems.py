@@ -226,8 +226,11 @@ def _invalid(error: RequestValidationError) -> Problem:
 
 
 def _place(loc: tuple[int | str, ...]) -> str:
-    """The field's name, without where in the request it stood; the body as a whole is "body"."""
-    name = ".".join(str(part) for part in loc[1:]) or str(loc[0])
+    """The field's name, without where in the request it stood; the body as a whole is "body".
+
+    Which of several forms a body has stands in parentheses, and is no field.
+    """
+    name = ".".join(str(part) for part in loc[1:] if not str(part).startswith("(")) or str(loc[0])
     return name if _FIELD.fullmatch(name) else quoted(name)
 
 

@@ -14,6 +14,7 @@ from dpstats.cli import (
     audit,
     bench,
     budget,
+    consent,
     dataset,
     demo,
     doctor,
@@ -44,6 +45,7 @@ app.add_typer(release.app, name="release")
 app.add_typer(budget.app, name="budget")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(tokens.app, name="token")
+app.add_typer(consent.app, name="consent")
 app.add_typer(minimise.app, name="minimise")
 app.add_typer(notices.notice, name="notice")
 app.add_typer(notices.transparency, name="transparency")

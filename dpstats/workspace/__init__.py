@@ -3,10 +3,11 @@
     ledger.db, ledger.key, heads/    the ledger (unless it is on a server), its signing key, its newest heads
     turns.lock                       what processes lock so that they take turns
     bounding.key                     the secret that chooses which rows and groups of a unit are kept
+    consent.db, consent.key          what people decided, without raw ids, and the secret of their hashes
     data/<dataset>/<version>.duckdb  the current data version of each dataset
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
-`.spending`, `.review`, `.waiting`, `.planning`, `.applying`, `.releases`, `.tokens`, `.minimising`,
+`.spending`, `.review`, `.waiting`, `.planning`, `.applying`, `.releases`, `.tokens`, `.consent`, `.minimising`,
 `.publishing` and `.doctor`; each of them checks who calls.
 """
 
@@ -25,10 +26,14 @@ from dpstats.ledger.files import create_durably
 from dpstats.ledger.store import Store, open_store
 from dpstats.library import Library
 from dpstats.release import Road
+from dpstats.rights.consent_log import ConsentLog
+from dpstats.rights.consent_schema import ConsentDatabase
 from dpstats.rights.notice import NOBODY_NAMED, Business
+from dpstats.rights.pseudonyms import Pseudonyms
 from dpstats.settings import Settings
 from dpstats.turns import Limits, Turns
 from dpstats.workspace.budgets import Budgets
+from dpstats.workspace.consent import Consent
 from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.doctor import Doctor
 from dpstats.workspace.minimising import Minimising
@@ -73,6 +78,8 @@ class Workspace:
         self.applying = Applying(store, self.datasets)
         self.releases = Releases(store, library, road, self.budgets)
         self.tokens = TokenDesk(store, library)
+        self._consent_database = ConsentDatabase(home / "consent.db")
+        self.consent = Consent(library, ConsentLog(self._consent_database), Pseudonyms.open(home / "consent.key"))
         self.minimising = Minimising(library)
         self.publishing = Publishing(store, library, self.spending, business)
         self.doctor = Doctor(home, store, library, road)
@@ -131,6 +138,7 @@ class Workspace:
     def close(self) -> None:
         """Closes files and connections."""
         self._engines.close()
+        self._consent_database.close()
         self.store.close()
 
 

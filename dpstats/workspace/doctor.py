@@ -84,7 +84,7 @@ class Doctor:
     def _folder(self) -> Iterator[Finding]:
         if _shared(self._home):
             yield Finding("folder", f"{self._home} can be entered by others than its owner: chmod 700 it")
-        for name in ("ledger.key", "bounding.key"):
+        for name in ("ledger.key", "bounding.key", "consent.key"):
             key = self._home / name
             if key.exists() and _shared(key):
                 yield Finding("folder", f"{key} can be read by others than its owner: chmod 600 it")

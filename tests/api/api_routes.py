@@ -64,6 +64,11 @@ def visitors(status: int, elsewhere: int | None = None, collector: int = 403) ->
     return readers(status, status if elsewhere is None else elsewhere) | {"collector": collector}
 
 
+def collectors(status: int) -> dict[str | None, int]:
+    """For those who send consent."""
+    return stewards(status) | {"collector": status}
+
+
 @dataclass(frozen=True)
 class Case:
     """A request to a route, and the status that each caller gets.
@@ -102,6 +107,14 @@ TABLE = {
         "/v1/datasets/town/budget/grants", stewards(201), {"epsilon": 0.5, "reason": "more"}
     ),
     ("PUT", "/v1/datasets/{dataset}/frozen"): Case("/v1/datasets/town/frozen", stewards(200), {"frozen": False}),
+    ("POST", "/v1/consent/events"): Case(
+        "/v1/consent/events",
+        collectors(202),
+        {"dataset": "town", "unit": 7, "purpose": "all_sale_share", "decision": "opt_out", "event_id": "e1"},
+    ),
+    ("POST", "/v1/consent/signals"): Case(
+        "/v1/consent/signals", collectors(202), {"dataset": "town", "units": [7, "device-1"], "gpc": "1"}
+    ),
     ("GET", "/v1/queries"): Case("/v1/queries", readers(elsewhere=200)),
     ("GET", "/v1/queries/{query}"): Case("/v1/queries/spend_by_band", readers()),
     ("POST", "/v1/queries/{query}/preview"): Case("/v1/queries/spend_by_band/preview", readers(), {}),
