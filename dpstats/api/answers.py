@@ -548,3 +548,35 @@ class SignalReceived(_Answer):
 
     received_at: str
     refused: list[str]
+
+
+class RightsRequest(_Answer):
+    """A request of a person about its own data. Dates are days in Los Angeles."""
+
+    id: str
+    type: Literal["know", "delete", "correct", "opt_out", "limit"]
+    dataset: str
+    state: str
+    status: dict[str, str]
+    received_at: str
+    confirm_due: str | None
+    respond_due: str
+    extended: bool
+    level: str
+    next: str | None
+
+
+class RightsStep(_Answer):
+    step: str
+    at: str
+    actor: str
+
+
+class RightsRequestWhole(RightsRequest):
+    steps: list[RightsStep]
+    evidence: dict[str, Any]
+
+
+class RightsRequests(_Answer):
+    items: list[RightsRequest]
+    next: str | None

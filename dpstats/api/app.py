@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 import dpstats
-from dpstats.api import consent, datasets, public, published, queries, releases
+from dpstats.api import consent, datasets, public, published, queries, releases, rights
 from dpstats.api.described import describe
 from dpstats.api.metrics import Metrics
 from dpstats.api.middleware import TokenFirst, Watch, WholeBody
@@ -76,6 +76,7 @@ def create_app(
             *queries.router.routes,
             *releases.router.routes,
             *consent.router.routes,
+            *rights.router.routes,
             *public.router.routes,
             *published.router.routes,
             *pages.routes(),

@@ -24,6 +24,7 @@ from dpstats.cli import (
     policy,
     query,
     release,
+    rights,
     serve,
     tokens,
 )
@@ -46,6 +47,7 @@ app.add_typer(budget.app, name="budget")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(tokens.app, name="token")
 app.add_typer(consent.app, name="consent")
+app.add_typer(rights.app, name="rights")
 app.add_typer(minimise.app, name="minimise")
 app.add_typer(notices.notice, name="notice")
 app.add_typer(notices.transparency, name="transparency")

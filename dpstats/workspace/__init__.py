@@ -7,8 +7,8 @@
     data/<dataset>/<version>.duckdb  the current data version of each dataset
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
-`.spending`, `.review`, `.waiting`, `.planning`, `.applying`, `.releases`, `.tokens`, `.consent`, `.minimising`,
-`.publishing` and `.doctor`; each of them checks who calls.
+`.spending`, `.review`, `.waiting`, `.planning`, `.applying`, `.releases`, `.tokens`, `.consent`, `.rights`,
+`.minimising`, `.publishing` and `.doctor`; each of them checks who calls.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from dpstats.rights.consent_log import ConsentLog
 from dpstats.rights.consent_schema import ConsentDatabase
 from dpstats.rights.notice import NOBODY_NAMED, Business
 from dpstats.rights.pseudonyms import Pseudonyms
+from dpstats.rights.request_log import RequestLog
+from dpstats.rights.suppression import Suppressions
 from dpstats.settings import Settings
 from dpstats.turns import Limits, Turns
 from dpstats.workspace.budgets import Budgets
@@ -42,6 +44,7 @@ from dpstats.workspace.policy_apply import Applying
 from dpstats.workspace.publishing import Publishing
 from dpstats.workspace.releases import Releases
 from dpstats.workspace.review import Review
+from dpstats.workspace.rights import Rights
 from dpstats.workspace.selftest import self_test
 from dpstats.workspace.spending import Spending
 from dpstats.workspace.tokens import TokenDesk
@@ -69,7 +72,10 @@ class Workspace:
         self.home, self.store, self.turns, self._engines = home, store, turns, engines
         self._library = library = Library(store.registry)
         self._road = road = Road(store, library, engines, turns, grid)
-        self.datasets = Datasets(store, library, home / "data", key)
+        self._consent_database = ConsentDatabase(home / "consent.db")
+        pseudonyms = Pseudonyms.open(home / "consent.key")
+        suppressions = Suppressions(self._consent_database, pseudonyms)
+        self.datasets = Datasets(store, library, home / "data", key, suppressions)
         self.budgets = Budgets(store, library)
         self.review = Review(store, library, road)
         self.spending = Spending(store, library, self.review)
@@ -78,8 +84,9 @@ class Workspace:
         self.applying = Applying(store, self.datasets)
         self.releases = Releases(store, library, road, self.budgets)
         self.tokens = TokenDesk(store, library)
-        self._consent_database = ConsentDatabase(home / "consent.db")
-        self.consent = Consent(library, ConsentLog(self._consent_database), Pseudonyms.open(home / "consent.key"))
+        self.consent = Consent(library, ConsentLog(self._consent_database), pseudonyms)
+        requests = RequestLog(self._consent_database)
+        self.rights = Rights(library, requests, pseudonyms, suppressions, self.datasets, self.consent)
         self.minimising = Minimising(library)
         self.publishing = Publishing(store, library, self.spending, business)
         self.doctor = Doctor(home, store, library, road)

@@ -14,14 +14,17 @@ from dpstats.catalog.canonical import load_fingerprint
 from dpstats.catalog.dataset import Column, DatasetFile, parse_dataset
 from dpstats.catalog.purposes import kind_of
 from dpstats.catalog.source import load_file
-from dpstats.engine.load import load
+from dpstats.engine.erasure import files_holding, held
+from dpstats.engine.load import LeftOut, load
 from dpstats.errors import Conflict, NotFound
 from dpstats.ledger.blocks import BlockTerms
+from dpstats.ledger.files import file_lock
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.library import Library
 from dpstats.privacy.conversion import rho_within
 from dpstats.privacy.loss import Loss, Measure, amount_down, delta_down
+from dpstats.rights.suppression import Suppressions
 
 Progress = Callable[[str, float], None]
 
@@ -29,9 +32,10 @@ Progress = Callable[[str, float], None]
 class Datasets:
     """The datasets of a workspace; `data` is the folder of their data versions, `key` the workspace's secret."""
 
-    def __init__(self, store: Store, library: Library, data: Path, key: bytes) -> None:
+    def __init__(self, store: Store, library: Library, data: Path, key: bytes, suppressions: Suppressions) -> None:
         self._registry, self._ledger = store.registry, store.ledger
         self._library, self._data, self._key = library, data, key
+        self._suppressions = suppressions
 
     def add(self, identity: Identity, file: Path, sources: Mapping[str, Path], progress: Progress | None = None) -> str:
         """Registers `dataset.yaml` and loads its data; gives the data version.
@@ -43,12 +47,13 @@ class Datasets:
         text = load_file(file)
         dataset = parse_dataset(text, str(file))
         self._check_lineage(dataset)
-        version, as_of = _new_version(), datetime.now(UTC)
-        with _kept_if_entered(self._load(dataset, sources, version, as_of, append=False, progress=progress)):
-            self._open_lineage(identity, dataset)
-            self._registry.register_dataset(dataset.dataset, text, dataset.lineage)
-            self._enter(dataset, version, as_of)
-        self._forget_old(dataset.dataset)
+        with self._alone(dataset.dataset):
+            version, as_of = _new_version(), datetime.now(UTC)
+            with _kept_if_entered(self._load(dataset, sources, version, as_of, append=False, progress=progress)):
+                self._open_lineage(identity, dataset)
+                self._registry.register_dataset(dataset.dataset, text, dataset.lineage)
+                self._enter(dataset, version, as_of)
+            self._forget_old(dataset.dataset)
         return version
 
     def load(
@@ -67,11 +72,61 @@ class Datasets:
         """
         check(identity, Action.STEWARD)
         dataset = self._library.dataset(identity, name)
+        with self._alone(name):
+            return self._load_next(dataset, sources, append=append, progress=progress)
+
+    def _load_next(
+        self, dataset: DatasetFile, sources: Mapping[str, Path], *, append: bool = False, progress: Progress | None
+    ) -> str:
         version, as_of = _new_version(), datetime.now(UTC)
         with _kept_if_entered(self._load(dataset, sources, version, as_of, append=append, progress=progress)):
             self._enter(dataset, version, as_of)
-        self._forget_old(name)
+        self._forget_old(dataset.dataset)
         return version
+
+    def erase(
+        self, identity: Identity, name: str, is_person: LeftOut, progress: Progress | None = None
+    ) -> dict[str, Any]:
+        """Makes a data version without the people who are suppressed, and removes every other file of the dataset.
+
+        Args:
+          is_person: says of an id, as text, whether it is of the person whom the evidence is about.
+
+        Returns:
+          The evidence, for stewards alone: rows by table before and after, files removed, and a scan of the folder's
+          bytes for the id before (its positive control) and after.
+
+        Raises:
+          NotFound: no such dataset. FileError: the data cannot be carried over; nothing is changed then.
+        """
+        check(identity, Action.STEWARD)
+        dataset = self._library.dataset(identity, name)
+        folder = self._data / name
+        with self._alone(name):
+            versions = self._registry.data_versions(name)
+            if not versions:
+                return {"dataset": name, "data_version": None, "rows_before": {}, "rows_after": {}}
+            before = held(dataset, self._data / versions[-1].file, is_person)
+            found_before = files_holding(folder, before.ids)
+            version = self._load_next(dataset, {}, progress=progress)
+            current = self._data / _version_file(name, version)
+            removed = {Path(each.file).name for each in versions} | _sweep(folder, keep=current)
+            after = held(dataset, current, is_person)
+            return {
+                "dataset": name,
+                "data_version": version,
+                "rows_before": dict(before.rows),
+                "rows_after": dict(after.rows),
+                "files_removed": sorted(removed),
+                "scan": {"found_before": list(found_before), "found_after": list(files_holding(folder, before.ids))},
+            }
+
+    @contextmanager
+    def _alone(self, name: str) -> Iterator[None]:
+        """One load or erasure of a dataset at a time: who is suppressed when a load begins is so when it is entered."""
+        self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with file_lock(self._data / f".{name}.lock"):
+            yield
 
     def check_definition(self, identity: Identity, dataset: DatasetFile) -> None:
         """Whether the definition could be registered now; nothing is changed, no lineage opened.
@@ -119,6 +174,7 @@ class Datasets:
             append=append,
             progress=progress,
             today=as_of.date(),
+            left_out=self._suppressions.left_out(dataset.lineage, dataset.unit_type),
         )
         return target
 
@@ -199,6 +255,16 @@ def stated_cap(dataset: DatasetFile) -> Loss:
     pure = dataset.measure is Measure.PURE
     amount = amount_down(epsilon) if pure else rho_within(epsilon, dataset.conversion_delta)
     return Loss(dataset.measure, amount, delta_down(dataset.delta_thresholds))
+
+
+def _sweep(folder: Path, *, keep: Path) -> set[str]:
+    """Removes every file of a dataset's folder but one: what a killed process left may hold anybody's rows."""
+    removed = set()
+    for path in folder.iterdir():
+        if path.is_file() and path != keep:
+            path.unlink(missing_ok=True)
+            removed.add(path.name)
+    return removed
 
 
 @contextmanager

@@ -160,6 +160,7 @@ def ask(town: Town, route: tuple[str, str], caller: str | None) -> httpx.Respons
     if case.page or case.form is not None:
         return visit(town, route[0], case, caller)
     path = case.path.replace("RELEASE", town.run().json()["release_id"])
+    path = path.replace("RIGHTS", town.workspace.rights.open(ME, "delete", "town", 1)["id"])
     version = town.workspace.review.one(ME, "draft")["query_version"]
     body = {name: version if value == "VERSION" else value for name, value in (case.body or {}).items()}
     return town.ask(route[0], path, token=token_of(town, caller), **({} if case.body is None else {"json": body}))

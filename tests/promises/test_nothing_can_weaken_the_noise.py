@@ -125,6 +125,14 @@ ASKED_OVER_HTTP = {
     "POST /v1/queries/{query}/approvals": {"query", "version"},
     "POST /v1/queries/{query}/preview": {"query", "parameters"},
     "POST /v1/queries/{query}/releases": {"query", "parameters", "reuse", "Idempotency-Key"},
+    # Requests of people about their own data: they take rows out of a data version, as a load does.
+    "GET /v1/rights/requests/{request_id}": {"request_id"},
+    "POST /v1/rights/requests": {"type", "dataset", "unit", "agent", "permission"},
+    "POST /v1/rights/requests/{request_id}/confirm": {"request_id"},
+    "POST /v1/rights/requests/{request_id}/deny": {"request_id", "reason"},
+    "POST /v1/rights/requests/{request_id}/execute": {"request_id"},
+    "POST /v1/rights/requests/{request_id}/extend": {"request_id", "reason"},
+    "POST /v1/rights/requests/{request_id}/verify": {"request_id", "level", "method"},
     "PUT /v1/datasets/{dataset}/frozen": {"dataset", "frozen"},
 }
 
