@@ -578,9 +578,17 @@ class RightsStep(_Answer):
     actor: str
 
 
+class RightsPackage(_Answer):
+    path: str
+    expires_at: str
+
+
 class RightsRequestWhole(RightsRequest):
+    """`package`: where the answer to a request to know is fetched, once; told when it is made, and never again."""
+
     steps: list[RightsStep]
     evidence: dict[str, Any]
+    package: RightsPackage | None = None
 
 
 class RightsRequests(_Answer):

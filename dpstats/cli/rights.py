@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from dpstats.cli import inputs
-from dpstats.cli.output import Table, note, say, show, show_json
+from dpstats.cli.output import Table, destination, note, say, show, show_json
 from dpstats.cli.session import session_of
 
 app = typer.Typer(help="Rights requests: open, list, show, confirm, verify, execute, extend, deny.")
@@ -83,14 +84,25 @@ def verify(
 
 
 @app.command("execute")
-def execute(context: typer.Context, request: RequestId, as_json: inputs.AsJson = False) -> None:
+def execute(
+    context: typer.Context,
+    request: RequestId,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Of a request to know: write its package, a ZIP.")
+    ] = None,
+    as_json: inputs.AsJson = False,
+) -> None:
     """Carry a request out; after a crash, run it again."""
-    with session_of(context).opened() as (workspace, me):
+    with session_of(context).opened() as (workspace, me), destination(out) as write:
         found = workspace.rights.execute(me, request)
+        if out and "package" in found:
+            write(workspace.rights.package(me, found.pop("package")["path"].rpartition("/")[2]))
     if as_json:
         show_json(found)
         return
     _say(found, False)
+    if "package" in found:
+        say(f"  its package is fetched once, by {found['package']['expires_at'][:10]}: {found['package']['path']}")
     for line in found["evidence"].get("told", []):
         say(f"  tell the person: {line}")
 

@@ -4,6 +4,8 @@
     turns.lock                       what processes lock so that they take turns
     bounding.key                     the secret that chooses which rows and groups of a unit are kept
     consent.db, consent.key          what people decided, without raw ids, and the secret of their hashes
+    consent.db, consent.key          consent, rights requests and who was erased; the key of their pseudonyms
+    packages/                        answers to requests to know, each until it is fetched, a week at most
     data/<dataset>/<version>.duckdb  the current data version of each dataset
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
@@ -28,6 +30,7 @@ from dpstats.library import Library
 from dpstats.release import Road
 from dpstats.rights.consent_log import ConsentLog
 from dpstats.rights.consent_schema import ConsentDatabase
+from dpstats.rights.deliveries import Deliveries
 from dpstats.rights.notice import NOBODY_NAMED, Business
 from dpstats.rights.pseudonyms import Pseudonyms
 from dpstats.rights.request_log import RequestLog
@@ -84,12 +87,23 @@ class Workspace:
         self.applying = Applying(store, self.datasets)
         self.releases = Releases(store, library, road, self.budgets)
         self.tokens = TokenDesk(store, library)
-        self.consent = Consent(library, ConsentLog(self._consent_database), pseudonyms)
-        requests = RequestLog(self._consent_database)
-        self.rights = Rights(library, requests, pseudonyms, suppressions, self.datasets, self.consent)
+        consent_log = ConsentLog(self._consent_database)
+        self.consent = Consent(library, consent_log, pseudonyms)
+        self.rights = Rights(
+            library,
+            RequestLog(self._consent_database),
+            pseudonyms,
+            suppressions,
+            self.datasets,
+            self.consent,
+            store,
+            self.budgets,
+            consent_log,
+            Deliveries(home / "packages"),
+        )
         self.minimising = Minimising(library)
         self.publishing = Publishing(store, library, self.spending, business)
-        self.doctor = Doctor(home, store, library, road)
+        self.doctor = Doctor(home, store, library, road, self.rights)
 
     @classmethod
     def open(cls, settings: Settings, *, check_ledger: bool = True, served: bool = False) -> Workspace:

@@ -16,6 +16,7 @@ from dpstats.catalog.purposes import kind_of
 from dpstats.catalog.source import load_file
 from dpstats.engine.erasure import files_holding, held
 from dpstats.engine.load import LeftOut, load
+from dpstats.engine.pieces import Pieces, pieces
 from dpstats.errors import Conflict, NotFound
 from dpstats.ledger.blocks import BlockTerms
 from dpstats.ledger.files import file_lock
@@ -121,11 +122,21 @@ class Datasets:
                 "scan": {"found_before": list(found_before), "found_after": list(files_holding(folder, before.ids))},
             }
 
+    def pieces(self, identity: Identity, name: str, is_person: LeftOut) -> Mapping[str, Pieces]:
+        """The rows that the current data version holds of one person, by table; for that person alone.
+
+        Raises:
+          Forbidden: the caller is no steward. NotFound: no such dataset. FileError: the data cannot be read.
+        """
+        check(identity, Action.STEWARD)
+        dataset = self._library.dataset(identity, name)
+        versions = self._registry.data_versions(name)
+        return pieces(dataset, self._data / versions[-1].file, is_person) if versions else {}
+
     @contextmanager
     def _alone(self, name: str) -> Iterator[None]:
         """One load or erasure of a dataset at a time: who is suppressed when a load begins is so when it is entered."""
-        self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with file_lock(self._data / f".{name}.lock"):
+        with file_lock(self._data.parent / f".load-{name}.lock"):
             yield
 
     def check_definition(self, identity: Identity, dataset: DatasetFile) -> None:

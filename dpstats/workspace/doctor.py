@@ -24,6 +24,7 @@ from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.library import Known, Library
 from dpstats.release import Road
+from dpstats.workspace.rights import Rights
 from dpstats.workspace.selftest import failed_checks
 from dpstats.workspace.tokens import TokenDesk
 
@@ -49,8 +50,9 @@ class Finding:
 class Doctor:
     """Looks a workspace over."""
 
-    def __init__(self, home: Path, store: Store, library: Library, road: Road) -> None:
+    def __init__(self, home: Path, store: Store, library: Library, road: Road, rights: Rights) -> None:
         self._home, self._store, self._library, self._road = home, store, library, road
+        self._rights = rights
         self._tokens = TokenDesk(store, library)
 
     def findings(self, identity: Identity) -> tuple[Finding, ...]:
@@ -69,6 +71,7 @@ class Doctor:
             ("datasets", self._datasets),
             ("queries", self._queries),
             ("tokens", self._old_tokens),
+            ("rights", self._requests),
         ):
             found += _explained(about, look)
         return tuple(dict.fromkeys(found))
@@ -96,6 +99,11 @@ class Doctor:
         for file in sorted(copies + beside):
             if _age_s(file) > LEFT_BEHIND_S:
                 yield Finding("folder", f"{file} was left behind, and may hold people's rows or a key: remove it")
+
+    def _requests(self) -> Iterator[Finding]:
+        for clock in self._rights.due():
+            when = f"was due on {clock['due']}" if clock["overdue"] else f"is due on {clock['due']}"
+            yield Finding("rights", f"request {clock['id']}: to {clock['what']} {when} (Los Angeles)")
 
     def _datasets(self) -> Iterator[Finding]:
         for dataset in self._library.datasets(operator("doctor")):

@@ -6,6 +6,7 @@ evidence of a request that was verified, which stewards alone can see.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -13,11 +14,17 @@ from typing import Any
 from dpstats.access import Action, check, sees
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.errors import Conflict, InvalidParameters, NotFound
+from dpstats.ledger.chain import sha256
+from dpstats.ledger.records import StoredRelease
+from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.library import Library
-from dpstats.rights.decisions import ALL_SALE_SHARE, LIMIT_SPI, Decision
+from dpstats.rights.consent_log import ConsentLog
+from dpstats.rights.decisions import ALL_SALE_SHARE, LIMIT_SPI, Decision, Event
+from dpstats.rights.deliveries import Deliveries
 from dpstats.rights.intake import Wish
-from dpstats.rights.notice import PAST_STATISTICS
+from dpstats.rights.notice import NOBODY_NAMED, PAST_STATISTICS, notice_of
+from dpstats.rights.package import STATISTICS_MAX, TableOf, Told, zipped
 from dpstats.rights.pseudonyms import Pseudonyms, id_text
 from dpstats.rights.request_log import Asked, Kept, RequestLog
 from dpstats.rights.requests import (
@@ -26,6 +33,7 @@ from dpstats.rights.requests import (
     Confirmed,
     Denial,
     Denied,
+    Disclosure,
     Extended,
     Fulfilled,
     Kind,
@@ -39,13 +47,14 @@ from dpstats.rights.requests import (
     outward,
 )
 from dpstats.rights.suppression import Suppressions
+from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.consent import Consent
 from dpstats.workspace.datasets import Datasets
 
 ID_MAX = 256
 TEXT_MAX = 1000
-SUPPORTED = (Kind.DELETE, Kind.OPT_OUT, Kind.LIMIT)
-"""What this service carries out by itself; the rest is kept, timed and answered by the steward's own means."""
+UNANSWERED = frozenset({Kind.CORRECT})
+"""What this service keeps and times, and the business answers by its own means: a correction in its source."""
 TOLD_AFTER_ERASURE = (
     "The data about you were erased from every version that is kept.",
     "Files that are loaded later, and backups that are restored, leave you out.",
@@ -65,11 +74,17 @@ class Rights:
         suppressions: Suppressions,
         datasets: Datasets,
         consent: Consent,
+        store: Store,
+        budgets: Budgets,
+        consent_log: ConsentLog,
+        deliveries: Deliveries,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._library, self._log, self._now = library, log, now
         self._pseudonyms, self._suppressions = pseudonyms, suppressions
         self._datasets, self._consent = datasets, consent
+        self._ledger, self._budgets = store.ledger, budgets
+        self._consent_log, self._deliveries = consent_log, deliveries
 
     def open(
         self, identity: Identity, kind: str, dataset: str, unit: str | int, *, agent: str = "", permission: str = ""
@@ -159,17 +174,26 @@ class Rights:
           this kind of request is not carried out here.
         """
         kept = self._seen(identity, request_id)
-        if kept.asked.kind not in SUPPORTED:
+        if kept.asked.kind in UNANSWERED:
             raise Conflict(
-                f"a request to {kept.asked.kind} is not carried out by this service yet: answer it by your own means, "
-                "and close it with `dpstats rights deny` and the words that the person was told"
+                f"a request to {kept.asked.kind} is carried out where the data come from: correct them there, load "
+                "them, and close the request with `dpstats rights deny` and the words that the person was told"
             )
-        if kept.asked.kind is Kind.DELETE and kept.standing.level < Level.REASONABLE:
+        if kept.asked.kind not in UNVERIFIED_KINDS and kept.standing.level < Level.REASONABLE:
             raise Conflict(f"the request is {kept.standing.state}: verify who asks first, or deny it")
         kept = self._log.step(request_id, Started(), actor=identity.name, now=self._now())
-        done = self._erased(identity, kept) if kept.asked.kind is Kind.DELETE else self._refused(identity, kept)
+        done, package = self._carried_out(identity, kept)
         self._log.step(request_id, Fulfilled(done), actor=identity.name, now=self._now())
-        return self.one(identity, request_id)
+        return self.one(identity, request_id) | ({"package": package} if package else {})
+
+    def package(self, identity: Identity, secret: str) -> bytes:
+        """The package of a request to know, as a ZIP; it can be fetched once, within a week.
+
+        Raises:
+          Forbidden: the caller is no steward. NotFound: there is none, or it was fetched, or its time is over.
+        """
+        check(identity, Action.STEWARD)
+        return self._deliveries.take(secret, self._now())
 
     def due(self) -> list[dict[str, Any]]:
         """The clocks that are near their end, or past it, of every open request; nothing about anybody."""
@@ -183,6 +207,42 @@ class Rights:
     def purge(self) -> int:
         """Takes out requests that were closed 24 months ago; gives how many."""
         return self._log.purge(self._now())
+
+    def _carried_out(self, identity: Identity, kept: Kept) -> tuple[dict[str, Any], dict[str, str] | None]:
+        """What was done, as evidence; and where the package of a request to know is fetched."""
+        if kept.asked.kind is Kind.DELETE:
+            return self._erased(identity, kept), None
+        if kept.asked.kind in UNVERIFIED_KINDS:
+            return self._refused(identity, kept), None
+        content = zipped(self._known(identity, kept))
+        secret, until = self._deliveries.put(content, self._now())
+        evidence = {"disclosed": str(kept.standing.disclosure), "package_sha256": sha256(content), "until": until}
+        return evidence, {"path": f"/v1/rights/packages/{secret}", "expires_at": until}
+
+    def _known(self, identity: Identity, kept: Kept) -> Told:
+        """Everything that may be told: categories always, the pieces to who is known well enough."""
+        name, lineage = kept.asked.dataset, kept.asked.lineage
+        dataset = self._library.dataset(identity, name)
+        specific = kept.standing.disclosure is Disclosure.SPECIFIC_PIECES
+        is_person = _is(kept.asked.unit, self._pseudonyms, dataset)
+        found = self._datasets.pieces(identity, name, is_person) if specific else {}
+        budget = self._budgets.one(identity, name)
+        return Told(
+            request_id=kept.request_id,
+            made_at=self._now().isoformat(),
+            told=notice_of(NOBODY_NAMED, [dataset])["datasets"][0],
+            consent=[_consented(event) for event in self._consent_log.of_person(lineage, kept.asked.unit)],
+            tables=[TableOf(table, each.columns, each.rows, each.withheld) for table, each in found.items()],
+            specific=specific,
+            statistics=self._published(identity, name),
+            epsilon_at_most=budget["epsilon_spent"],
+            delta=budget["delta"],
+        )
+
+    def _published(self, identity: Identity, dataset: str) -> list[dict[str, Any]]:
+        """The newest statistics that were published of a dataset, with their values."""
+        page = self._ledger.releases(dataset, datasets=identity.datasets, limit=STATISTICS_MAX)
+        return [_statistic(stored) for stored in page.items]
 
     def _erased(self, identity: Identity, kept: Kept) -> dict[str, Any]:
         """Suppression first, so that whatever comes next leaves the person out; then every dataset of its people."""
@@ -238,6 +298,22 @@ class Rights:
             "level": _level_name(standing.level),
             "next": _next(standing.state, kept.asked.kind),
         }
+
+
+def _statistic(stored: StoredRelease) -> dict[str, Any]:
+    body = json.loads(stored.body)
+    return {
+        "release_id": stored.release_id,
+        "title": stored.query.replace("_", " "),
+        "purpose": body.get("purpose", ""),
+        "as_of": body["as_of"],
+        "cost": body["cost"],
+        "rows": body["rows"],
+    }
+
+
+def _consented(event: Event) -> dict[str, str]:
+    return {"at": event.observed_at.isoformat(), "purpose": event.purpose, "decision": str(event.decision)}
 
 
 def _is(unit: str, pseudonyms: Pseudonyms, dataset: DatasetFile) -> Callable[[str], bool]:

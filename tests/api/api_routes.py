@@ -121,6 +121,25 @@ TABLE = {
     ("POST", "/v1/queries/{query}/releases"): Case("/v1/queries/spend_by_band/releases", readers(), {}),
     ("GET", "/v1/releases"): Case("/v1/releases", readers(elsewhere=200)),
     ("GET", "/v1/releases/{release_id}"): Case("/v1/releases/RELEASE", readers()),
+    ("GET", "/v1/rights/packages/{secret}"): Case(
+        "/v1/rights/packages/unknown", stewards(404) | {"steward of another dataset": 404}
+    ),
+    ("POST", "/v1/rights/requests"): Case(
+        "/v1/rights/requests", stewards(201), {"type": "delete", "dataset": "town", "unit": 1}
+    ),
+    ("GET", "/v1/rights/requests"): Case("/v1/rights/requests", stewards(200) | {"steward of another dataset": 200}),
+    ("GET", "/v1/rights/requests/{request_id}"): Case("/v1/rights/requests/RIGHTS", stewards(200)),
+    ("POST", "/v1/rights/requests/{request_id}/confirm"): Case("/v1/rights/requests/RIGHTS/confirm", stewards(200)),
+    ("POST", "/v1/rights/requests/{request_id}/verify"): Case(
+        "/v1/rights/requests/RIGHTS/verify", stewards(200), {"level": "reasonable", "method": "two facts matched"}
+    ),
+    ("POST", "/v1/rights/requests/{request_id}/execute"): Case("/v1/rights/requests/RIGHTS/execute", stewards(409)),
+    ("POST", "/v1/rights/requests/{request_id}/extend"): Case(
+        "/v1/rights/requests/RIGHTS/extend", stewards(200), {"reason": "many files"}
+    ),
+    ("POST", "/v1/rights/requests/{request_id}/deny"): Case(
+        "/v1/rights/requests/RIGHTS/deny", stewards(200), {"reason": "no_match"}
+    ),
     ("POST", "/v1/releases/{release_id}/withdrawal"): Case(
         "/v1/releases/RELEASE/withdrawal", stewards(201), {"reason": "a wrong file"}
     ),

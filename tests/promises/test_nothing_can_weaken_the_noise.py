@@ -66,9 +66,11 @@ SETTINGS = {
 
 OPTIONS = {
     "--after",
+    "--agent",
     "--append",
     "--cap-rho",
     "--dataset",
+    "--due",
     "--epsilon",
     "--expires",
     "--export",
@@ -79,7 +81,9 @@ OPTIONS = {
     "--home",
     "--host",
     "--json",
+    "--level",
     "--keys",
+    "--method",
     "--once",
     "--out",
     "--parameter",
@@ -127,6 +131,7 @@ ASKED_OVER_HTTP = {
     "POST /v1/queries/{query}/preview": {"query", "parameters"},
     "POST /v1/queries/{query}/releases": {"query", "parameters", "reuse", "Idempotency-Key"},
     # Requests of people about their own data: they take rows out of a data version, as a load does.
+    "GET /v1/rights/packages/{secret}": {"secret"},
     "GET /v1/rights/requests/{request_id}": {"request_id"},
     "POST /v1/rights/requests": {"type", "dataset", "unit", "agent", "permission"},
     "POST /v1/rights/requests/{request_id}/confirm": {"request_id"},
