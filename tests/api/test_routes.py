@@ -60,7 +60,7 @@ def test_what_a_route_sends_is_what_openapi_says(quiet_town: Town, route: tuple[
     }
     model = models.get(route)
     if model is None:
-        assert not route[1].startswith("/v1") or route[0] == "DELETE"
+        assert not route[1].startswith("/v1") or route[0] == "DELETE" or route[1] == "/v1/rights/packages/{secret}"
         return
     answer = ask(quiet_town, route, "steward")
     model.model_validate_json(answer.content, strict=True)
