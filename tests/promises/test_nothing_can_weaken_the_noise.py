@@ -70,6 +70,8 @@ OPTIONS = {
     "--epsilon",
     "--expires",
     "--export",
+    # With --sandbox alone: which files the invented data are made of. Their noise is that of any workspace.
+    "--files",
     "--format",
     "--fresh",
     "--grace",
@@ -88,6 +90,8 @@ OPTIONS = {
     "--role",
     "--rows",
     "--runs",
+    # Another workspace, of invented data: the noise is the same, and no one's rows are in it.
+    "--sandbox",
     "--seconds",
     "--source",
     "--version",
