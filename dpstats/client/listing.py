@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ITEMS_SHOWN = 100
-COLUMNS = ("created_at", "query", "dataset", "title", "parameters", "measures", "cost", "release_id")
+COLUMNS = ("created_at", "query", "title", "dataset", "measures", "parameters", "cost", "release_id")
 """What a notebook shows of an item, as far as it has it; the item holds everything."""
 
 
@@ -33,8 +33,8 @@ class Listing(list[dict[str, Any]]):
     def _repr_html_(self) -> str:
         names = [name for name in COLUMNS if any(name in item for item in self)]
         rows = [[Cell(_text(item.get(name))) for name in names] for item in self[:ITEMS_SHOWN]]
-        more = f", the first {ITEMS_SHOWN} of {len(self)}" if len(self) > ITEMS_SHOWN else f": {len(self)}"
-        return table(f"Items{more}", [Cell(name) for name in names], rows)
+        first = f", the first {ITEMS_SHOWN} shown" if len(self) > ITEMS_SHOWN else ""
+        return table(f"{len(self)} item{'' if len(self) == 1 else 's'}{first}", [Cell(name) for name in names], rows)
 
 
 class Budget(dict[str, Any]):
@@ -63,7 +63,14 @@ def _budget_row(name: str, budget: Mapping[str, Any]) -> list[Cell]:
 
 def _text(value: object) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}={part}" for name, part in value.items() if part is not None)
+        return ", ".join(_pair(name, part) for name, part in value.items() if part not in (None, 0.0))
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return "" if value is None else str(value)
+
+
+def _pair(name: str, part: object) -> str:
+    """`since=2017-01-01`, `accuracy: households=20`; of a parameter's declaration the name alone."""
+    if not isinstance(part, Mapping):
+        return f"{name}={part}"
+    return name if "type" in part else f"{name}: {_text(part)}"

@@ -38,8 +38,8 @@ def _row(tag: str, cells: Sequence[Cell]) -> str:
 
 
 def _cell(tag: str, cell: Cell) -> str:
-    side = "right" if cell.number else "left"
-    return f'<{tag} style="text-align:{side}">{html.escape(cell.text)}{cell.markup}</{tag}>'
+    style = "text-align:right;white-space:nowrap" if cell.number else "text-align:left"
+    return f'<{tag} style="{style}">{html.escape(cell.text)}{cell.markup}</{tag}>'
 
 
 @dataclass(frozen=True)
