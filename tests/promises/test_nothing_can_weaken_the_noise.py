@@ -78,6 +78,8 @@ OPTIONS = {
     "--head",
     "--home",
     "--host",
+    # The shell's completion: it looks names up in the register, and reads nothing else.
+    "--install-completion",
     "--json",
     "--keys",
     "--once",
@@ -93,6 +95,7 @@ OPTIONS = {
     # Another workspace, of invented data: the noise is the same, and no one's rows are in it.
     "--sandbox",
     "--seconds",
+    "--show-completion",
     "--source",
     "--version",
     "--workers",
