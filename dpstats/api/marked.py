@@ -25,7 +25,9 @@ class Marked:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        await self._app(scope, receive, _Marking(send, scope["path"]))
+        # Nothing is packed on the way: what is packed could not be marked.
+        plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
+        await self._app({**scope, "headers": plain}, receive, _Marking(send, scope["path"]))
 
 
 class _Marking:

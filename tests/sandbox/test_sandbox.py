@@ -14,8 +14,10 @@ import pyarrow as pa
 import pytest
 from api_routes import TABLE
 from api_town import BANDS, MARKER, ME, Town, opened
+from typer.testing import CliRunner
 
 from dpstats.api.marked import HEADER, LINE
+from dpstats.cli.main import app
 from dpstats.client import Client, errors
 from dpstats.errors import DpstatsError, FileError
 from dpstats.formats import Format
@@ -168,6 +170,18 @@ def test_whoever_opens_its_folder_finds_the_mark(box: Sandbox) -> None:
     workspace = Workspace.open(box.settings)
     assert workspace.sandbox
     workspace.close()
+
+
+def test_the_command_line_says_so_too(box: Sandbox) -> None:
+    home = ["--home", str(box.settings.home)]
+    assert "SANDBOX" in CliRunner().invoke(app, [*home, "query", "run", "spend_by_band"]).stdout
+    assert json.loads(CliRunner().invoke(app, [*home, "query", "run", "boats", "--format", "json"]).stdout)["sandbox"]
+
+
+def test_nothing_is_packed_before_it_is_marked(sandbox_town: Town) -> None:
+    answer = sandbox_town.ask("GET", "/v1/queries", role="analyst", headers={"Accept-Encoding": "gzip, br"})
+    assert "Content-Encoding" not in answer.headers
+    assert answer.json()["sandbox"] is True
 
 
 def test_a_folder_of_files_will_do(real_home: Path, tmp_path: Path) -> None:
