@@ -28,13 +28,13 @@ from dpstats.cli import (
     serve,
     tokens,
 )
-from dpstats.cli.exits import WRONG_USAGE, OneLineGroup
+from dpstats.cli.exits import WRONG_USAGE
+from dpstats.cli.helped import Below, Top
 from dpstats.cli.output import say
 from dpstats.cli.session import Session, session_of
 
 app = typer.Typer(
-    cls=OneLineGroup,
-    add_completion=False,
+    cls=Top,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Answers about groups of people that expose none of them.",
@@ -58,6 +58,8 @@ app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 app.command("audit")(audit.audit)
 app.command("doctor")(doctor.doctor)
+for room in app.registered_groups:
+    room.cls = Below
 
 
 @app.callback(invoke_without_command=True)

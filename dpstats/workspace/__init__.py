@@ -3,10 +3,10 @@
     ledger.db, ledger.key, heads/    the ledger (unless it is on a server), its signing key, its newest heads
     turns.lock                       what processes lock so that they take turns
     bounding.key                     the secret that chooses which rows and groups of a unit are kept
-    consent.db, consent.key          what people decided, without raw ids, and the secret of their hashes
     consent.db, consent.key          consent, rights requests and who was erased; the key of their pseudonyms
     packages/                        answers to requests to know, each until it is fetched, a week at most
     data/<dataset>/<version>.duckdb  the current data version of each dataset
+    sandbox                          a mark: the data in this workspace are invented
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
 `.spending`, `.review`, `.waiting`, `.planning`, `.applying`, `.releases`, `.tokens`, `.consent`, `.rights`,
@@ -48,6 +48,7 @@ from dpstats.workspace.publishing import Publishing
 from dpstats.workspace.releases import Releases
 from dpstats.workspace.review import Review
 from dpstats.workspace.rights import Rights
+from dpstats.workspace.sandbox import is_sandbox
 from dpstats.workspace.selftest import self_test
 from dpstats.workspace.spending import Spending
 from dpstats.workspace.tokens import TokenDesk
@@ -73,6 +74,7 @@ class Workspace:
         business: Business = NOBODY_NAMED,
     ) -> None:
         self.home, self.store, self.turns, self._engines = home, store, turns, engines
+        self.sandbox = is_sandbox(home)
         self._library = library = Library(store.registry)
         self._road = road = Road(store, library, engines, turns, grid)
         self._consent_database = ConsentDatabase(home / "consent.db")
@@ -85,7 +87,7 @@ class Workspace:
         self.waiting = Waiting(store, library, self.review)
         self.planning = Planning(store, self.review, self.datasets)
         self.applying = Applying(store, self.datasets)
-        self.releases = Releases(store, library, road, self.budgets)
+        self.releases = Releases(store, library, road, self.budgets, sandbox=self.sandbox)
         self.tokens = TokenDesk(store, library)
         consent_log = ConsentLog(self._consent_database)
         self.consent = Consent(library, consent_log, pseudonyms)

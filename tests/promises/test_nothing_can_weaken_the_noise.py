@@ -74,12 +74,16 @@ OPTIONS = {
     "--epsilon",
     "--expires",
     "--export",
+    # With --sandbox alone: which files the invented data are made of. Their noise is that of any workspace.
+    "--files",
     "--format",
     "--fresh",
     "--grace",
     "--head",
     "--home",
     "--host",
+    # The shell's completion: it looks names up in the register, and reads nothing else.
+    "--install-completion",
     "--json",
     "--level",
     "--keys",
@@ -94,7 +98,10 @@ OPTIONS = {
     "--role",
     "--rows",
     "--runs",
+    # Another workspace, of invented data: the noise is the same, and no one's rows are in it.
+    "--sandbox",
     "--seconds",
+    "--show-completion",
     "--source",
     "--version",
     "--workers",
