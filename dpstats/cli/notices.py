@@ -29,7 +29,7 @@ InForm = Annotated[Form, typer.Option("--format", help="markdown, html or json."
 Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write to a file; else to stdout.")]
 Files = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="[DATASET.YAML]...", help="Dataset files; those of the workspace if none is given."),
+    typer.Argument(metavar="FILE", help="Dataset files; those of the workspace if none is given."),
 ]
 
 
