@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Exists, RowMapping, insert, or_, select
+from sqlalchemy import Connection, Exists, RowMapping, Select, func, insert, or_, select
 
 from dpstats.errors import NotFound
 from dpstats.ledger import schema
@@ -55,6 +55,23 @@ def find_fresh(connection: Connection, question: Question, now: datetime) -> Sto
     )
     row = connection.execute(query).mappings().one_or_none()
     return None if row is None else as_release(row)
+
+
+def find_newest(connection: Connection, question: Question) -> StoredRelease | None:
+    """The newest release of the question that was not withdrawn, fresh or not."""
+    query = _of_question(select(schema.releases), question).where(~withdrawn())
+    newest = query.order_by(_RELEASES.created_at.desc(), _RELEASES.release_id).limit(1)
+    row = connection.execute(newest).mappings().one_or_none()
+    return None if row is None else as_release(row)
+
+
+def count(connection: Connection, question: Question) -> int:
+    """How many releases of the question were ever stored, withdrawn ones too."""
+    return int(connection.execute(_of_question(select(func.count()), question)).scalar() or 0)
+
+
+def _of_question(query: Select[Any], question: Question) -> Select[Any]:
+    return query.where(_RELEASES.question_hash == question.hash, _RELEASES.query == question.query)
 
 
 def withdrawn() -> Exists:
