@@ -6,7 +6,8 @@
     data/<dataset>/<version>.duckdb  the current data version of each dataset
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
-`.review`, `.planning`, `.applying`, `.releases`, `.tokens` and `.doctor`; each of them checks who calls.
+`.review`, `.planning`, `.applying`, `.releases`, `.features`, `.refreshing`, `.tokens` and `.doctor`;
+each of them checks who calls.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from dpstats.turns import Limits, Turns
 from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.doctor import Doctor
+from dpstats.workspace.features import Features
+from dpstats.workspace.features_refresh import Refreshing
 from dpstats.workspace.policy import Planning
 from dpstats.workspace.policy_apply import Applying
 from dpstats.workspace.releases import Releases
@@ -54,6 +57,8 @@ class Workspace:
         self.planning = Planning(store, self.review, self.datasets)
         self.applying = Applying(store, self.datasets)
         self.releases = Releases(store, library, road, self.budgets)
+        self.features = Features(store, library, road, self.budgets)
+        self.refreshing = Refreshing(store, road, self.features)
         self.tokens = TokenDesk(store, library)
         self.doctor = Doctor(home, store, library, road)
 
