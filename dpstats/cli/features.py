@@ -74,7 +74,7 @@ def show_view(context: typer.Context, name: ViewName, as_json: inputs.AsJson = F
         f"Queries: {', '.join(view['queries'])}",
         f"Renewed every {number(view['refresh_s'] / DAY_S)} days, at most {number(view['max_age_s'] / DAY_S)} days old.",
         f"Renewing it costs at most {measure} {number(view['monthly'][measure])} in a calendar month.",
-        f"Reliable: within {number(100 * (1 - view['reliability']))} % of the value, 95 times in 100.",
+        f"Reliable: within {number(round(100 * (1 - view['reliability']), 6))} % of the value, 95 times in 100.",
     )
 
 
@@ -110,17 +110,18 @@ def _table(head: Any, rows: list[dict[str, Any]]) -> Table:
 
 def _cell(cell: dict[str, Any]) -> str:
     """A number and its 95 % interval; `?` after one that is not reliable."""
-    if cell["value"] is None:
-        return "?"
-    ends = [number(cell[end]) if cell[end] is not None else "" for end in ("value", "low", "high")]
-    return f"{ends[0]} ({ends[1]} to {ends[2]})" + ("" if cell["reliable"] else " ?")
+    from dpstats.plan.answer import display
+    from dpstats.plan.arithmetic import Estimate
+
+    shown = display(Estimate(cell["value"], cell["low"], cell["high"]))
+    return shown + ("" if cell["reliable"] else " ?")
 
 
 def _foot(head: Any) -> list[str]:
     stale = "; it was to be renewed: `dpstats refresh` says why it was not" if head["stale"] else ""
     return [
         "Brackets hold 95 % intervals of the bounded answer; ? marks what is not reliable.",
-        f"Last renewed on {head['renewed_at'][:10]}, {number(head['age_s'] / DAY_S)} days old{stale}.",
+        f"Last renewed on {head['renewed_at'][:10]}, {number(round(head['age_s'] / DAY_S, 1))} days old{stale}.",
     ]
 
 

@@ -29,6 +29,7 @@ from dpstats.ledger.records import (
     ChargeRequest,
     LineageTerms,
     Question,
+    ReleaseMark,
     ReleasePage,
     StoredRelease,
 )
@@ -205,15 +206,17 @@ class Ledger:
             found = shelf.find_fresh(connection, question, self._clock())
             return None if found is None else _given_out(connection, found, self._clock())
 
-    def find_newest(self, question: Question) -> StoredRelease | None:
-        """The newest release of the question that was not withdrawn, fresh or not; free.
+    def find_newest(self, question: Question) -> ReleaseMark | None:
+        """The newest release of the question that was not withdrawn, fresh or not, without its body; free.
 
         Raises:
           Frozen, NotApproved: there is one, and it is not given out now.
         """
         with reading(self._engine) as connection:
             found = shelf.find_newest(connection, question)
-            return None if found is None else _given_out(connection, found, self._clock())
+            if found is not None:
+                check_standing(connection, found.dataset, found.query, found.query_version, self._clock())
+            return found
 
     def times_released(self, question: Question) -> int:
         """How often the question was ever answered anew, withdrawn answers too."""

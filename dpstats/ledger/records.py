@@ -111,6 +111,18 @@ class StoredRelease:
 
 
 @dataclass(frozen=True)
+class ReleaseMark:
+    """A stored release without its body, which may be large."""
+
+    release_id: str
+    dataset: str
+    query: str
+    query_version: str
+    data_version: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
 class ReleasePage:
     """Some releases, newest first; `next` is the cursor of the following page, None on the last one."""
 

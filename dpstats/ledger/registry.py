@@ -100,6 +100,10 @@ class Registry:
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine, self._clock = engine, clock
 
+    def now(self) -> datetime:
+        """What time it is, by the ledger's clock."""
+        return self._clock()
+
     def register_dataset(self, dataset: str, definition: str, lineage: str) -> DatasetRecord:
         """Makes `definition` the current one; the same text again changes nothing.
 

@@ -10,8 +10,9 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from dpstats.catalog.features import QUERIES_MAX, FeatureView, parse_view
 from dpstats.catalog.source import load_file
 from dpstats.errors import InvalidParameters, NotFound, TooOld
 from dpstats.formats import Format
-from dpstats.ledger.records import StoredRelease
+from dpstats.ledger.records import ReleaseMark
 from dpstats.ledger.registry import ViewRecord
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
@@ -50,7 +51,7 @@ class Found:
     view: FeatureView
     queries: tuple[Query, ...]
     parts: tuple[Part, ...]
-    stored: tuple[StoredRelease, ...]
+    stored: tuple[ReleaseMark, ...]
     back: int
 
     @property
@@ -176,10 +177,10 @@ class Features:
             raise InvalidParameters({"queries": f"{strangers[0]} is a query of another dataset than {view.dataset}"})
         return queries
 
-    def loaded_on(self, dataset: str) -> Any:
+    def loaded_on(self, dataset: str) -> date:
         """The day of the load whose blocks are asked about; today where nothing is loaded."""
         versions = self._registry.data_versions(dataset)
-        return loaded_on(versions[-1]) if versions else datetime.now(UTC).date()
+        return loaded_on(versions[-1]) if versions else self._registry.now().date()
 
     # -- numbers -------------------------------------------------------------------------------------------------
 
@@ -194,7 +195,7 @@ class Features:
         found = self._newest_whole(record, view, queries)
         if found is None:
             raise TooOld(name, "was not released yet in its present version")
-        if datetime.now(UTC) - found.aged_since > view.max_age:
+        if self._registry.now() - found.aged_since > view.max_age:
             raise TooOld(name, f"is older than the {_days(view.max_age)} days that it may be")
         return found
 
@@ -211,7 +212,7 @@ class Features:
     def wide(self, found: Found) -> Wide:
         """A view's wide table."""
         view = found.view
-        age = datetime.now(UTC) - found.aged_since
+        age = self._registry.now() - found.aged_since
         about = {
             "view": view.view,
             "view_version": found.version,
@@ -221,7 +222,8 @@ class Features:
             "max_age_s": int(view.max_age.total_seconds()),
             "stale": found.back > 0 or (view.blocks is None and age > view.refresh),
         }
-        return self._wide(found.parts, found.stored, view.segment, view.reliability, about, made_now=())
+        release_ids = [item.release_id for item in found.stored]
+        return self._wide(found.parts, release_ids, view.segment, view.reliability, about, made_now=())
 
     def make(
         self, identity: Identity, names: Sequence[str], parameters: Mapping[str, object]
@@ -238,24 +240,27 @@ class Features:
         answers = self._road.release_all(
             [Ask(identity, part.known.query.query, part.parameters.canonical) for part in parts]
         )
-        stored = tuple(answer.stored for answer in answers)
+        stored = [answer.stored.release_id for answer in answers]
         segment = tuple(key.name for key in queries[0][1].keys)
         about = {"view": None, "view_version": None, "title": "", "per": None}
         about |= {"age_s": None, "max_age_s": None, "stale": False}
         made_now = tuple(answer.stored.release_id for answer in answers if answer.made_now)
         return self._wide(parts, stored, segment, RELIABILITY, about, made_now=made_now), bool(made_now)
 
+    def _body(self, release_id: str) -> bytes:
+        return self._ledger.release(release_id).body
+
     def _wide(
         self,
         parts: Sequence[Part],
-        stored: Sequence[StoredRelease],
+        release_ids: Sequence[str],
         segment: Sequence[str],
         reliability: Decimal,
         about: Mapping[str, Any],
         *,
         made_now: Sequence[str],
     ) -> Wide:
-        columns = [self._columns.of(item) for item in stored]
+        columns = [self._columns.of(release_id, partial(self._body, release_id)) for release_id in release_ids]
         placed = [Placed(c, part.names, part.block) for c, part in zip(columns, parts, strict=True)]
         keys, features, known = beside(placed, segment, reliability)
         heads = [c.head for c in columns]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from dpstats import views
@@ -16,7 +15,7 @@ from dpstats.access import Action, check
 from dpstats.catalog.features import FeatureView
 from dpstats.errors import DpstatsError
 from dpstats.ledger.chain import canonical_json, sha256
-from dpstats.ledger.records import Envelope, StoredRelease
+from dpstats.ledger.records import Envelope, ReleaseMark
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.privacy.conversion import rho_within
@@ -50,7 +49,7 @@ class Renewal:
 @dataclass(frozen=True)
 class _Due:
     part: Part
-    earlier: StoredRelease | None
+    earlier: ReleaseMark | None
     why: str
 
 
@@ -107,21 +106,21 @@ class Refreshing:
                 kept.append(part)
         return due, kept
 
-    def _why(self, view: FeatureView, part: Part, earlier: StoredRelease | None) -> str:
+    def _why(self, view: FeatureView, part: Part, earlier: ReleaseMark | None) -> str:
         """Why a release is to be made anew; empty if it is not."""
         if earlier is None:
             return f"{part.label} was never released"
         reloaded = self._reloaded(part, earlier)
         if part.block is not None:
             return f"{part.label} was loaded again" if reloaded else ""
-        age = datetime.now(UTC) - earlier.created_at
+        age = self._registry.now() - earlier.created_at
         if age < view.refresh:
             return ""
         if reloaded:
             return f"{part.label} is due, and data were loaded since"
         return f"{part.label} would pass its maximal age" if age + view.refresh > view.max_age else ""
 
-    def _reloaded(self, part: Part, earlier: StoredRelease) -> bool:
+    def _reloaded(self, part: Part, earlier: ReleaseMark) -> bool:
         """Whether a load since brought anything of what the part reads, as far as its steward said."""
         versions = [record.data_version for record in self._registry.data_versions(part.known.dataset.dataset)]
         since = versions[versions.index(earlier.data_version) + 1 :] if earlier.data_version in versions else versions
@@ -139,7 +138,7 @@ class Refreshing:
         stored = [self._ledger.find_newest(part.question) for part in parts]
         oldest = min(item.created_at for item in stored if item is not None)
         due = oldest + view.refresh
-        if due > datetime.now(UTC):
+        if due > self._registry.now():
             return f"it is due on {due:%Y-%m-%d %H:%M} UTC"
         return "nothing that it reads was loaded since it was released"
 

@@ -9,7 +9,7 @@ import csv
 import io
 import json
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from dpstats.errors import InvalidParameters
 from dpstats.formats import METADATA_KEY, Format
-from dpstats.ledger.records import StoredRelease
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -70,18 +69,18 @@ class ColumnStore:
         self._cells = 0
         self._guard = Lock()
 
-    def of(self, stored: StoredRelease) -> Columns:
-        """A release's columns."""
+    def of(self, release_id: str, body: Callable[[], bytes]) -> Columns:
+        """A release's columns; `body` is called for if they are not kept."""
         with self._guard:
-            found = self._kept.get(stored.release_id)
+            found = self._kept.get(release_id)
             if found is not None:
-                self._kept.move_to_end(stored.release_id)
+                self._kept.move_to_end(release_id)
                 return found
-        made = columns_of(stored.body)
+        made = columns_of(body())
         with self._guard:
-            if stored.release_id not in self._kept:
+            if release_id not in self._kept:
                 self._cells += made.cells
-                self._kept[stored.release_id] = made
+                self._kept[release_id] = made
             while self._cells > CELLS_KEPT and len(self._kept) > 1:
                 self._cells -= self._kept.popitem(last=False)[1].cells
         return made

@@ -108,12 +108,17 @@ def test_many_who_charge_one_envelope_at_once_never_charge_more_than_it_holds(st
 def test_a_release_is_found_again_when_it_is_no_longer_fresh_but_not_when_it_was_withdrawn(
     store: Store, clock: HandClock
 ) -> None:
+    def newest() -> str | None:
+        found = store.ledger.find_newest(question("a"))
+        return found and found.release_id
+
+    assert newest() is None
     first = release(store, "a", body=b"first")
     clock.advance(days=90)
     assert store.ledger.find_fresh(question("a")) is None
-    assert store.ledger.find_newest(question("a")) == first
+    assert newest() == first.release_id
     second = release(store, "a", body=b"second")
-    assert store.ledger.find_newest(question("a")) == second
+    assert newest() == second.release_id
     store.ledger.withdraw(second.release_id, actor="stu", reason="a mistake")
-    assert store.ledger.find_newest(question("a")) == first
+    assert newest() == first.release_id
     assert store.ledger.times_released(question("a")) == 2
