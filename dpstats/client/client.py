@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import httpx
 
+from dpstats.client import signals
 from dpstats.client.connection import Call, Connection
 from dpstats.client.release import Release
 
@@ -118,6 +119,20 @@ class Client:
     def release(self, release_id: str) -> Release:
         """A release made before, free."""
         return Release.from_json(self._get(_path("releases", release_id)))
+
+    def signals(
+        self, view: str, segment: Mapping[str, Any], *, probability: float = signals.PROBABILITY
+    ) -> list[signals.Signal]:
+        """What stands out for a segment of a feature view, the surest first; nothing where noise rules; free.
+
+        Args:
+          segment: a value for each of the view's keys.
+          probability: how likely a signal must be real given the noise, from 0.5 to below 1.
+
+        Raises:
+          ValueError: there is no such segment.
+        """
+        return signals.rank(self._get(_path("features", view)), segment, probability=probability)
 
     def ledger(self, dataset: str, after: int = 0) -> dict[str, Any]:
         """Every entry of a dataset's ledger above seq `after`, oldest first, and the signed head (steward)."""
