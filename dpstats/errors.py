@@ -137,7 +137,7 @@ class InvalidParameters(DpstatsError):
 _WAYS_OUT = {
     "dataset": "a steward can raise the budget with `dpstats budget grant`",
     "token": "a steward can make a new token with a higher `--cap-rho`",
-    "envelope": "a view's envelope is a month's: it is full again on the first, and a steward sets it in the view's file",
+    "envelope": "it is a month's, full again on the first; a steward sets it in the view's file",
     "block": "a block never refills and cannot be granted more: ask about other blocks",
 }
 

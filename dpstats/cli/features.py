@@ -51,7 +51,7 @@ def list_(context: typer.Context, as_json: inputs.AsJson = False) -> None:
                 item["dataset"],
                 " ".join(item["segment"]),
                 str(len(item["queries"])),
-                f"{number(item['refresh_s'] / DAY_S)} days",
+                _days(item["refresh_s"]),
                 item["title"],
             )
             for item in items
@@ -72,7 +72,7 @@ def show_view(context: typer.Context, name: ViewName, as_json: inputs.AsJson = F
         view["title"] or view["view"],
         f"{view['view']} of {view['dataset']}, a row for each {', '.join(view['segment'])}",
         f"Queries: {', '.join(view['queries'])}",
-        f"Renewed every {number(view['refresh_s'] / DAY_S)} days, at most {number(view['max_age_s'] / DAY_S)} days old.",
+        f"Renewed every {_days(view['refresh_s'])}, and given until it is {_days(view['max_age_s'])} old.",
         f"Renewing it costs at most {measure} {number(view['monthly'][measure])} in a calendar month.",
         f"Reliable: within {number(round(100 * (1 - view['reliability']), 6))} % of the value, 95 times in 100.",
     )
@@ -103,9 +103,9 @@ def get(
 
 
 def _table(head: Any, rows: list[dict[str, Any]]) -> Table:
-    heads = (*(key["name"] for key in head["keys"]), *head["measures"])
-    cells = ((*(str(row[key["name"]]) for key in head["keys"]), *(_cell(row[f]) for f in head["measures"])) for row in rows)
-    return Table(heads, tuple(cells), frozenset(head["measures"]))
+    keys, features = [key["name"] for key in head["keys"]], list(head["measures"])
+    cells = ((*(str(row[key]) for key in keys), *(_cell(row[feature]) for feature in features)) for row in rows)
+    return Table((*keys, *features), tuple(cells), frozenset(features))
 
 
 def _cell(cell: dict[str, Any]) -> str:
@@ -121,7 +121,7 @@ def _foot(head: Any) -> list[str]:
     stale = "; it was to be renewed: `dpstats refresh` says why it was not" if head["stale"] else ""
     return [
         "Brackets hold 95 % intervals of the bounded answer; ? marks what is not reliable.",
-        f"Last renewed on {head['renewed_at'][:10]}, {number(round(head['age_s'] / DAY_S, 1))} days old{stale}.",
+        f"Last renewed on {head['renewed_at'][:10]}, {_days(head['age_s'])} old{stale}.",
     ]
 
 
@@ -146,3 +146,9 @@ def export(
         write(for_feature_store(wide))
     keys = ", ".join(key["name"] for key in wide.head["keys"])
     note(f"wrote {out}: entities by {keys}, timestamps in event_timestamp and created_timestamp")
+
+
+def _days(seconds: int) -> str:
+    """`30 days`, to a tenth of one."""
+    days = number(round(seconds / DAY_S, 1))
+    return f"{days} {'day' if days == '1' else 'days'}"

@@ -14,14 +14,15 @@ alone explains what is seen; mu by weights 1 / (s_i^2 + tau^2). Given the y_i, t
     var   tau^2 (1 - b_i) + (1 - b_i)^2 v,  v = 1 / sum 1 / (s_i^2 + tau^2)
 
 where v stands for mu being estimated. So a value is shrunk towards everybody's the more, the noisier it is, and the
-probability that it is truly above or below is the normal one of that mean and variance. Nothing is returned where
-noise alone may explain the differences: where Cochran's Q = sum (y_i - mu)^2 / s_i^2 (mu by weights 1 / s_i^2) is not
-above the 95 % quantile of chi-squared with n - 1 degrees (by Wilson and Hilferty's approximation), so that where
-segments do not differ at all something is said at most one time in twenty.
+probability that it is truly above or below is the normal one of that mean and variance. Nothing is returned where noise
+alone may explain the differences: where Cochran's Q = sum (y_i - mu)^2 / s_i^2 (mu by weights 1 / s_i^2) is not above
+the 95 % quantile of chi-squared with n - 1 degrees. So where segments do not differ at all, something is said at most
+one time in twenty.
 
-Sources: Cochran 1954; Wilson and Hilferty 1931; Paule and Mandel 1982; Morris 1983 (empirical Bayes with known variances); Fay and Herriot 1979 (small areas).
-The normal tail stands for discrete Gaussian noise; for Laplace noise, whose tails are heavier, the standard deviation is
-taken from the interval all the same, which errs to fewer signals.
+Sources: Cochran 1954; Wilson and Hilferty 1931 (the quantile); Paule and Mandel 1982; Morris 1983 (empirical Bayes with
+known variances); Fay and Herriot 1979 (small areas). The normal tail stands for discrete Gaussian noise; for Laplace
+noise, whose tails are heavier, the standard deviation is taken from the interval all the same, which errs to fewer
+signals.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def shrink(seen: Sequence[Seen]) -> tuple[float, list[Shrunk]] | None:
 
 
 def between_variance(seen: Sequence[Seen]) -> float:
-    """tau^2 by Paule and Mandel: how much true values differ, 0 if noise explains it all. In the values' unit squared."""
+    """tau^2 by Paule and Mandel, 0 if noise explains every difference; in the values' unit squared."""
     if _excess(seen, 0.0) <= 0:
         return 0.0
     low, high = 0.0, max((item.value - seen[0].value) ** 2 for item in seen) + 1e-300

@@ -33,9 +33,9 @@ from dpstats.plan.answer import json_value
 from dpstats.privacy.loss import AMOUNT_STEPS, DELTA_STEPS, Loss, Measure
 from dpstats.release import Ask, Road, loaded_on
 from dpstats.workspace.budgets import Budgets
+from dpstats.workspace.features_parts import Part, Query, parts_of, parts_of_view
 from dpstats.workspace.features_segments import rule_of
 from dpstats.workspace.features_table import ColumnStore, Placed, Wide, beside
-from dpstats.workspace.features_parts import Part, Query, parts_of, parts_of_view
 
 RELIABILITY = Decimal("0.5")
 """What is called reliable where no view says otherwise."""
@@ -225,9 +225,7 @@ class Features:
         release_ids = [item.release_id for item in found.stored]
         return self._wide(found.parts, release_ids, view.segment, view.reliability, about, made_now=())
 
-    def make(
-        self, identity: Identity, names: Sequence[str], parameters: Mapping[str, object]
-    ) -> tuple[Wide, bool]:
+    def make(self, identity: Identity, names: Sequence[str], parameters: Mapping[str, object]) -> tuple[Wide, bool]:
         """One wide table of the named queries, and whether anything was charged for it: all or nothing.
 
         Raises:
@@ -242,7 +240,7 @@ class Features:
         )
         stored = [answer.stored.release_id for answer in answers]
         segment = tuple(key.name for key in queries[0][1].keys)
-        about = {"view": None, "view_version": None, "title": "", "per": None}
+        about: dict[str, Any] = {"view": None, "view_version": None, "title": "", "per": None}
         about |= {"age_s": None, "max_age_s": None, "stale": False}
         made_now = tuple(answer.stored.release_id for answer in answers if answer.made_now)
         return self._wide(parts, stored, segment, RELIABILITY, about, made_now=made_now), bool(made_now)

@@ -58,7 +58,7 @@ def parts_of(
     names = named_features(queries, rename)
     strangers = [name for name in given if not any(name in known.query.parameters for known, _ in queries)]
     if strangers:
-        raise InvalidParameters({name: "none of the queries has this parameter" for name in strangers})
+        raise InvalidParameters(dict.fromkeys(strangers, "none of the queries has this parameter"))
     return tuple(
         Part(
             known,

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dpstats import views
 from dpstats.access import Action, check
 from dpstats.catalog.features import FeatureView
 from dpstats.errors import DpstatsError
@@ -21,8 +20,8 @@ from dpstats.ledger.tokens import Identity
 from dpstats.privacy.conversion import rho_within
 from dpstats.privacy.loss import Measure, amount_down
 from dpstats.release import Ask, Road
-from dpstats.workspace.features import Features, Query
-from dpstats.workspace.features_parts import Part, parts_of_view
+from dpstats.workspace.features import Features
+from dpstats.workspace.features_parts import Part, Query, parts_of_view
 
 RENEWED, SKIPPED, REFUSED = "renewed", "skipped", "refused"
 
@@ -89,9 +88,7 @@ class Refreshing:
             answers = self._road.release_all(asks, envelope_of(view, queries))
         except DpstatsError as error:
             return Renewal(view.view, REFUSED, str(error))
-        made = {
-            item.part.label: answer.stored.release_id for item, answer in zip(due, answers, strict=True)
-        }
+        made = {item.part.label: answer.stored.release_id for item, answer in zip(due, answers, strict=True)}
         why = "; ".join(dict.fromkeys(item.why for item in due))
         return Renewal(view.view, RENEWED, why, made, left)
 

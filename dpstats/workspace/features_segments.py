@@ -7,6 +7,7 @@ runs it over customers of their own learns their segments, and asks dpstats abou
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import sqlglot
@@ -15,26 +16,34 @@ from sqlglot import exp
 from dpstats.catalog.parameters import BoundParameters
 from dpstats.plan.analysis import Analysis
 
+Ctes = Mapping[str, exp.Expr]
+"""The SELECT of each CTE, by its name in small letters."""
+
 
 def rule_of(analysis: Analysis, parameters: BoundParameters) -> dict[str, Any]:
     """A query's rule as JSON.
 
     Returns:
       `sql`: a SELECT in DuckDB's dialect, of the unit's id and the keys, a row for each pair that there is; rows whose
-      keys are no declared ones are in no segment. `parameters`: the values of its `$names`. `tables`: the columns of
-      each table that it reads. `bounds`: what a value is clipped to before anything else. `one_segment_per_unit`: whether the keys are facts about the unit, so that it has one.
+        keys are no declared ones are in no segment.
+      `parameters`: the values of its `$names`. `tables`: the columns of each table that it reads.
+      `bounds`: what a value is clipped to before anything else.
+      `one_segment_per_unit`: whether the keys are facts about the unit, so that it has one.
     """
     select = sqlglot.parse_one(analysis.query.sql, read="duckdb")
     if not isinstance(select, exp.Select):
         raise TypeError("an approved query is one SELECT")
-    sql = _per_unit(select, analysis).sql(dialect="duckdb", pretty=True)
-    used = set(re.findall(r"\$([a-z][a-z0-9_]*)", sql))
+    made = _per_unit(select, analysis)
+    sql = made.sql(dialect="duckdb", pretty=True)
+    parameters_used = set(re.findall(r"\$([a-z][a-z0-9_]*)", sql))
+    names = {identifier.name.lower() for identifier in made.find_all(exp.Identifier)}
+    tables = {table: sorted(c for c in columns if c.lower() in names) for table, columns in analysis.reads.items()}
     return {
         "query_version": analysis.version,
         "sql": sql,
-        "parameters": {name: value for name, value in parameters.canonical.items() if name in used},
-        "tables": {table: sorted(columns) for table, columns in sorted(analysis.reads.items())},
-        "bounds": {table: found for table in sorted(analysis.reads) if (found := _bounds(analysis, table))},
+        "parameters": {name: value for name, value in parameters.canonical.items() if name in parameters_used},
+        "tables": dict(sorted(tables.items())),
+        "bounds": {table: bounds for table in sorted(tables) if (bounds := _bounds(analysis, table, tables[table]))},
         "one_segment_per_unit": analysis.facts,
     }
 
@@ -51,7 +60,7 @@ def _per_unit(select: exp.Select, analysis: Analysis) -> exp.Select:
     return made.distinct()
 
 
-def _unit_column(select: exp.Select, ctes: dict[str, exp.Expression], analysis: Analysis) -> exp.Expression:
+def _unit_column(select: exp.Select, ctes: Ctes, analysis: Analysis) -> exp.Expr:
     """The unit's id, from the first source that has it and whose rows are never absent."""
     for source in _sources(select):
         name = _unit_name(source, ctes, analysis)
@@ -60,13 +69,13 @@ def _unit_column(select: exp.Select, ctes: dict[str, exp.Expression], analysis: 
     raise ValueError("an answerable query reads a personal table")
 
 
-def _sources(select: exp.Select) -> list[exp.Expression]:
+def _sources(select: exp.Select) -> list[exp.Expr]:
     start = select.args.get("from_") or select.args["from"]
     joined = [join.this for join in select.args.get("joins") or () if join.side.upper() != "LEFT"]
     return [start.this, *joined]
 
 
-def _unit_name(source: exp.Expression, ctes: dict[str, exp.Expression], analysis: Analysis) -> str | None:
+def _unit_name(source: exp.Expr, ctes: Ctes, analysis: Analysis) -> str | None:
     """What the unit's id is called in a source; None where it has none."""
     if isinstance(source, exp.Table):
         cte = ctes.get(source.name.lower())
@@ -77,7 +86,7 @@ def _unit_name(source: exp.Expression, ctes: dict[str, exp.Expression], analysis
     return _unit_of(source.this, ctes, analysis) if isinstance(source, exp.Subquery) else None
 
 
-def _unit_of(inner: exp.Expression, ctes: dict[str, exp.Expression], analysis: Analysis) -> str | None:
+def _unit_of(inner: exp.Expr, ctes: Ctes, analysis: Analysis) -> str | None:
     """The name under which a SELECT gives its own sources' unit."""
     if not isinstance(inner, exp.Select):
         return None
@@ -89,12 +98,8 @@ def _unit_of(inner: exp.Expression, ctes: dict[str, exp.Expression], analysis: A
     return None
 
 
-def _bounds(analysis: Analysis, table: str) -> dict[str, list[float]]:
-    """The bounds of a table's columns that are read."""
-    columns = analysis.dataset.tables[table].columns
-    read = {name.lower() for name in analysis.reads[table]}
-    return {
-        name: [float(end) for end in spec.bounds]
-        for name, spec in columns.items()
-        if spec.bounds is not None and name.lower() in read
-    }
+def _bounds(analysis: Analysis, table: str, read: list[str]) -> dict[str, list[float]]:
+    """The bounds of those of a table's columns that are read."""
+    known = {name.lower(): spec.bounds for name, spec in analysis.dataset.tables[table].columns.items()}
+    bounds = {name: known.get(name.lower()) for name in read}
+    return {name: [float(end) for end in ends] for name, ends in bounds.items() if ends is not None}

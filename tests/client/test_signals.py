@@ -1,13 +1,16 @@
-"""What stands out is more often true than a ranking of the raw noisy values, and nothing stands out where noise rules."""
+"""What stands out is more often true than a ranking of raw noisy values; nothing stands out where noise rules."""
 
 from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from api_town import BANDS, ME, Town
 
+from dpstats.client import Client
 from dpstats.client.signals import Z95, Seen, between_variance, rank, shrink
 
 TRIALS = 60
@@ -142,3 +145,13 @@ def test_a_segment_that_is_not_there_is_refused(segment: dict[str, Any]) -> None
 def test_a_probability_out_of_its_range_is_refused() -> None:
     with pytest.raises(ValueError, match=r"at least 0\.5"):
         rank(view(), {"segment": "a"}, probability=1.0)
+
+
+def test_a_client_ranks_a_view_as_the_service_gives_it(town: Town, client_of: Callable[[str], Client]) -> None:
+    town.workspace.refreshing.refresh(ME)
+    before = town.charges()
+    job = client_of("job")
+    table = town.ask("GET", "/v1/features/bands", role="job").json()
+    for band in BANDS:
+        assert job.signals("bands", {"band": band}) == rank(table, {"band": band})
+    assert town.charges() == before

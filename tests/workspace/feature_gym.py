@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -104,7 +105,9 @@ class Gym:
         engines = Engines(home / "data", KEY, memory_limit_mb=512, threads=1, deadline_s=30)
         turns = Turns(home / "turns.lock", Limits())
         self.workspace = Workspace(home, store, engines, KEY, turns=turns, grid=NO_GRID)
-        self.workspace.datasets.add(ME, self.file("dataset", DATASET), {"visits": self.visits(6), "members": self.members()})
+        self.workspace.datasets.add(
+            ME, self.file("dataset", DATASET), {"visits": self.visits(6), "members": self.members()}
+        )
         for name, text in QUERIES.items():
             self.workspace.review.submit(ME, self.file(name, text))
             self.workspace.review.approve(ME, name)
@@ -134,7 +137,7 @@ class Gym:
         return path
 
     def submit(self, text: str) -> str:
-        name = text.split("view: ")[1].split()[0]
+        (name,) = re.findall("^view: (.*)$", text, re.MULTILINE)
         return self.workspace.features.submit(ME, self.file(name, text, "features"))
 
     def refresh(self, *names: str) -> Renewal:

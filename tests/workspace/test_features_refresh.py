@@ -1,4 +1,4 @@
-"""A view is renewed when it is due, whole, for what is new, and within its month's envelope; else it grows old openly."""
+"""A view is renewed when it is due, whole, for what is new, within its month's envelope; else it grows old openly."""
 
 from __future__ import annotations
 
@@ -26,11 +26,18 @@ def test_a_view_that_is_due_is_drawn_anew_only_if_something_was_loaded(gym: Gym)
     gym.submit(SPAN)
     first = gym.refresh()
     gym.clock.advance(days=8)
-    assert (gym.refresh().state, gym.refresh().why) == ("skipped", "nothing that it reads was loaded since it was released")
+    assert (gym.refresh().state, gym.refresh().why) == (
+        "skipped",
+        "nothing that it reads was loaded since it was released",
+    )
     assert gym.wide("first_half")["stale"] is True
     gym.load()
     renewed = gym.refresh()
-    assert (renewed.state, list(renewed.releases), renewed.left) == ("renewed", ["minutes_by_plan"], ("members_by_plan",))
+    assert (renewed.state, list(renewed.releases), renewed.left) == (
+        "renewed",
+        ["minutes_by_plan"],
+        ("members_by_plan",),
+    )
     assert renewed.releases["minutes_by_plan"] != first.releases["minutes_by_plan"]
     assert gym.wide("first_half")["releases"]["minutes_by_plan"] == renewed.releases["minutes_by_plan"]
 
@@ -110,7 +117,9 @@ def test_a_view_over_blocks_pays_for_each_whole_block_once(gym: Gym) -> None:
         ({"blocks": ("2017-11", "2017-11"), "append": True}, ["2017-11"]),
     ],
 )
-def test_only_blocks_that_a_load_said_it_brought_are_paid_again(gym: Gym, said: dict[str, object], paid: list[str]) -> None:
+def test_only_blocks_that_a_load_said_it_brought_are_paid_again(
+    gym: Gym, said: dict[str, object], paid: list[str]
+) -> None:
     gym.submit(MONTHS)
     gym.refresh()
     before = len(gym.charges())
@@ -129,7 +138,7 @@ def test_a_load_of_a_table_that_every_block_is_joined_to_renews_them_all(gym: Gy
 
 def test_what_a_load_says_of_blocks_must_be_theirs(gym: Gym) -> None:
     for wrong in (("2017-13", "2017-13"), ("2017-12", "2017-01"), ("2017", "2018")):
-        with pytest.raises(ValueError, match="is not the name of a month|must be in|name the earlier block first"):
+        with pytest.raises(ValueError, match=r"is not the name of a month|must be in|name the earlier block first"):
             gym.load(blocks=wrong)
 
 
@@ -153,7 +162,9 @@ def test_one_view_that_cannot_be_renewed_stops_no_other(gym: Gym) -> None:
         (("refresh: 7d", "refresh: 7d\nrename: {nobody.members: m}"), "its query is none of the view's"),
     ],
 )
-def test_a_file_that_says_something_else_is_refused_with_its_place(gym: Gym, change: tuple[str, str], error: str) -> None:
+def test_a_file_that_says_something_else_is_refused_with_its_place(
+    gym: Gym, change: tuple[str, str], error: str
+) -> None:
     file = gym.file("first_half", SPAN.replace(*change), "features")
     with pytest.raises(FileError, match=error):
         gym.workspace.features.submit(ME, file)
