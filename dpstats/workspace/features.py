@@ -35,7 +35,7 @@ from dpstats.release import Ask, Road, loaded_on
 from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.features_parts import Part, Query, parts_of, parts_of_view
 from dpstats.workspace.features_segments import rule_of
-from dpstats.workspace.features_table import ColumnStore, Placed, Wide, beside
+from dpstats.workspace.features_table import ColumnStore, DifferentSegmentsError, Placed, Wide, beside
 
 RELIABILITY = Decimal("0.5")
 """What is called reliable where no view says otherwise."""
@@ -223,7 +223,10 @@ class Features:
             "stale": found.back > 0 or (view.blocks is None and age > view.refresh),
         }
         release_ids = [item.release_id for item in found.stored]
-        return self._wide(found.parts, release_ids, view.segment, view.reliability, about, made_now=())
+        try:
+            return self._wide(found.parts, release_ids, view.segment, view.reliability, about, made_now=())
+        except DifferentSegmentsError:
+            raise TooOld(view.view, "has releases of different segments") from None
 
     def make(self, identity: Identity, names: Sequence[str], parameters: Mapping[str, object]) -> tuple[Wide, bool]:
         """One wide table of the named queries, and whether anything was charged for it: all or nothing.
@@ -243,7 +246,12 @@ class Features:
         about: dict[str, Any] = {"view": None, "view_version": None, "title": "", "per": None}
         about |= {"age_s": None, "max_age_s": None, "stale": False}
         made_now = tuple(answer.stored.release_id for answer in answers if answer.made_now)
-        return self._wide(parts, stored, segment, RELIABILITY, about, made_now=made_now), bool(made_now)
+        try:
+            return self._wide(parts, stored, segment, RELIABILITY, about, made_now=made_now), bool(made_now)
+        except DifferentSegmentsError:
+            # Keys of a public table that was loaded again, while one of the answers before is still fresh.
+            what = "their answers are of different segments: ask for each of them by itself until both are new"
+            raise InvalidParameters({"queries": what}) from None
 
     def _body(self, release_id: str) -> bytes:
         return self._ledger.release(release_id).body

@@ -21,7 +21,7 @@ from dpstats.privacy.conversion import rho_within
 from dpstats.privacy.loss import Measure, amount_down
 from dpstats.release import Ask, Road
 from dpstats.workspace.features import Features
-from dpstats.workspace.features_parts import Part, Query, parts_of_view
+from dpstats.workspace.features_parts import Part, Query, from_public_table, parts_of_view
 
 RENEWED, SKIPPED, REFUSED = "renewed", "skipped", "refused"
 
@@ -101,6 +101,10 @@ class Refreshing:
                 due.append(_Due(part, earlier, why))
             else:
                 kept.append(part)
+        if due and any(from_public_table(part.analysis) for part in parts):
+            # Keys are a public table's rows: releases of two loads of it may be of different segments.
+            due += [_Due(p, self._ledger.find_newest(p.question), f"{p.label} goes with the others") for p in kept]
+            kept = []
         return due, kept
 
     def _why(self, view: FeatureView, part: Part, earlier: ReleaseMark | None) -> str:

@@ -16,7 +16,6 @@ from decimal import Decimal
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
-from dpstats.errors import InvalidParameters
 from dpstats.formats import METADATA_KEY, Format
 
 if TYPE_CHECKING:
@@ -27,6 +26,10 @@ CELLS_KEPT = 8_000_000
 ENDS = ("value", "low", "high")
 SUFFIXES = ("", "_low", "_high", "_reliable")
 """What follows a feature's name in its columns."""
+
+
+class DifferentSegmentsError(Exception):
+    """Releases that were to stand side by side are not of the same segments."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ def beside(
       reliability: from 0 to below 1; see `reliable`.
 
     Raises:
-      InvalidParameters: the releases are not of the same segments.
+      DifferentSegmentsError: the releases are not of the same segments.
     """
     first = placed[0].columns
     rows = _segments(first, segment)
@@ -185,7 +188,7 @@ def _order(wanted: list[tuple[Any, ...]], there: list[tuple[Any, ...]]) -> list[
         return None
     places = {segment: place for place, segment in enumerate(there)}
     if len(places) != len(wanted) or any(segment not in places for segment in wanted):
-        raise InvalidParameters({"queries": "their releases are of different segments: a refresh brings them together"})
+        raise DifferentSegmentsError
     return [places[segment] for segment in wanted]
 
 
