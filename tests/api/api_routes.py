@@ -88,6 +88,9 @@ TABLE = {
     ("GET", "/v1/features"): Case("/v1/features", readers(elsewhere=200)),
     ("GET", "/v1/features/{view}"): Case("/v1/features/bands", readers()),
     ("GET", "/v1/features/{view}/segments"): Case("/v1/features/bands/segments", readers()),
+    ("POST", "/v1/releases/{release_id}/withdrawal"): Case(
+        "/v1/releases/RELEASE/withdrawal", stewards(201), {"reason": "a wrong file"}
+    ),
     ("POST", "/v1/queries/{query}/approvals"): Case(
         "/v1/queries/draft/approvals", stewards(201), {"version": "VERSION"}
     ),

@@ -112,6 +112,7 @@ ASKED_OVER_HTTP = {
     "GET /v1/releases/{release_id}": {"release_id"},
     "POST /v1/datasets/{dataset}/budget/grants": {"dataset", "rho", "epsilon", "reason"},
     "POST /v1/features": {"queries", "parameters"},
+    "POST /v1/releases/{release_id}/withdrawal": {"release_id", "reason"},
     "POST /v1/queries/{query}/approvals": {"query", "version"},
     "POST /v1/queries/{query}/preview": {"query", "parameters"},
     "POST /v1/queries/{query}/releases": {"query", "parameters", "reuse", "Idempotency-Key"},
