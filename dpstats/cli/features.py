@@ -73,7 +73,8 @@ def show_view(context: typer.Context, name: ViewName, as_json: inputs.AsJson = F
         f"{view['view']} of {view['dataset']}, a row for each {', '.join(view['segment'])}",
         f"Queries: {', '.join(view['queries'])}",
         f"Renewed every {_days(view['refresh_s'])}, and given until it is {_days(view['max_age_s'])} old.",
-        f"Renewing it costs at most {measure} {number(view['monthly'][measure])} in a calendar month.",
+        f"Renewing it costs at most {measure} {number(view['monthly'][measure])} in a calendar month; "
+        f"this month it was {measure} {number(view['spent_this_month'][measure] or 0)}.",
         f"Reliable: within {number(round(100 * (1 - view['reliability']), 6))} % of the value, 95 times in 100.",
     )
 

@@ -120,10 +120,14 @@ class Features:
         return [_described(record, view_of(record)) for record in seen]
 
     def one(self, identity: Identity, name: str) -> dict[str, Any]:
-        """A view as its file says it, what it spent this month and how much it may."""
+        """A view as its file says it, and what renewing it was charged this calendar month (UTC)."""
         check(identity, Action.READ)
         record, view = self.known(identity, name)
-        return _described(record, view)
+        dataset = self._library.dataset(identity, view.dataset)
+        steps = self._ledger.spent_this_month(dataset.lineage, reason_of(name))
+        spent = Loss(dataset.measure, steps)
+        told = views.cost(spent, dataset.conversion_delta) if steps else _cost(dataset, ())
+        return _described(record, view) | {"spent_this_month": told}
 
     def segments(self, identity: Identity, name: str) -> dict[str, Any]:
         """The rule by which each of a view's queries puts a customer into a segment; nobody's data are read.
@@ -293,6 +297,11 @@ class Features:
             "measures": known,
         }
         return Wide(head, keys, features)
+
+
+def reason_of(view: str) -> str:
+    """What the ledger writes beside a charge that renews a view."""
+    return f"renews feature view {view}"
 
 
 def view_of(record: ViewRecord) -> FeatureView:

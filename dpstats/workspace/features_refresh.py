@@ -20,7 +20,7 @@ from dpstats.ledger.tokens import Identity
 from dpstats.privacy.conversion import rho_within
 from dpstats.privacy.loss import Measure, amount_down
 from dpstats.release import Ask, Road
-from dpstats.workspace.features import Features
+from dpstats.workspace.features import Features, reason_of
 from dpstats.workspace.features_parts import Part, Query, from_public_table, parts_of_view
 
 RENEWED, SKIPPED, REFUSED = "renewed", "skipped", "refused"
@@ -69,10 +69,6 @@ class Refreshing:
         known = [self._features.known(identity, name)[1] for name in names]
         every = known or [self._features.known(identity, record.name)[1] for record in self._registry.views()]
         return [self._renewed(identity, view) for view in every]
-
-    def spent(self, view: FeatureView, lineage: str) -> int:
-        """What renewing the view was charged this calendar month, in steps of 1e-12."""
-        return self._ledger.spent_this_month(lineage, reason_of(view.view))
 
     def _renewed(self, identity: Identity, view: FeatureView) -> Renewal:
         try:
@@ -158,11 +154,6 @@ class Refreshing:
         asked = part.question
         key = sha256(canonical_json(["refresh", asked.query, asked.hash, newest, self._ledger.times_released(asked)]))
         return Ask(identity, part.known.query.query, part.parameters.canonical, fresh=True, idempotency_key=key)
-
-
-def reason_of(view: str) -> str:
-    """What the ledger writes beside a charge that renews a view."""
-    return f"renews feature view {view}"
 
 
 def envelope_of(view: FeatureView, queries: Sequence[Query]) -> Envelope:
