@@ -35,7 +35,7 @@ from dpstats.release import Ask, Road, loaded_on
 from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.features_parts import Part, Query, parts_of, parts_of_view
 from dpstats.workspace.features_segments import rule_of
-from dpstats.workspace.features_table import ColumnStore, DifferentSegmentsError, Placed, Wide, beside
+from dpstats.workspace.features_table import ColumnStore, DifferentSegmentsError, Placed, Wide
 
 RELIABILITY = Decimal("0.5")
 """What is called reliable where no view says otherwise."""
@@ -272,7 +272,7 @@ class Features:
     ) -> Wide:
         columns = [self._columns.of(release_id, partial(self._body, release_id)) for release_id in release_ids]
         placed = [Placed(c, part.names, part.block) for c, part in zip(columns, parts, strict=True)]
-        keys, features, known = beside(placed, segment, reliability)
+        keys, features, known = self._columns.beside(placed, segment, reliability)
         heads = [c.head for c in columns]
         dataset = parts[0].known.dataset
         types = {key["name"]: key["type"] for key in heads[0]["keys"]}

@@ -9,7 +9,7 @@ import csv
 import io
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 CELLS_KEPT = 8_000_000
 """Numbers of releases that are kept in memory as columns, 8 bytes each: parsing one takes longer than sending it."""
+SIDES_KEPT = 8
+"""Wide tables that are kept as they were put together, without a copy of their releases' numbers."""
 ENDS = ("value", "low", "high")
 SUFFIXES = ("", "_low", "_high", "_reliable")
 """What follows a feature's name in its columns."""
@@ -64,12 +66,17 @@ class Wide:
     features: Mapping[str, Any]
 
 
+Sides = tuple[dict[str, Any], dict[str, Any], dict[str, dict[str, Any]]]
+"""A wide table's keys and its features' columns, as Arrow arrays by name, and what is known of each feature."""
+
+
 class ColumnStore:
     """The columns of releases, which never change; those used last are kept. Thread-safe."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, Columns] = OrderedDict()
         self._cells = 0
+        self._sides: OrderedDict[Hashable, Sides] = OrderedDict()
         self._guard = Lock()
 
     def of(self, release_id: str, body: Callable[[], bytes]) -> Columns:
@@ -88,6 +95,21 @@ class ColumnStore:
                 self._cells -= self._kept.popitem(last=False)[1].cells
         return made
 
+    def beside(self, placed: Sequence[Placed], segment: Sequence[str], reliability: Decimal) -> Sides:
+        """What `beside` makes of releases, made once as long as it is asked for."""
+        parts = tuple((item.columns.head["release_id"], *item.names.items(), item.block) for item in placed)
+        asked = (parts, tuple(segment), reliability)
+        with self._guard:
+            found = self._sides.get(asked)
+        if found is None:
+            found = beside(placed, segment, reliability)
+        with self._guard:
+            self._sides[asked] = found
+            self._sides.move_to_end(asked)
+            while len(self._sides) > SIDES_KEPT:
+                self._sides.popitem(last=False)
+        return found
+
 
 def columns_of(body: bytes) -> Columns:
     """The columns of a release's stored body."""
@@ -104,9 +126,7 @@ def columns_of(body: bytes) -> Columns:
     return Columns(head, {key["name"]: [row[key["name"]] for row in rows] for key in head["keys"]}, measures)
 
 
-def beside(
-    placed: Sequence[Placed], segment: Sequence[str], reliability: Decimal
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, dict[str, Any]]]:
+def beside(placed: Sequence[Placed], segment: Sequence[str], reliability: Decimal) -> Sides:
     """The wide table's keys, its features' columns, and what is known of each feature.
 
     Args:
