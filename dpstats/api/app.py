@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 import dpstats
-from dpstats.api import datasets, public, queries, releases
+from dpstats.api import datasets, features, public, queries, releases
 from dpstats.api.described import describe
 from dpstats.api.marked import Marked
 from dpstats.api.metrics import Metrics
@@ -69,7 +69,13 @@ def create_app(
         redirect_slashes=False,
         telemetry=NO_TELEMETRY,
         lifespan=lifespan,
-        routes=[*datasets.router.routes, *queries.router.routes, *releases.router.routes, *public.router.routes],
+        routes=[
+            *datasets.router.routes,
+            *queries.router.routes,
+            *releases.router.routes,
+            *features.router.routes,
+            *public.router.routes,
+        ],
         middleware=[
             *([Middleware(Marked)] if workspace.sandbox else ()),
             Middleware(Watch, metrics=metrics),

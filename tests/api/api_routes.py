@@ -84,6 +84,10 @@ TABLE = {
     ("POST", "/v1/queries/{query}/releases"): Case("/v1/queries/spend_by_band/releases", readers(), {}),
     ("GET", "/v1/releases"): Case("/v1/releases", readers(elsewhere=200)),
     ("GET", "/v1/releases/{release_id}"): Case("/v1/releases/RELEASE", readers()),
+    ("POST", "/v1/features"): Case("/v1/features", readers(), {"queries": ["spend_by_band"]}),
+    ("GET", "/v1/features"): Case("/v1/features", readers(elsewhere=200)),
+    ("GET", "/v1/features/{view}"): Case("/v1/features/bands", readers()),
+    ("GET", "/v1/features/{view}/segments"): Case("/v1/features/bands/segments", readers()),
     ("POST", "/v1/releases/{release_id}/withdrawal"): Case(
         "/v1/releases/RELEASE/withdrawal", stewards(201), {"reason": "a wrong file"}
     ),
