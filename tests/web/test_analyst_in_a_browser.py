@@ -85,7 +85,7 @@ def test_an_analyst_goes_from_sign_in_to_download(
         page.get_by_role("button", name="Ask").click()
         assert re.search("(This answer is new|already released)", page.get_by_role("status").first.inner_text())
         page.get_by_role("link", name="spend", exact=True).click()
-        page.wait_for_function("[...document.images].every(image => image.complete)")
+        page.wait_for_load_state("networkidle", timeout=120_000)  # the first chart of a process takes a while
         visit.look()
         assert "95 % interval" in (page.locator("figure img").get_attribute("alt") or "")
         with page.expect_download() as download:
