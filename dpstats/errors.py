@@ -5,6 +5,7 @@
     +-- QueryRefused                 a query cannot be answered safely: every reason, with its place
     +-- Unauthorized                 no valid token
     +-- Forbidden                    the token's role or datasets do not allow this
+    +-- ForeignForm                  a form that does not come from a page of this sign-in
     +-- NotFound                     nothing by this name
     +-- NotApproved                  the query's current version has no approval
     +-- InvalidParameters            a parameter is missing, unknown or out of its range
@@ -97,6 +98,15 @@ class Forbidden(DpstatsError):
     def __init__(self, role: str, action: str) -> None:
         super().__init__(f"a token of role {role} may not {action}: ask a steward")
         self.role, self.action = role, action
+
+
+class ForeignForm(DpstatsError):
+    """A form that was not sent from a page of this browser's sign-in."""
+
+    slug = "foreign-form"
+
+    def __init__(self) -> None:
+        super().__init__("the form does not come from a page of this sign-in, so nothing was done")
 
 
 class NotFound(DpstatsError):

@@ -23,6 +23,9 @@ from dpstats.api.oidc import Issuer, issuer_of
 from dpstats.api.problems import explain
 from dpstats.api.rates import RateLimit
 from dpstats.settings import Settings
+from dpstats.web import pages
+from dpstats.web.signing_in import Tries
+from dpstats.web.visiting import SessionFirst
 from dpstats.workspace import Workspace
 
 DESCRIPTION = (
@@ -75,17 +78,19 @@ def create_app(
             *releases.router.routes,
             *features.router.routes,
             *public.router.routes,
+            *pages.routes(),
         ],
         middleware=[
             *([Middleware(Marked)] if workspace.sandbox else ()),
             Middleware(Watch, metrics=metrics),
             Middleware(TokenFirst, workspace=workspace, issuer=issuer),
+            Middleware(SessionFirst, workspace=workspace),
             Middleware(RateLimit, per_minute=rate_per_minute),
             Middleware(WholeBody),
         ],
         exception_handlers={HTTPException: explain, RequestValidationError: explain},
     )
-    app.state.workspace, app.state.metrics = workspace, metrics
+    app.state.workspace, app.state.metrics, app.state.tries = workspace, metrics, Tries()
     describe(app)
     return app
 

@@ -23,7 +23,7 @@ DAY_S = 86400
 @app.command("add")
 def add(
     context: typer.Context,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Views' YAML files.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Views' YAML files.")],
 ) -> None:
     """Register feature views, or their files as they are now.
 

@@ -16,7 +16,7 @@ def refresh(
     context: typer.Context,
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[VIEW]...", parser=inputs.name_text, help="The views; all of them if none is named."),
+        typer.Argument(metavar="VIEW", parser=inputs.name_text, help="The views; all of them if none is named."),
     ] = None,
     as_json: inputs.AsJson = False,
 ) -> None:

@@ -1,7 +1,8 @@
 """The tables, as the newest revision in `migrations` leaves them: what is read and written goes by these.
 
 History is append-only in the database too: triggers refuse to change, remove or replace a row (`append_only`).
-`block_totals` is no history: it is what the entries' charges of blocks add up to.
+`block_totals` is no history: it is what the entries' charges of blocks add up to. Nor is `sessions`: a sign-in that
+is over is forgotten.
 """
 
 from __future__ import annotations
@@ -223,4 +224,14 @@ tokens = Table(
     Column("earlier_hash", Text),
     Column("earlier_until", Text),
     Index("tokens_earlier", "earlier_hash", unique=True),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("session_hash", Text, primary_key=True),
+    Column("token_id", Text, ForeignKey("tokens.token_id"), nullable=False),
+    Column("token_hash", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("expires_at", Text, nullable=False),
 )
