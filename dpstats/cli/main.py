@@ -18,11 +18,13 @@ from dpstats.cli import (
     dataset,
     demo,
     doctor,
+    features,
     ledger,
     minimise,
     notices,
     policy,
     query,
+    refresh,
     release,
     rights,
     serve,
@@ -43,6 +45,8 @@ app = typer.Typer(
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(query.app, name="query")
 app.add_typer(release.app, name="release")
+app.add_typer(features.app, name="features")
+app.command("refresh")(refresh.refresh)
 app.add_typer(budget.app, name="budget")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(tokens.app, name="token")

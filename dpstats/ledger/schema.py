@@ -185,6 +185,27 @@ approvals = Table(
     info={"owner": "query", "number": "number"},
 )
 
+feature_views = Table(
+    "feature_views",
+    metadata,
+    Column("view", Text, primary_key=True),
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("dataset", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("submitted_at", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    info={"owner": "view", "number": "revision"},
+)
+
+load_manifests = Table(
+    "load_manifests",
+    metadata,
+    Column("data_version", Text, primary_key=True),
+    Column("tables", Text, nullable=False),
+    Column("first_block", Text),
+    Column("last_block", Text),
+)
+
 tokens = Table(
     "tokens",
     metadata,

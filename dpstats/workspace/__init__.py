@@ -9,8 +9,8 @@
     sandbox                          a mark: the data in this workspace are invented
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
-`.spending`, `.review`, `.waiting`, `.planning`, `.applying`, `.releases`, `.tokens`, `.consent`, `.rights`,
-`.minimising`, `.publishing` and `.doctor`; each of them checks who calls.
+`.spending`, `.review`, `.waiting`, `.planning`, `.applying`, `.releases`, `.features`, `.refreshing`, `.tokens`,
+`.consent`, `.rights`, `.minimising`, `.publishing` and `.doctor`; each of them checks who calls.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.consent import Consent
 from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.doctor import Doctor
+from dpstats.workspace.features import Features
+from dpstats.workspace.features_refresh import Refreshing
 from dpstats.workspace.minimising import Minimising
 from dpstats.workspace.policy import Planning
 from dpstats.workspace.policy_apply import Applying
@@ -88,6 +90,8 @@ class Workspace:
         self.planning = Planning(store, self.review, self.datasets)
         self.applying = Applying(store, self.datasets)
         self.releases = Releases(store, library, road, self.budgets, sandbox=self.sandbox)
+        self.features = Features(store, library, road, self.budgets)
+        self.refreshing = Refreshing(store, road, self.features)
         self.tokens = TokenDesk(store, library)
         consent_log = ConsentLog(self._consent_database)
         self.consent = Consent(library, consent_log, pseudonyms)

@@ -87,6 +87,17 @@ TABLE = {
     ("GET", "/"): Case("/", ANYONE),
     ("GET", "/static/{address}"): Case(address_of("style.css"), ANYONE),
     ("GET", "/welcome"): Case("/welcome", visitors(200, collector=200), page=True),
+    ("GET", "/queries"): Case("/queries?q=spend", visitors(200), page=True),
+    ("GET", "/queries/{name}"): Case("/queries/spend_by_band", visitors(200, 404), page=True),
+    ("GET", "/queries/{name}/expected"): Case("/queries/spend_by_band/expected", visitors(200, 404), page=True),
+    ("POST", "/queries/{name}/ask"): Case("/queries/spend_by_band/ask", visitors(303, 404), form={}, page=True),
+    ("GET", "/releases"): Case("/releases", visitors(200), page=True),
+    ("GET", "/releases/{release_id}"): Case("/releases/RELEASE", visitors(200, 404), page=True),
+    ("GET", "/releases/{release_id}/chart/{measure}.{form}"): Case(
+        "/releases/RELEASE/chart/spend.svg?theme=dark", visitors(200, 404), page=True
+    ),
+    ("GET", "/releases/{release_id}/file.{form}"): Case("/releases/RELEASE/file.csv", visitors(200, 404), page=True),
+    ("GET", "/compare"): Case("/compare?left=RELEASE", visitors(200, 404), page=True),
     ("POST", "/sign-in"): Case("/sign-in", dict.fromkeys(CALLERS, 403), form={"proof": "", "token": "dps_of_nobody"}),
     ("POST", "/sign-out"): Case("/sign-out", visitors(303, collector=303), form={}, page=True),
     ("GET", "/problems/{slug}"): Case("/problems/frozen", ANYONE),
@@ -140,6 +151,10 @@ TABLE = {
     ("POST", "/v1/rights/requests/{request_id}/deny"): Case(
         "/v1/rights/requests/RIGHTS/deny", stewards(200), {"reason": "no_match"}
     ),
+    ("POST", "/v1/features"): Case("/v1/features", readers(), {"queries": ["spend_by_band"]}),
+    ("GET", "/v1/features"): Case("/v1/features", readers(elsewhere=200)),
+    ("GET", "/v1/features/{view}"): Case("/v1/features/bands", readers()),
+    ("GET", "/v1/features/{view}/segments"): Case("/v1/features/bands/segments", readers()),
     ("POST", "/v1/releases/{release_id}/withdrawal"): Case(
         "/v1/releases/RELEASE/withdrawal", stewards(201), {"reason": "a wrong file"}
     ),

@@ -101,6 +101,15 @@ sql: SELECT COUNT(DISTINCT household) AS households FROM homes
 cost: {rho: 0.01}
 """,
 }
+VIEW = """
+view: bands
+dataset: town
+segment: [band]
+queries: [spend_by_band]
+refresh: 7d
+max_age: 30d
+monthly: {rho: 0.2}
+"""
 ROLES = ("analyst", "job", "steward", "collector")
 ME = operator("tests")
 
@@ -135,6 +144,8 @@ def write_files(folder: Path) -> None:
             csv.writer(file).writerows(rows)
     for name, text in {"town": TOWN, "harbour": HARBOUR, **QUERIES}.items():
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    (folder / "features").mkdir()
+    (folder / "features" / "bands.yaml").write_text(VIEW, encoding="utf-8")
 
 
 def build(home: Path, files: Path) -> None:
@@ -147,6 +158,7 @@ def build(home: Path, files: Path) -> None:
         workspace.review.submit(ME, files / f"{name}.yaml")
         if name != "draft":
             workspace.review.approve(ME, name)
+    workspace.features.submit(ME, files / "features" / "bands.yaml")
     workspace.close()
 
 

@@ -1,4 +1,4 @@
-"""A shop of its own for each test."""
+"""Workspaces whose clock the test moves: a shop and a gym."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from feature_gym import Gym
 from workspace_shop import Shop, opened_shop
 
 
@@ -17,3 +18,10 @@ from workspace_shop import Shop, opened_shop
 def shop(tmp_path: Path) -> Iterator[Shop]:
     with opened_shop(tmp_path) as shop:
         yield shop
+
+
+@pytest.fixture
+def gym(tmp_path: Path) -> Iterator[Gym]:
+    made = Gym(tmp_path)
+    yield made
+    made.workspace.close()

@@ -1,6 +1,6 @@
 """Sign-ins of browsers: the hash of each one's secret, and the token, in its present secret, that it began with.
 
-Revision ID: 0007
+Revision ID: 0006
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import TEXT
 
-revision = "0007"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 
 _TEXT = sa.Text().with_variant(TEXT(collation="C"), "postgresql")
 
