@@ -1,4 +1,4 @@
-"""Budgets: what is left and until when, who and what spends it; grants, freezes and thaws, each said before it is done."""
+"""Budgets: what is left and until when, who and what spends it; grants and freezes, each said before it is done."""
 
 from __future__ import annotations
 
@@ -146,9 +146,7 @@ def _typed(sent: Form) -> tuple[Decimal, str]:
     return epsilon, reason
 
 
-def _confirm_grant(
-    request: Request, dataset: str, left: Mapping[str, Any], epsilon: Decimal, reason: str
-) -> Response:
+def _confirm_grant(request: Request, dataset: str, left: Mapping[str, Any], epsilon: Decimal, reason: str) -> Response:
     cap = Decimal(str(left["epsilon"]))
     return confirm(
         request,
@@ -210,8 +208,8 @@ def ask_freeze(dataset: str, request: Request, visit: Steward) -> Response:
         request,
         title=f"Freeze {dataset}?",
         effects=(
-            "Nobody can ask it anything from that moment on: its "
-            f"{counted(approved, 'approved query', 'approved queries')} answer nothing, not even what was answered before.",
+            f"Nobody can ask it anything from then on: its {counted(approved, 'approved query', 'approved queries')} "
+            "answer nothing, not even what was answered before.",
             "Requests under way get no answer. What they were charged stays charged.",
             "Nothing is lost: thawed, it goes on as it was.",
         ),
@@ -241,14 +239,14 @@ def ask_thaw(dataset: str, request: Request, visit: Steward) -> Response:
 
 
 @router.post("/budgets/{dataset}/freeze")
-def freeze(dataset: str, request: Request, visit: Steward, sent: Sent) -> Response:
+def freeze(dataset: str, request: Request, visit: Steward) -> Response:
     """Freezes."""
     visit.workspace.budgets.freeze(visit.identity, dataset, frozen=True)
     return done(request, f"/budgets/{dataset}", f"{dataset} is frozen: nobody can ask it anything.")
 
 
 @router.post("/budgets/{dataset}/thaw")
-def thaw(dataset: str, request: Request, visit: Steward, sent: Sent) -> Response:
+def thaw(dataset: str, request: Request, visit: Steward) -> Response:
     """Thaws."""
     visit.workspace.budgets.freeze(visit.identity, dataset, frozen=False)
     return done(request, f"/budgets/{dataset}", f"{dataset} is open: its approved queries can be asked.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any
 
 from dpstats.workspace.budget_words import percent
@@ -141,7 +142,7 @@ def _edge(plane: _Plane, today: date, left: float, end: date | None) -> tuple[fl
 
 def _grants(plane: _Plane, days: list[tuple[date, Mapping[str, Any]]]) -> Iterator[Mark]:
     """The days on which the budget was raised."""
-    for (_, before), (day, item) in zip(days, days[1:], strict=False):
+    for (_, before), (day, item) in pairwise(days):
         if item["granted"] > before["granted"]:
             yield Mark(plane.x(day), plane.y(item["remaining"]), "raised")
 
