@@ -95,7 +95,7 @@ def burn_chart(spending: Mapping[str, Any], width: int, height: int) -> BurnChar
         end=Mark(plane.x(end), plane.y(0), "used up") if in_sight and end else None,
         grants=tuple(_grants(plane, days)),
         months=tuple(_months(plane)),
-        levels=tuple(Mark(_LEFT, plane.y(now["granted"] * share), f"{share:.0%}") for share in (0.0, 0.5, 1.0)),
+        levels=tuple(Mark(_LEFT, plane.y(now["granted"] * share), f"{share * 100:.0f} %") for share in (0.0, 0.5, 1.0)),
     )
 
 
