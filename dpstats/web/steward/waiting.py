@@ -26,6 +26,8 @@ STATES = {
 """Why a query waits, as a sentence."""
 SPANS = {"": "until it is revoked", "90": "for 90 days", "365": "for a year"}
 """For how long an approval holds: days, and how it is told."""
+MARKS = {"+": "ins", "-": "del", " ": "span"}
+"""The element of each kind of line of a difference."""
 
 router = page_router()
 
@@ -65,7 +67,7 @@ def review(query: str, request: Request, visit: Steward) -> Response:
         state=STATES.get(found["state"] or ""),
         errors=errors,
         percent=percent,
-        spans=SPANS,
+        marks=MARKS,
     )
 
 
