@@ -80,7 +80,9 @@ def _said(release: Mapping[str, Any], made_now: bool) -> str:
     return f"This answer is new. What is left of the budget is {enough(times)}."
 
 
-def _again(request: Request, visit: Visitor, query: Mapping[str, Any], sent: Mapping[str, str], error: Exception) -> Any:
+def _again(
+    request: Request, visit: Visitor, query: Mapping[str, Any], sent: Mapping[str, str], error: Exception
+) -> Any:
     faults = error.problems if isinstance(error, InvalidParameters) else {}
 
     def again(told: Told) -> Response:

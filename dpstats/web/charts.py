@@ -1,7 +1,7 @@
 """Charts of a release: Vega-Lite by Altair, drawn on the server. A number never stands without its interval.
 
-A dot is the answer, the line through it its 95 % interval; where the interval holds zero, both fade. Labels stand at the
-marks, so colour carries nothing. Altair and vl-convert are loaded when the first chart is drawn.
+A dot is the answer, the line through it its 95 % interval; where the interval holds zero, both fade. Labels stand at
+the marks, so colour carries nothing. Altair and vl-convert are loaded when the first chart is drawn.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def spec(release: Release, found: Column, order: Sequence[str], theme: Theme, si
     import altair as alt
 
     colours, series = _COLOURS[theme], is_series(release)
-    data = alt.Data(values=[_datum(found, cell) for cell in drawn(release, found)])
+    data = alt.Data(values=[_datum(cell) for cell in drawn(release, found)])
     sure = alt.condition("datum.told", alt.value(1), alt.value(0.35))
     title = f"{found.words} ({found.unit})" if found.unit else found.words
     base = alt.Chart(data)
@@ -80,12 +80,14 @@ def spec(release: Release, found: Column, order: Sequence[str], theme: Theme, si
             )
         )
     height = _SERIES_HEIGHT if series else max(1, len(drawn(release, found))) * _ROW
-    chart = alt.layer(*layers).properties(width=WIDTHS[size] + (70 if series else 0), height=height, background=colours["ground"])
+    chart = alt.layer(*layers).properties(
+        width=WIDTHS[size] + (70 if series else 0), height=height, background=colours["ground"]
+    )
     made: dict[str, Any] = _quiet(chart, colours, across=series, narrow=size == "narrow").to_dict()
     return made
 
 
-def _datum(found: Column, cell: Cell) -> dict[str, Any]:
+def _datum(cell: Cell) -> dict[str, Any]:
     text = cell.about if cell.told else "too noisy to tell"
     return {
         "label": cell.label,

@@ -81,7 +81,9 @@ class Column:
         """`about 1,240 households, give or take 60`; or that it is too noisy to tell."""
         thing = f" {self.unit}" if self.unit else f" {self.words}" if self.measure["type"] == "integer" else ""
         if not cell.told or cell.value is None:
-            return f"too noisy to tell: between {cell.between}{thing}" if cell.value is not None else "too noisy to tell"
+            return (
+                f"too noisy to tell: between {cell.between}{thing}" if cell.value is not None else "too noisy to tell"
+            )
         if self.measure.get("rank_error_95") is not None and self.measure["scale"] is not None:
             return cell.display
         return f"about {cell.about}{thing}, give or take {cell.give_or_take}"
@@ -142,10 +144,9 @@ def rounded(value: float, half_width: float | None, to_whole: Any = round) -> st
 
 @dataclass(frozen=True)
 class Verdict:
-    """Two numbers of which `higher` is read as the higher one, and how probable it is that it truly is."""
+    """Whether the left one of two numbers is read as the higher one, and how probable it is that this is so."""
 
-    higher: str
-    lower: str
+    left_higher: bool
     probability: float
 
     @property
@@ -172,8 +173,7 @@ def verdict(left: tuple[Column, Cell], right: tuple[Column, Cell]) -> Verdict | 
     if first is None or second is None:
         return None
     above = probability_above(first, second)
-    names = (cell.label, against.label) if above >= 0.5 else (against.label, cell.label)
-    return Verdict(*names, max(above, 1 - above))
+    return Verdict(above >= 0.5, max(above, 1 - above))
 
 
 def ties(found: Column, cell: Cell) -> list[Cell]:

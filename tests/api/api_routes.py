@@ -77,6 +77,17 @@ TABLE = {
     ("GET", "/"): Case("/", ANYONE),
     ("GET", "/static/{address}"): Case(address_of("style.css"), ANYONE),
     ("GET", "/welcome"): Case("/welcome", visitors(200, collector=200), page=True),
+    ("GET", "/queries"): Case("/queries?q=spend", visitors(200), page=True),
+    ("GET", "/queries/{name}"): Case("/queries/spend_by_band", visitors(200, 404), page=True),
+    ("GET", "/queries/{name}/expected"): Case("/queries/spend_by_band/expected", visitors(200, 404), page=True),
+    ("POST", "/queries/{name}/ask"): Case("/queries/spend_by_band/ask", visitors(303, 404), form={}, page=True),
+    ("GET", "/releases"): Case("/releases", visitors(200), page=True),
+    ("GET", "/releases/{release_id}"): Case("/releases/RELEASE", visitors(200, 404), page=True),
+    ("GET", "/releases/{release_id}/chart/{measure}.{form}"): Case(
+        "/releases/RELEASE/chart/spend.svg?theme=dark", visitors(200, 404), page=True
+    ),
+    ("GET", "/releases/{release_id}/file.{form}"): Case("/releases/RELEASE/file.csv", visitors(200, 404), page=True),
+    ("GET", "/compare"): Case("/compare?left=RELEASE", visitors(200, 404), page=True),
     ("POST", "/sign-in"): Case("/sign-in", dict.fromkeys(CALLERS, 403), form={"proof": "", "token": "dps_of_nobody"}),
     ("POST", "/sign-out"): Case("/sign-out", visitors(303, collector=303), form={}, page=True),
     ("GET", "/problems/{slug}"): Case("/problems/frozen", ANYONE),
