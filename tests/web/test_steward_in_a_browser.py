@@ -7,7 +7,7 @@ import re
 import pytest
 from api_town import ME
 from playwright.sync_api import Browser
-from test_analyst_in_a_browser import LOOKS, Served, sign_in, visiting
+from test_analyst_in_a_browser import LOOKS, Served, Visit, sign_in, visiting
 
 from dpstats.release import Ask
 
@@ -36,12 +36,18 @@ def steward(served: Served) -> str:
     return workspace.tokens.create(ME, "mira", "steward", datasets=("town",))
 
 
+def enter(visit: Visit, token: str) -> None:
+    """Signs in. What the sign-in page itself says on the console, the tests of that page look at."""
+    sign_in(visit.page, token)
+    visit.said.clear()
+
+
 @pytest.mark.parametrize(("width", "theme"), LOOKS)
 def test_every_page_of_a_steward_is_in_order(
     chromium: Browser, served: Served, steward: str, width: int, theme: str
 ) -> None:
     with visiting(chromium, served, width=width, theme=theme) as visit:
-        sign_in(visit.page, steward)
+        enter(visit, steward)
         titles = {
             "/waiting": "What is waiting for me?",
             "/waiting/counted": "counted",
@@ -70,7 +76,7 @@ def test_a_steward_decides_freezes_thaws_and_verifies(
     workspace = served[1]
     with visiting(chromium, served, scripts=scripts) as visit:
         page = visit.page
-        sign_in(page, steward)
+        enter(visit, steward)
         page.get_by_role("link", name="Waiting").click()
         page.get_by_role("link", name="counted", exact=True).first.click()
         assert "asked monthly, brings 12 charges" in page.locator("main").inner_text()
@@ -100,7 +106,7 @@ def test_a_steward_decides_freezes_thaws_and_verifies(
 def test_a_steward_makes_a_token_that_signs_in_and_ends_it(chromium: Browser, served: Served, steward: str) -> None:
     with visiting(chromium, served) as visit, visiting(chromium, served) as other:
         page = visit.page
-        sign_in(page, steward)
+        enter(visit, steward)
         page.goto("/tokens/new")
         page.get_by_label("Name").fill("newcomer")
         page.get_by_label("town").check()
