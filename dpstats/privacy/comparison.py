@@ -65,7 +65,8 @@ def _both_tails(left: Reading, right: Reading, distance: float) -> float:
     if not left.scale and not right.scale:
         return 0.0 if distance else 1.0
     if left.noise is right.noise is Noise.LAPLACE:
-        return _laplace_tails(*sorted((left.scale, right.scale)), distance)
+        small, large = sorted((left.scale, right.scale))
+        return _laplace_tails(small, large, distance)
     return math.erfc(distance / math.sqrt(2) / math.hypot(left.deviation, right.deviation))
 
 

@@ -53,8 +53,9 @@ def spec(release: Release, found: Column, order: Sequence[str], theme: Theme, si
     Args:
       order: the labels from top to bottom. size: one of `WIDTHS`.
     """
-    import altair as alt
+    import altair
 
+    alt: Any = altair  # its classes are made from a schema, partly without types
     colours, series = _COLOURS[theme], is_series(release)
     data = alt.Data(values=[_datum(cell) for cell in drawn(release, found)])
     sure = alt.condition("datum.told", alt.value(1), alt.value(0.35))

@@ -35,7 +35,7 @@ def compare(
     b = 0 if other is not one and "b" not in request.query_params else b
     cell, against = _cell(first, a), _cell(second, b)
     same = other is one and a == b
-    said = None if same or cell is None or against is None else verdict((first, cell), (second, against))
+    found = None if same or cell is None or against is None else verdict((first, cell), (second, against))
     listed = visit.workspace.releases.all(visit.identity, query=one["query"], limit=PAGE)["items"]
     return page(
         request,
@@ -48,7 +48,7 @@ def compare(
         a=cell,
         b=against,
         names=_names(one, other, cell, against),
-        said=said,
+        found=found,
         same=same,
         shared=shared,
         releases=listed,

@@ -128,5 +128,6 @@ def _limit(bounding: str, one: str, unit: str | None) -> str:
         elif part.startswith("max_norm"):
             parts.append(f"what one {one} adds to all groups together is at most {part.removeprefix('max_norm ')}")
         else:
-            parts.append(_SPAN.sub(lambda span: f"{span[1]} to {span[2]} {unit or ''}".strip(), part))
+            kept = part.replace("values clipped to", "each value kept between").replace("clipped to", "kept between")
+            parts.append(_SPAN.sub(lambda span: f"{span[1]} and {span[2]} {unit or ''}".strip(), kept))
     return ", ".join(parts).strip()
