@@ -202,6 +202,7 @@ def _core(plan: Plan, charged: Charged, version: DataVersionRecord, noisy: Noisy
         "created_at": charged.created_at.isoformat(),
         "as_of": version.as_of.isoformat(),
         "cost": views.cost(plan.loss, known.dataset.conversion_delta),
+        "receipt": views.receipt(charged),
         "privacy_unit": known.dataset.privacy_unit,
         "keys": [{"name": key.name, "type": key.sql_type} for key in plan.keys],
         "measures": measures(plan),

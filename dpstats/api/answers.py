@@ -253,6 +253,12 @@ class Ledger(_Answer):
     head: Head
 
 
+class Withdrawal(_Answer):
+    release_id: str
+    reason: str
+    actor: str
+
+
 class FreezeState(_Answer):
     dataset: str
     frozen: bool
@@ -351,6 +357,14 @@ class Key(_Answer):
     type: str
 
 
+class Receipt(_Answer):
+    """The ledger's signed head at this release's charge: kept, it shows if the ledger was rewritten or cut since."""
+
+    seq: int
+    hash: str
+    signature: str
+
+
 class Release(_Answer):
     """A noisy answer. Each row has the keys' values, and for each measure its value, interval and what to show."""
 
@@ -378,6 +392,7 @@ class Release(_Answer):
                     "rho_remaining": 0.605220391502,
                     "delta_remaining": 5e-07,
                 },
+                "receipt": {"seq": 2, "hash": f"sha256:{'0' * 64}", "signature": f"ed25519:{'0' * 128}"},
                 "privacy_unit": "household_id",
                 "keys": [{"name": "income", "type": "varchar"}],
                 "measures": {
@@ -410,6 +425,7 @@ class Release(_Answer):
     replayed: bool
     cost: Cost
     budget: Budget
+    receipt: Receipt | None = None
     privacy_unit: str
     keys: list[Key]
     measures: dict[str, Measure]

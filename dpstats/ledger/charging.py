@@ -56,7 +56,9 @@ def decide(connection: Connection, writer: ChainWriter, request: ChargeRequest, 
 
 def taken_up(entry: Entry, *, resumed: bool) -> Charged:
     """The charge of an entry, as the caller holds it."""
-    return Charged(str(entry.release_id), entry.lineage, entry.seq, moment_of(entry.at), resumed)
+    return Charged(
+        str(entry.release_id), entry.lineage, entry.seq, moment_of(entry.at), resumed, entry.hash, entry.signature
+    )
 
 
 def _under_key(connection: Connection, request: ChargeRequest) -> StoredRelease | Charged | None:

@@ -77,7 +77,7 @@ class ChargeRequest:
 class Charged:
     """A durable charge that one release may now be made under. `resumed`: an earlier one, not yet answered.
 
-    `created_at` is when the charge was made: the release's own creation time.
+    `created_at` is when the charge was made: the release's own creation time. `hash` and `signature` are its entry's.
     """
 
     release_id: str
@@ -85,6 +85,8 @@ class Charged:
     seq: int
     created_at: datetime
     resumed: bool
+    hash: str
+    signature: str
 
 
 @dataclass(frozen=True)
