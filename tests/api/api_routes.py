@@ -106,7 +106,7 @@ TABLE = {
         "/budgets/town/grant", for_stewards(200), form={"epsilon": "0.5", "reason": "more"}, page=True
     ),
     ("GET", "/budgets/{dataset}/freeze"): Case("/budgets/town/freeze", for_stewards(200), page=True),
-    ("POST", "/budgets/{dataset}/freeze"): Case("/budgets/town/freeze", for_stewards(303), form={}, page=True),
+    ("POST", "/budgets/{dataset}/freeze"): Case("/budgets/harbour/freeze", for_stewards(303, 303), form={}, page=True),
     ("GET", "/budgets/{dataset}/thaw"): Case("/budgets/town/thaw", for_stewards(200), page=True),
     ("POST", "/budgets/{dataset}/thaw"): Case("/budgets/town/thaw", for_stewards(303), form={}, page=True),
     ("GET", "/asked"): Case("/asked", for_stewards(200, 303), page=True),
