@@ -14,7 +14,7 @@ from dpstats.ledger import schema
 from dpstats.ledger.blocks import read_terms, recorded
 from dpstats.ledger.chain import Entry, Kind
 from dpstats.ledger.clock import moment_of, stamp
-from dpstats.ledger.records import BudgetState, ChargeRequest, DaySum, LineageTerms
+from dpstats.ledger.records import BudgetState, ChargeRequest, DaySum, LineageTerms, Which
 from dpstats.privacy.loss import Loss, Measure
 
 _ENTRIES = schema.entries.c
@@ -108,6 +108,19 @@ def page(
     query = _of_lineage(lineage).where(_ENTRIES.seq > after).order_by(_ENTRIES.seq).limit(limit)
     if datasets:
         query = query.where(or_(_ENTRIES.kind == Kind.GRANT, _ENTRIES.dataset.in_(datasets)))
+    return tuple(_read(connection, query))
+
+
+def latest(connection: Connection, lineage: str, which: Which, limit: int) -> tuple[Entry, ...]:
+    """Up to `limit` entries of those that are asked for, newest first."""
+    query = _of_lineage(lineage).order_by(_ENTRIES.seq.desc()).limit(limit)
+    if which.before:
+        query = query.where(_ENTRIES.seq < which.before)
+    if which.datasets:
+        query = query.where(or_(_ENTRIES.kind == Kind.GRANT, _ENTRIES.dataset.in_(which.datasets)))
+    for column, value in ((_ENTRIES.kind, which.kind), (_ENTRIES.actor, which.actor), (_ENTRIES.query, which.query)):
+        if value:
+            query = query.where(column == value)
     return tuple(_read(connection, query))
 
 

@@ -33,6 +33,7 @@ from dpstats.ledger.records import (
     ReleaseMark,
     ReleasePage,
     StoredRelease,
+    Which,
 )
 from dpstats.ledger.signing import Signer
 from dpstats.ledger.standing import check_standing
@@ -285,6 +286,11 @@ class Ledger:
         """
         with reading(self._engine) as connection:
             return journal.page(connection, lineage, after, max(1, limit), datasets)
+
+    def latest(self, lineage: str, which: Which, limit: int = 100) -> tuple[Entry, ...]:
+        """Up to `limit` entries of those that are asked for, newest first; none for an unknown lineage."""
+        with reading(self._engine) as connection:
+            return journal.latest(connection, lineage, which, max(1, limit))
 
     def by_day(self, lineage: str) -> tuple[DaySum, ...]:
         """The lineage's entries added up by day (UTC) and cause, oldest first; none for an unknown lineage."""

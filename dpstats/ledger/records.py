@@ -160,6 +160,20 @@ class BudgetState:
 
 
 @dataclass(frozen=True)
+class Which:
+    """Some entries of a lineage. What is empty, or 0, asks for all.
+
+    `before`: with a seq below it. `datasets`: of charges, those for them.
+    """
+
+    before: int = 0
+    kind: str = ""
+    actor: str = ""
+    query: str = ""
+    datasets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class DaySum:
     """A lineage's entries of one day and one cause, added up.
 

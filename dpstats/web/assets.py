@@ -9,7 +9,12 @@ from importlib import resources
 
 from dpstats.errors import NotFound
 
-MEDIA_TYPES = {"style.css": "text/css", "live.js": "text/javascript", "icon.svg": "image/svg+xml"}
+MEDIA_TYPES = {
+    "style.css": "text/css",
+    "steward.css": "text/css",
+    "live.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
 """Every file that is served as it is."""
 KEPT = "public, max-age=31536000, immutable"
 

@@ -69,6 +69,11 @@ def collectors(status: int) -> dict[str | None, int]:
     return stewards(status) | {"collector": status}
 
 
+def for_stewards(status: int, elsewhere: int = 404) -> dict[str | None, int]:
+    """For pages of stewards: to everybody else who is signed in they are not there."""
+    return dict.fromkeys(CALLERS, 404) | NO_TOKEN | {"steward": status, "steward of another dataset": elsewhere}
+
+
 @dataclass(frozen=True)
 class Case:
     """A request to a route, and the status that each caller gets.
@@ -98,6 +103,40 @@ TABLE = {
     ),
     ("GET", "/releases/{release_id}/file.{form}"): Case("/releases/RELEASE/file.csv", visitors(200, 404), page=True),
     ("GET", "/compare"): Case("/compare?left=RELEASE", visitors(200, 404), page=True),
+    ("GET", "/waiting"): Case("/waiting", for_stewards(200, 200), page=True),
+    ("GET", "/waiting/{query}"): Case("/waiting/draft", for_stewards(200), page=True),
+    ("GET", "/waiting/{query}/approve"): Case("/waiting/draft/approve", for_stewards(200), page=True),
+    ("POST", "/waiting/{query}/approve"): Case("/waiting/draft/approve", for_stewards(409), form={}, page=True),
+    ("GET", "/waiting/{query}/revoke"): Case("/waiting/draft/revoke", for_stewards(200), page=True),
+    ("POST", "/waiting/{query}/revoke"): Case("/waiting/draft/revoke", for_stewards(303), form={}, page=True),
+    ("GET", "/budgets"): Case("/budgets", for_stewards(200, 303), page=True),
+    ("GET", "/budgets/{dataset}"): Case("/budgets/town", for_stewards(200), page=True),
+    ("GET", "/budgets/{dataset}/grant"): Case("/budgets/town/grant", for_stewards(200), page=True),
+    ("POST", "/budgets/{dataset}/grant"): Case(
+        "/budgets/town/grant", for_stewards(200), form={"epsilon": "0.5", "reason": "more"}, page=True
+    ),
+    ("GET", "/budgets/{dataset}/freeze"): Case("/budgets/town/freeze", for_stewards(200), page=True),
+    ("POST", "/budgets/{dataset}/freeze"): Case("/budgets/harbour/freeze", for_stewards(303, 303), form={}, page=True),
+    ("GET", "/budgets/{dataset}/thaw"): Case("/budgets/town/thaw", for_stewards(200), page=True),
+    ("POST", "/budgets/{dataset}/thaw"): Case("/budgets/town/thaw", for_stewards(303), form={}, page=True),
+    ("GET", "/asked"): Case("/asked", for_stewards(200, 303), page=True),
+    ("GET", "/asked/{dataset}"): Case("/asked/town?who=analyst", for_stewards(200), page=True),
+    ("GET", "/ledger"): Case("/ledger", for_stewards(200, 303), page=True),
+    ("GET", "/ledger/{dataset}"): Case("/ledger/town?before=2", for_stewards(200), page=True),
+    ("GET", "/ledger/{dataset}/{seq}"): Case("/ledger/town/1", for_stewards(200), page=True),
+    ("POST", "/ledger/{dataset}/verification"): Case(
+        "/ledger/town/verification", for_stewards(200), form={}, page=True
+    ),
+    ("GET", "/tokens"): Case("/tokens", for_stewards(200, 200), page=True),
+    ("GET", "/tokens/new"): Case("/tokens/new", for_stewards(200, 200), page=True),
+    ("POST", "/tokens/new"): Case(
+        "/tokens/new",
+        for_stewards(201),
+        form={"name": "a new one", "role": "analyst", "days": "30", "sees:town": "yes"},
+        page=True,
+    ),
+    ("GET", "/tokens/{token_id}/revoke"): Case("/tokens/tok_of_nobody/revoke", for_stewards(404), page=True),
+    ("POST", "/tokens/{token_id}/revoke"): Case("/tokens/tok_of_nobody/revoke", for_stewards(404), form={}, page=True),
     ("POST", "/sign-in"): Case("/sign-in", dict.fromkeys(CALLERS, 403), form={"proof": "", "token": "dps_of_nobody"}),
     ("POST", "/sign-out"): Case("/sign-out", visitors(303, collector=303), form={}, page=True),
     ("GET", "/problems/{slug}"): Case("/problems/frozen", ANYONE),
