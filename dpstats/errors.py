@@ -18,6 +18,7 @@
     +-- NotLoaded                    the dataset's data are not there in the form its definition asks for
     +-- TooOld                       a feature view has no numbers that are young enough to be given
     +-- Conflict                     the steward's change contradicts what is recorded
+    |   +-- SecondStewardNeeded      policy asks for another steward's confirmation
     +-- LedgerBroken                 the ledger cannot be trusted; nothing is answered until it is looked at
     +-- LockdownFailed               DuckDB let a probe through; nothing is served
     +-- SelfTestFailed               a primitive is not what it must be here; nothing is served
@@ -249,6 +250,15 @@ class Conflict(DpstatsError):
     """A steward's change contradicts what is recorded (a known lineage, a name in use)."""
 
     slug = "conflict"
+
+
+class SecondStewardNeeded(Conflict):
+    """Policy does not let one steward do this alone. `proposal`: where it was put down for another, empty if not yet."""
+
+    def __init__(self, what: str, proposal: str = "") -> None:
+        way = f"proposed as {proposal}: another steward runs `dpstats budget confirm {proposal}`"
+        super().__init__(f"{what} needs a second steward; {way if proposal else 'nothing is changed'}")
+        self.what, self.proposal = what, proposal
 
 
 class LedgerBroken(DpstatsError):

@@ -154,6 +154,7 @@ def entry(item: Entry) -> dict[str, Any]:
         "epsilon": float(Decimal(loss.amount if pure else item.epsilon) / AMOUNT_STEPS),
         "at": item.at,
         "actor": item.actor,
+        "confirmed_by": item.confirmed_by,
         "release_id": item.release_id,
         "query": item.query,
         "query_version": item.query_version,

@@ -234,6 +234,7 @@ class Entry(_Answer):
     epsilon: float
     at: str
     actor: str
+    confirmed_by: str | None
     release_id: str | None
     query: str | None
     query_version: str | None
@@ -263,6 +264,36 @@ class Withdrawal(_Answer):
     actor: str
 
 
+class Proposal(_Answer):
+    """What one steward proposes and another confirms. `asks`: what would be done."""
+
+    proposal_id: str
+    kind: Literal["grant", "lineage", "approval", "policy"]
+    dataset: str | None
+    subject: str
+    asks: dict[str, Any]
+    outcome: Literal["pending", "confirmed", "declined", "expired"]
+    proposed_by: str
+    proposed_at: str
+    expires_at: str
+    decided_by: str | None
+    decided_at: str | None
+
+
+class Proposals(_Answer):
+    items: list[Proposal]
+    next: str | None
+
+
+class Policy(_Answer):
+    """What needs a second steward: epsilons above which, null for never."""
+
+    grants_above: float | None
+    approvals_above: float | None
+    new_lineages: bool
+    sensitive: bool
+
+
 class FreezeState(_Answer):
     dataset: str
     frozen: bool
@@ -274,6 +305,7 @@ class Approval(_Answer):
     version: str
     approved_by: str
     approved_at: str
+    confirmed_by: str | None
     revoked_at: str | None
     expires_at: str | None
 

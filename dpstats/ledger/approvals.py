@@ -5,12 +5,14 @@ Every function works inside the caller's transaction.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, RowMapping, select
 
-from dpstats.ledger import histories, schema
+from dpstats.ledger import histories, policies, schema
 from dpstats.ledger.clock import later, moment_of, stamp
 
 _APPROVALS = schema.approvals.c
@@ -20,7 +22,7 @@ _APPROVALS = schema.approvals.c
 class Approval:
     """A steward's approval of a query's version, as it is in one revision of its text.
 
-    `revoked_at` ends it, `expires_at` (None: never) too.
+    `revoked_at` ends it, `expires_at` (None: never) too. `confirmed_by`: the second steward, where policy asked for one.
     """
 
     query: str
@@ -31,6 +33,7 @@ class Approval:
     revoked_by: str | None
     revoked_at: datetime | None
     expires_at: datetime | None = None
+    confirmed_by: str | None = None
 
     def holds(self, now: datetime) -> bool:
         """Whether it is neither revoked nor expired at `now`; from the moment `expires_at` on it is expired."""
@@ -39,13 +42,49 @@ class Approval:
 
 @dataclass(frozen=True)
 class Wish:
-    """What a steward approves. `expires_after` None: it does not end by itself."""
+    """What a steward approves. `expires_after` None: it does not end by itself.
+
+    `epsilon` is what one release alone amounts to, in steps of 1e-12, None if that is not known; `sensitive`: it reads
+    a sensitive column, as far as is known. What is not known counts as needing a second steward.
+    `confirmed_by`: the second steward, None while it has one alone.
+    """
 
     query: str
     version: str
     revision: int
     actor: str
     expires_after: timedelta | None = None
+    epsilon: int | None = None
+    sensitive: bool = True
+    confirmed_by: str | None = None
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """As a proposal keeps it: all but who."""
+        span = None if self.expires_after is None else self.expires_after.total_seconds()
+        return {
+            "query": self.query,
+            "version": self.version,
+            "revision": self.revision,
+            "expires_after_s": None if span is None else int(span),
+            "epsilon": self.epsilon,
+            "sensitive": self.sensitive,
+        }
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any], actor: str, confirmed_by: str) -> Wish:
+        """What `content` wrote, with who."""
+        span = content["expires_after_s"]
+        return cls(
+            content["query"],
+            content["version"],
+            content["revision"],
+            actor,
+            None if span is None else timedelta(seconds=span),
+            content["epsilon"],
+            content["sensitive"],
+            confirmed_by,
+        )
 
 
 def ruling(connection: Connection, query: str, version: str) -> Approval | None:
@@ -64,12 +103,14 @@ def approve(connection: Connection, wish: Wish, now: datetime) -> Approval:
     """Approves; the same that holds already, without an end, is left as it is.
 
     Raises:
-      NotFound: no such query or revision.
+      NotFound: no such query or revision. SecondStewardNeeded: policy asks for another steward.
     """
     histories.numbered(connection, schema.queries, wish.query, wish.revision)
     row = histories.newest(connection, schema.approvals, wish.query)
     last = None if row is None else as_approval(row)
     if last is None or not _is_as_wished(last, wish, now):
+        if wish.confirmed_by is None:
+            policies.check_approval(connection, wish.epsilon, sensitive=wish.sensitive)
         ends = None if wish.expires_after is None else stamp(later(now, wish.expires_after))
         values = {
             "version": wish.version,
@@ -77,6 +118,7 @@ def approve(connection: Connection, wish: Wish, now: datetime) -> Approval:
             "approved_by": wish.actor,
             "approved_at": stamp(now),
             "expires_at": ends,
+            "confirmed_by": wish.confirmed_by,
         }
         histories.append(connection, schema.approvals, wish.query, values)
     return as_approval(histories.known(connection, schema.approvals, wish.query))
@@ -98,4 +140,5 @@ def as_approval(row: RowMapping) -> Approval:
         revoked_by=row["revoked_by"],
         revoked_at=None if row["revoked_at"] is None else moment_of(row["revoked_at"]),
         expires_at=None if row["expires_at"] is None else moment_of(row["expires_at"]),
+        confirmed_by=row["confirmed_by"],
     )

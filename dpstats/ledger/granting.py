@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, insert
 
 from dpstats.errors import Conflict, LedgerBroken
-from dpstats.ledger import journal, schema
-from dpstats.ledger.blocks import BlockTerms, terms_text
+from dpstats.ledger import journal, policies, schema
+from dpstats.ledger.blocks import BlockTerms, read_terms, terms_text
 from dpstats.ledger.chain import Content, Entry, Kind, canonical_json
 from dpstats.ledger.clock import stamp
 from dpstats.ledger.heads import check_lineage_name
@@ -24,6 +28,8 @@ _STEPS_MAX = 2**62
 class Opening:
     """A lineage as a dataset file states it: its terms, its budget for life, and the same budget as epsilon (steps).
 
+    `confirmed_by`: the second steward, where policy asks for one.
+
     Raises:
       ValueError: a number is out of its range, or the cap is of another measure than the lineage.
     """
@@ -32,6 +38,7 @@ class Opening:
     cap: Loss
     epsilon: int
     actor: str
+    confirmed_by: str | None = None
 
     def __post_init__(self) -> None:
         check_lineage_name(self.terms.lineage)
@@ -58,6 +65,7 @@ def open_lineage(connection: Connection, writer: ChainWriter, opening: Opening) 
 
     Raises:
       Conflict: the lineage is known on other terms, or with a smaller budget.
+      SecondStewardNeeded: it is new, and policy asks for a second steward.
       LedgerBroken: its chain cannot be trusted, or is gone.
     """
     known = journal.terms(connection, opening.terms.lineage)
@@ -70,6 +78,8 @@ def open_lineage(connection: Connection, writer: ChainWriter, opening: Opening) 
         raise LedgerBroken(
             f"lineage {opening.terms.lineage} has a saved head but no entries: restore the ledger's newest backup"
         )
+    if opening.confirmed_by is None:
+        policies.check_new_lineage(connection)
     connection.execute(insert(schema.lineages).values(**_row(opening.terms)))
     return writer.append(connection, _first_grant(opening), None)
 
@@ -79,6 +89,7 @@ def grant(connection: Connection, writer: ChainWriter, content: Content) -> Entr
 
     Raises:
       NotFound: the lineage was never opened. LedgerBroken: its chain cannot be trusted.
+      SecondStewardNeeded: one steward may not add so much alone.
       ValueError: nothing is added, the reason is empty, it is of another measure, or the cap leaves its range.
     """
     added = content.loss
@@ -91,6 +102,8 @@ def grant(connection: Connection, writer: ChainWriter, content: Content) -> Entr
     budget = end.sums.budget(measure)
     _check_range(added, content.epsilon)
     _check_range(budget.cap + added, budget.epsilon_cap + content.epsilon)
+    if content.confirmed_by is None:
+        policies.check_grant(connection, content.lineage, content.epsilon)
     return writer.append(connection, content, end.newest)
 
 
@@ -118,7 +131,29 @@ def _first_grant(opening: Opening) -> Content:
         actor=opening.actor,
         reason="the budget stated when the lineage was opened",
         parameters=recorded_terms(opening.terms),
+        confirmed_by=opening.confirmed_by,
     )
+
+
+def opening_content(opening: Opening) -> dict[str, Any]:
+    """An opening as a proposal keeps it: all but who and when."""
+    terms, cap = opening.terms, opening.cap
+    return {
+        "lineage": terms.lineage,
+        "terms": json.loads(recorded_terms(terms)),
+        "amount": cap.amount,
+        "delta": cap.delta,
+        "epsilon": opening.epsilon,
+    }
+
+
+def read_opening(content: Mapping[str, Any], actor: str, at: datetime, confirmed_by: str) -> Opening:
+    """What `opening_content` wrote, with who and when."""
+    fixed = content["terms"]
+    measure = Measure(fixed["measure"])
+    blocks = read_terms(fixed.get("blocks"), measure)
+    terms = LineageTerms(content["lineage"], measure, fixed["conversion_delta"], fixed["privacy_unit"], at, blocks)
+    return Opening(terms, Loss(measure, content["amount"], content["delta"]), content["epsilon"], actor, confirmed_by)
 
 
 def _row(terms: LineageTerms) -> dict[str, object]:

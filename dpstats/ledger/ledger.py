@@ -75,23 +75,32 @@ class Ledger:
 
         Raises:
           Conflict: known with another unit, measure, conversion delta or blocks, or with a smaller budget.
+          SecondStewardNeeded: it is new, and policy asks for another steward.
           ValueError: a number is out of its range, or the cap is of another measure.
         """
         terms = LineageTerms(lineage, measure, conversion_delta, privacy_unit, self._clock(), blocks)
-        opening = Opening(terms, cap, epsilon, actor)
+        return self.open_as(Opening(terms, cap, epsilon, actor))
+
+    def open_as(self, opening: Opening) -> BudgetState:
+        """The same for an opening."""
         first = self._written(lambda connection: granting.open_lineage(connection, self._writer, opening))
         if first is not None:
             self._publish(first)
-        return self.budget(lineage)
+        return self.budget(opening.terms.lineage)
 
     def grant(self, lineage: str, added: Loss, *, epsilon: int, actor: str, reason: str) -> Entry:
         """Raises a budget by `added` and its epsilon cap by `epsilon` steps of 1e-12. There is no way back.
 
         Raises:
           NotFound: the lineage was never opened.
+          SecondStewardNeeded: one steward may not add so much alone.
           ValueError: nothing is added, it is of another measure, the reason is empty, or the cap leaves its range.
         """
-        content = Content(
+        return self.grant_as(self.grant_content(lineage, added, epsilon=epsilon, actor=actor, reason=reason))
+
+    def grant_content(self, lineage: str, added: Loss, *, epsilon: int, actor: str, reason: str) -> Content:
+        """What the entry of a grant says, that one steward makes now."""
+        return Content(
             lineage=lineage,
             kind=Kind.GRANT,
             measure=added.measure,
@@ -102,6 +111,9 @@ class Ledger:
             actor=actor,
             reason=reason,
         )
+
+    def grant_as(self, content: Content) -> Entry:
+        """Writes a grant; see `grant`."""
         entry = self._written(lambda connection: granting.grant(connection, self._writer, content))
         self._publish(entry)
         return entry
@@ -133,6 +145,11 @@ class Ledger:
         with reading(self._engine) as connection:
             entry = journal.of_release(connection, release_id)
         return None if entry is None or entry.blocks is None else read_blocks(entry.blocks)
+
+    def has_lineage(self, lineage: str) -> bool:
+        """Whether the lineage was ever opened."""
+        with reading(self._engine) as connection:
+            return journal.terms(connection, lineage) is not None
 
     def terms(self, lineage: str) -> LineageTerms:
         """What is fixed for the life of the lineage.

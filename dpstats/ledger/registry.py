@@ -6,7 +6,7 @@ Nothing is forgotten: a change is a new row, and the newest row is what holds no
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine, RowMapping, insert, select, update
@@ -303,27 +303,30 @@ class Registry:
     def approve(
         self, query: str, version: str, revision: int, actor: str, expires_after: timedelta | None = None
     ) -> Approval:
-        """Approves `version` as it is in the text's `revision`, which becomes current. In force already: no change.
+        """Approves `version` as it is in the text's `revision`, at an unknown price; see `approve_as`."""
+        return self.approve_as(Wish(query, version, revision, actor, expires_after))
+
+    def approve_as(self, wish: Wish) -> Approval:
+        """Approves a version as it is in a revision of the text, which becomes current. In force already: no change.
 
         Raises:
-          NotFound: no such query or revision.
+          NotFound: no such query or revision. SecondStewardNeeded: policy asks for another steward.
         """
         with writing(self._engine) as connection:
-            wish = Wish(query, version, revision, actor, expires_after)
             return approvals.approve(connection, wish, self._clock())
 
-    def submit_and_approve(
-        self, query: str, dataset: str, text: str, version: str, actor: str, expires_after: timedelta | None = None
-    ) -> Approval:
+    def submit_and_approve(self, dataset: str, text: str, wish: Wish) -> Approval:
         """Submits a text and approves it, both or neither: no text stands unapproved in between.
 
+        Args:
+          wish: its `revision` is the one that the text gets.
+
         Raises:
-          NotFound, Conflict: as `submit_query`.
+          NotFound, Conflict: as `submit_query`. SecondStewardNeeded: policy asks for another steward.
         """
         with writing(self._engine) as connection:
-            revision = self._submitted(connection, query, dataset, text, actor).revision
-            wish = Wish(query, version, revision, actor, expires_after)
-            return approvals.approve(connection, wish, self._clock())
+            revision = self._submitted(connection, wish.query, dataset, text, wish.actor).revision
+            return approvals.approve(connection, replace(wish, revision=revision), self._clock())
 
     def approval(self, query: str, version: str) -> Approval | None:
         """The approval under which the version may be asked now, None if there is none."""

@@ -15,6 +15,7 @@ from dpstats.ledger.heads import HeadFiles
 from dpstats.ledger.ledger import Ledger
 from dpstats.ledger.migrating import revision_of, upgrade
 from dpstats.ledger.postgres import examine, opening_explained, postgres_engine
+from dpstats.ledger.proposals import Proposals
 from dpstats.ledger.registry import Registry
 from dpstats.ledger.sessions import Sessions
 from dpstats.ledger.signing import Signer
@@ -31,13 +32,14 @@ BUSY_TIMEOUT_MS = 30_000
 
 @dataclass(frozen=True)
 class Store:
-    """An open ledger with its registry, tokens and sign-ins."""
+    """An open ledger with its registry, tokens, sign-ins and proposals."""
 
     engine: Engine
     ledger: Ledger
     registry: Registry
     tokens: Tokens
     sessions: Sessions
+    proposals: Proposals
 
     def close(self) -> None:
         """Closes every connection."""
@@ -67,7 +69,8 @@ def open_store(
     """
     signer = Signer(home / "ledger.key")
     engine = postgres_engine(url, busy_timeout_ms) if url else sqlite_engine(home / DATABASE, busy_timeout_ms)
-    ledger = Ledger(engine, ChainWriter(signer, HeadFiles(home / "heads")), signer, clock)
+    writer = ChainWriter(signer, HeadFiles(home / "heads"))
+    ledger = Ledger(engine, writer, signer, clock)
     try:
         with faults_explained():
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -79,7 +82,8 @@ def open_store(
         engine.dispose()
         raise
     tokens = Tokens(engine, clock)
-    return Store(engine, ledger, Registry(engine, clock), tokens, Sessions(engine, clock, tokens))
+    sessions, proposals = Sessions(engine, clock, tokens), Proposals(engine, writer, clock)
+    return Store(engine, ledger, Registry(engine, clock), tokens, sessions, proposals)
 
 
 def _prepare_server(engine: Engine, signer: Signer) -> None:

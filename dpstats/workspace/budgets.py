@@ -9,8 +9,9 @@ from typing import Any
 
 from dpstats import views
 from dpstats.access import Action, check
-from dpstats.errors import NotFound
+from dpstats.errors import NotFound, SecondStewardNeeded
 from dpstats.ledger.heads import Head
+from dpstats.ledger.proposals import grant_draft
 from dpstats.ledger.records import LineageTerms, Which
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
@@ -20,6 +21,7 @@ from dpstats.plan.blocks import nameable
 from dpstats.privacy.blocks import STATIC
 from dpstats.privacy.conversion import epsilon_of_rho, rho_within
 from dpstats.privacy.loss import AMOUNT_STEPS, DELTA_STEPS, Loss, Measure, amount_down, amount_up
+from dpstats.workspace.stewards import proposal_view
 
 _PAGE = 1000
 
@@ -35,6 +37,7 @@ class Budgets:
 
     def __init__(self, store: Store, library: Library) -> None:
         self._registry, self._ledger, self._library = store.registry, store.ledger, library
+        self._proposals = store.proposals
 
     def one(self, identity: Identity, name: str) -> dict[str, Any]:
         """What is left of a dataset's budget."""
@@ -79,6 +82,8 @@ class Budgets:
     ) -> dict[str, Any]:
         """Raises a dataset's budget by `rho` or by `epsilon` (what is added to the cap); gives the ledger's entry.
 
+        Where policy lets one steward not add so much alone, it is proposed, and the proposal is what is given.
+
         Raises:
           ValueError: not exactly one of the two, not positive, of the wrong measure, or no reason.
         """
@@ -86,8 +91,11 @@ class Budgets:
         lineage = self._library.dataset(identity, name).lineage
         terms = self._ledger.terms(lineage)
         added, epsilon_steps = self._added(lineage, terms, rho, epsilon)
-        entry = self._ledger.grant(lineage, added, epsilon=epsilon_steps, actor=identity.name, reason=reason)
-        return views.entry(entry)
+        content = self._ledger.grant_content(lineage, added, epsilon=epsilon_steps, actor=identity.name, reason=reason)
+        try:
+            return views.entry(self._ledger.grant_as(content))
+        except SecondStewardNeeded:
+            return proposal_view(self._proposals.propose(grant_draft(name, content), identity))
 
     def _added(
         self, lineage: str, terms: LineageTerms, rho: Decimal | None, epsilon: Decimal | None

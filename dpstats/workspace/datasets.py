@@ -17,9 +17,12 @@ from dpstats.catalog.source import load_file
 from dpstats.engine.erasure import files_holding, held
 from dpstats.engine.load import LeftOut, load
 from dpstats.engine.pieces import Pieces, pieces
-from dpstats.errors import Conflict, NotFound
+from dpstats.errors import Conflict, NotFound, SecondStewardNeeded
 from dpstats.ledger.blocks import BlockTerms
 from dpstats.ledger.files import file_lock
+from dpstats.ledger.granting import Opening
+from dpstats.ledger.proposals import lineage_draft
+from dpstats.ledger.records import LineageTerms
 from dpstats.ledger.registry import Manifest
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
@@ -36,6 +39,9 @@ class Datasets:
 
     def __init__(self, store: Store, library: Library, data: Path, key: bytes, suppressions: Suppressions) -> None:
         self._registry, self._ledger = store.registry, store.ledger
+
+    def __init__(self, store: Store, library: Library, data: Path, key: bytes) -> None:
+        self._registry, self._ledger, self._proposals = store.registry, store.ledger, store.proposals
         self._library, self._data, self._key = library, data, key
         self._suppressions = suppressions
 
@@ -56,6 +62,13 @@ class Datasets:
                 self._registry.register_dataset(dataset.dataset, text, dataset.lineage)
                 self._enter(dataset, version, as_of, _manifest(dataset, sources, None))
             self._forget_old(dataset.dataset)
+        self._sign_off(identity, dataset)
+        version, as_of = _new_version(), datetime.now(UTC)
+        with _kept_if_entered(self._load(dataset, sources, version, as_of, append=False, progress=progress)):
+            self._open_lineage(identity, dataset)
+            self._registry.register_dataset(dataset.dataset, text, dataset.lineage)
+            self._enter(dataset, version, as_of)
+        self._forget_old(dataset.dataset)
         return version
 
     def load(
@@ -231,17 +244,18 @@ class Datasets:
                     f"write lineage: {record.lineage}"
                 )
 
+    def _sign_off(self, identity: Identity, dataset: DatasetFile) -> None:
+        """Refuses a new lineage that takes a second steward before anything is loaded for it, and proposes it."""
+        if self._proposals.policy().new_lineages and not self._ledger.has_lineage(dataset.lineage):
+            self._open_lineage(identity, dataset)
+
     def _open_lineage(self, identity: Identity, dataset: DatasetFile) -> None:
-        self._ledger.open_lineage(
-            dataset.lineage,
-            measure=dataset.measure,
-            conversion_delta=delta_down(dataset.conversion_delta),
-            privacy_unit=dataset.privacy_unit,
-            cap=stated_cap(dataset),
-            epsilon=amount_down(dataset.budget.epsilon),
-            actor=identity.name,
-            blocks=_block_terms(dataset),
-        )
+        opening = _opening(dataset, identity.name)
+        try:
+            self._ledger.open_as(opening)
+        except SecondStewardNeeded as needed:
+            proposed = self._proposals.propose(lineage_draft(dataset.dataset, opening), identity)
+            raise SecondStewardNeeded(needed.what, proposed.proposal_id) from None
 
     def all(self, identity: Identity) -> list[dict[str, Any]]:
         """Every dataset that the caller may see."""
@@ -273,6 +287,18 @@ class Datasets:
             },
             "tables": {name: _table_view(dataset, name) for name in dataset.tables},
         }
+
+
+def _opening(dataset: DatasetFile, actor: str) -> Opening:
+    terms = LineageTerms(
+        dataset.lineage,
+        dataset.measure,
+        delta_down(dataset.conversion_delta),
+        dataset.privacy_unit,
+        datetime.now(UTC),
+        _block_terms(dataset),
+    )
+    return Opening(terms, stated_cap(dataset), amount_down(dataset.budget.epsilon), actor)
 
 
 def stated_cap(dataset: DatasetFile) -> Loss:

@@ -15,7 +15,9 @@ from dpstats.catalog.dataset import DatasetFile, load_dataset, parse_dataset
 from dpstats.catalog.parameters import bind_parameters
 from dpstats.catalog.query import DateParameter, EnumParameter, KeysFrom, load_query
 from dpstats.catalog.source import load_file
-from dpstats.errors import Conflict, NotApproved
+from dpstats.errors import Conflict, NotApproved, SecondStewardNeeded
+from dpstats.ledger.approvals import Wish
+from dpstats.ledger.proposals import approval_draft
 from dpstats.ledger.registry import QueryRecord
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
@@ -26,6 +28,7 @@ from dpstats.plan.answer import measures
 from dpstats.plan.consequences import consequences
 from dpstats.plan.expressions import Parameter
 from dpstats.plan.plan import Plan
+from dpstats.privacy.loss import amount_up
 from dpstats.release import Road
 from dpstats.workspace.earlier import earlier_releases
 
@@ -129,6 +132,7 @@ class Review:
 
         Raises:
           NotFound: no such query. Conflict: another version stands, or it cannot be answered any more.
+          SecondStewardNeeded: policy asks for another steward, and it is proposed to them.
         """
         check(identity, Action.STEWARD)
         known = self._library.known(identity, name)
@@ -141,8 +145,35 @@ class Review:
                 f"query {name} stands in version {known.version}, not {version}: review it with `query show`"
             )
         span = _shorter(expires_after, known.dataset.approvals_expire)
-        self._registry.approve(name, known.version, known.record.revision, identity.name, span)
+        wish = self.wish(known.analysis, known.record.revision, identity, span)
+        try:
+            self._registry.approve_as(wish)
+        except SecondStewardNeeded as needed:
+            raise self.proposed(identity, known.dataset.dataset, wish, needed) from None
         return known.version
+
+    def wish(self, analysis: Analysis, revision: int, identity: Identity, span: timedelta | None) -> Wish:
+        """An approval as a steward asks for it, with what policy goes by: its price and what it reads."""
+        dataset = analysis.dataset
+        alone = _alone(self.plan_of_defaults(analysis), dataset)
+        sensitive = any(
+            dataset.tables[table].columns[column].sensitive
+            for table, names in analysis.reads.items()
+            for column in names
+        )
+        epsilon = None if alone is None else amount_up(alone)
+        return Wish(analysis.query.query, analysis.version, revision, identity.name, span, epsilon, sensitive)
+
+    def proposed(
+        self, identity: Identity, dataset: str, wish: Wish, needed: SecondStewardNeeded
+    ) -> SecondStewardNeeded:
+        """Puts an approval down for another steward, or confirms it as another one; what to tell the caller.
+
+        Raises:
+          NotFound, Conflict: as `Proposals.confirm`.
+        """
+        proposal = self._store.proposals.propose(approval_draft(dataset, wish), identity)
+        return SecondStewardNeeded(needed.what, proposal.proposal_id)
 
     def revoke(self, identity: Identity, name: str, version: str | None = None) -> int:
         """Ends the approvals of a query, or of one version; gives how many ended. It answers nothing then.
@@ -190,6 +221,7 @@ class Review:
                     "version": item.version,
                     "approved_by": item.approved_by,
                     "approved_at": item.approved_at.isoformat(),
+                    "confirmed_by": item.confirmed_by,
                     "revoked_at": item.revoked_at.isoformat() if item.revoked_at else None,
                     "expires_at": item.expires_at.isoformat() if item.expires_at else None,
                 }
