@@ -253,10 +253,13 @@ class Conflict(DpstatsError):
 
 
 class SecondStewardNeeded(Conflict):
-    """Policy does not let one steward do this alone. `proposal`: where it was put down for another, empty if not yet."""
+    """Policy does not let one steward do this alone. `proposal`: where it waits for another, empty if it does not."""
 
     def __init__(self, what: str, proposal: str = "") -> None:
-        way = f"proposed as {proposal}: another steward runs `dpstats budget confirm {proposal}`"
+        way = (
+            f"proposed as {proposal}: another steward confirms it with `dpstats budget confirm {proposal}` "
+            f"on the host, or with POST /v1/proposals/{proposal}/confirm"
+        )
         super().__init__(f"{what} needs a second steward; {way if proposal else 'nothing is changed'}")
         self.what, self.proposal = what, proposal
 

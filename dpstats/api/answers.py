@@ -285,15 +285,6 @@ class Proposals(_Answer):
     next: str | None
 
 
-class Policy(_Answer):
-    """What needs a second steward: epsilons above which, null for never."""
-
-    grants_above: float | None
-    approvals_above: float | None
-    new_lineages: bool
-    sensitive: bool
-
-
 class FreezeState(_Answer):
     dataset: str
     frozen: bool

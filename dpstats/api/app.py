@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 import dpstats
-from dpstats.api import consent, datasets, features, public, published, queries, releases, rights
+from dpstats.api import consent, datasets, features, proposals, public, published, queries, releases, rights
 from dpstats.api.described import describe
 from dpstats.api.marked import Marked
 from dpstats.api.metrics import Metrics
@@ -78,6 +78,7 @@ def create_app(
             *releases.router.routes,
             *consent.router.routes,
             *rights.router.routes,
+            *proposals.router.routes,
             *features.router.routes,
             *public.router.routes,
             *published.router.routes,

@@ -12,6 +12,7 @@ from dpstats.api.described import operation_id, problems
 from dpstats.api.strict_json import StrictRoute
 from dpstats.api.visit import Visit
 from dpstats.errors import InvalidParameters
+from dpstats.workspace.stewards import is_proposal
 
 router = APIRouter(
     prefix="/v1/datasets", tags=["datasets"], route_class=StrictRoute, generate_unique_id_function=operation_id
@@ -52,17 +53,17 @@ def get_ledger(dataset: str, page: asking.LedgerQuery, visit: Visit) -> Response
     "/{dataset}/budget/grants",
     status_code=HTTPStatus.CREATED,
     response_model=answers.Entry,
-    responses=problems("not-found"),
+    responses={HTTPStatus.ACCEPTED: {"model": answers.Proposal}, **problems("not-found")},
 )
 def grant_budget(dataset: str, grant: asking.GrantRequest, visit: Visit) -> Response:
-    """Raises a dataset's budget for good; gives the ledger's entry (steward)."""
+    """Raises a dataset's budget for good; gives the ledger's entry, or with 202 what another steward must confirm."""
     try:
-        entry = visit.workspace.budgets.grant(
+        made = visit.workspace.budgets.grant(
             visit.identity, dataset, rho=grant.rho, epsilon=grant.epsilon, reason=grant.reason
         )
     except ValueError as error:
         raise InvalidParameters({"rho" if grant.epsilon is None else "epsilon": str(error)}) from None
-    return JSONResponse(entry, HTTPStatus.CREATED)
+    return JSONResponse(made, HTTPStatus.ACCEPTED if is_proposal(made) else HTTPStatus.CREATED)
 
 
 @router.put("/{dataset}/frozen", response_model=answers.FreezeState, responses=problems("not-found"))

@@ -12,7 +12,7 @@ from dpstats.cli.output import Table, say, show, show_json, tell
 from dpstats.cli.session import session_of, values_refused
 from dpstats.cli.words import number
 
-app = typer.Typer(help="Budgets: show, grant, freeze, thaw.")
+app = typer.Typer(help="Budgets: show, grant, freeze, thaw; what takes two stewards, and what waits for the second.")
 
 
 @app.command("show")
@@ -71,16 +71,22 @@ def grant(
         Decimal | None, typer.Option(parser=inputs.amount, metavar="E", help="What is added, as epsilon.")
     ] = None,
 ) -> None:
-    """Raise a dataset's budget. There is no way back."""
+    """Raise a dataset's budget. There is no way back.
+
+    Above what one steward may add alone it is proposed, and another one confirms it.
+    """
     if (rho is None) == (epsilon is None):
         raise typer.BadParameter("give either --rho or --epsilon", param_hint="--rho")
     if not reason.strip() or not reason.isprintable():
         raise typer.BadParameter("say why, on one line", param_hint="--reason")
     with session_of(context).opened() as (workspace, me):
         with values_refused():
-            entry = workspace.budgets.grant(me, dataset, rho=rho, epsilon=epsilon, reason=reason)
+            made = workspace.budgets.grant(me, dataset, rho=rho, epsilon=epsilon, reason=reason)
         budget = workspace.budgets.one(me, dataset)
-    say(f"granted as entry {entry['seq']} of the ledger: {dataset}: {left_text(budget)}")
+    if "proposal_id" in made:
+        say(f"nothing is granted yet: it takes two stewards to add so much. {_proposed(made)}")
+        return
+    say(f"granted as entry {made['seq']} of the ledger: {dataset}: {left_text(budget)}")
 
 
 @app.command("freeze")
@@ -100,3 +106,98 @@ def thaw(context: typer.Context, dataset: inputs.DatasetName) -> None:
     with session_of(context).opened() as (workspace, me):
         workspace.budgets.freeze(me, dataset, frozen=False)
     say(f"{dataset} is open: its approved queries can be run")
+
+
+ProposalId = Annotated[str, typer.Argument(metavar="PROPOSAL", help="Its id, as `budget proposals` shows it.")]
+
+
+@app.command("proposals")
+def list_proposals(context: typer.Context, as_json: inputs.AsJson = False) -> None:
+    """List what stewards proposed, and what became of it."""
+    with session_of(context).opened() as (workspace, me):
+        found = workspace.stewards.all(me)
+    if as_json:
+        show_json({"items": found, "next": None})
+        return
+    if not found:
+        tell("nothing was proposed: `dpstats budget policy` says what takes two stewards")
+        return
+    show(Table(("proposal", "kind", "subject", "asks", "by", "until", "outcome"), tuple(map(_proposal_row, found))))
+
+
+def _proposal_row(item: dict[str, Any]) -> tuple[str, ...]:
+    asks = item["asks"]
+    what = policy_text(asks) if item["kind"] == "policy" else f"epsilon {number(asks['epsilon'])}"
+    decided = f"{item['outcome']} by {item['decided_by']}" if item["decided_by"] else item["outcome"]
+    proposed = (item["proposal_id"], item["kind"], item["subject"], what, item["proposed_by"])
+    return (*proposed, item["expires_at"][:10], decided)
+
+
+def _proposed(proposal: dict[str, Any]) -> str:
+    name, proposer, until = proposal["proposal_id"], proposal["proposed_by"], proposal["expires_at"][:10]
+    return (
+        f"proposal {name} waits until {until} for another steward than {proposer}: "
+        f"`dpstats budget confirm {name}` on the host, or POST /v1/proposals/{name}/confirm with a token"
+    )
+
+
+@app.command("confirm")
+def confirm(context: typer.Context, proposal: ProposalId) -> None:
+    """Do what another steward proposed, in the name of both."""
+    with session_of(context).opened() as (workspace, me):
+        made = workspace.stewards.confirm(me, proposal)
+    say(f"confirmed: the {made['kind']} of {made['subject']} that {made['proposed_by']} proposed is done")
+
+
+@app.command("decline")
+def decline(context: typer.Context, proposal: ProposalId) -> None:
+    """End a proposal, one's own or another's."""
+    with session_of(context).opened() as (workspace, me):
+        ended = workspace.stewards.decline(me, proposal)
+    say(f"declined: nothing comes of the {ended['kind']} of {ended['subject']} that {ended['proposed_by']} proposed")
+
+
+@app.command("policy")
+def policy(
+    context: typer.Context,
+    grants_above: Annotated[
+        Decimal | None,
+        typer.Option(
+            parser=inputs.limit, metavar="E", help="Grants past this epsilon, one steward's added up, or `never`."
+        ),
+    ] = None,
+    approvals_above: Annotated[
+        Decimal | None,
+        typer.Option(parser=inputs.limit, metavar="E", help="Queries dearer than this epsilon, or `never`."),
+    ] = None,
+    new_lineages: Annotated[
+        bool | None, typer.Option("--new-lineages/--no-new-lineages", help="New lineages, each a new pool of budget.")
+    ] = None,
+    sensitive: Annotated[
+        bool | None, typer.Option("--sensitive/--no-sensitive", help="Queries that read sensitive columns.")
+    ] = None,
+    as_json: inputs.AsJson = False,
+) -> None:
+    """Show or set what takes two stewards.
+
+    Nothing does until it is said. What lets one steward do more than before takes two itself.
+    """
+    from dpstats.workspace.stewards import NewPolicy
+
+    new = NewPolicy(grants_above, approvals_above, new_lineages, sensitive)
+    with session_of(context).opened() as (workspace, me), values_refused():
+        told = workspace.stewards.policy(me) if new == NewPolicy() else workspace.stewards.set_policy(me, new)
+    if as_json:
+        show_json(told)
+    elif "proposal_id" in told:
+        say(f"nothing is changed yet: it lets one steward do more than before. {_proposed(told)}")
+    else:
+        say(f"two stewards for: {policy_text(told)}")
+
+
+def policy_text(policy: dict[str, Any]) -> str:
+    """What takes two stewards, in a line: `grants above epsilon 1, new lineages`."""
+    limits = {"grants": policy["grants_above"], "approvals": policy["approvals_above"]}
+    parts = [f"{what} above epsilon {number(limit)}" for what, limit in limits.items() if limit is not None]
+    parts += ["new lineages"] * policy["new_lineages"] + ["approvals that read sensitive columns"] * policy["sensitive"]
+    return ", ".join(parts) or "nothing"

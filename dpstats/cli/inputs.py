@@ -48,6 +48,15 @@ def amount(text: str) -> Decimal:
     return value
 
 
+def limit(text: str) -> Decimal:
+    """An epsilon above which something is asked for, exactly as typed; infinity for `never`.
+
+    Raises:
+      BadParameter: it is neither a privacy amount nor `never`.
+    """
+    return Decimal("Infinity") if text == "never" else amount(text)
+
+
 def span(text: str) -> timedelta:
     """A span of time as typed: 90m, 12h or 30d.
 

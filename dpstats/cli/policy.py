@@ -103,6 +103,9 @@ def _done_text(done: Mapping[str, Any]) -> str:
             return f"dataset {done['name']} is registered"
         case "revoked":
             return f"query {done['name']} is revoked: it answers nothing now"
+        case "proposed":
+            way = f"another steward confirms proposal {done['proposal_id']}"
+            return f"query {done['name']} is not approved yet: it takes two stewards, and {way}"
         case _:
             until = f" until {moment_text(done['expires_at'])}" if done["expires_at"] else ""
             return f"query {done['name']} is approved{until} in version {done['query_version'][:19]}..."

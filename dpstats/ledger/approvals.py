@@ -22,7 +22,7 @@ _APPROVALS = schema.approvals.c
 class Approval:
     """A steward's approval of a query's version, as it is in one revision of its text.
 
-    `revoked_at` ends it, `expires_at` (None: never) too. `confirmed_by`: the second steward, where policy asked for one.
+    `revoked_at` ends it, `expires_at` (None: never) too. `confirmed_by`: the second steward, if there was one.
     """
 
     query: str

@@ -1,8 +1,8 @@
 """The tables, as the newest revision in `migrations` leaves them: what is read and written goes by these.
 
 History is append-only in the database too: triggers refuse to change, remove or replace a row (`append_only`).
-`block_totals` and `cap_totals` are no history: they are what the entries' charges add up to. Nor is `sessions`: a
-sign-in that is over is forgotten.
+`block_totals` is no history: it is what the entries' charges of blocks add up to. Nor is `sessions`: a sign-in that
+is over is forgotten.
 """
 
 from __future__ import annotations
@@ -78,8 +78,6 @@ entries = Table(
     Column("signature", Text, nullable=False),
     Column("blocks", Text),
     Column("confirmed_by", Text),
-    Column("role", Text),
-    Column("purpose", Text),
     CheckConstraint("kind IN ('grant', 'charge')", name="entries_kind"),
     CheckConstraint("amount >= 0 AND delta >= 0 AND epsilon >= 0", name="entries_never_negative"),
     CheckConstraint("kind = 'grant' OR (amount > 0 AND release_id IS NOT NULL)", name="entries_charge"),
@@ -239,6 +237,7 @@ sessions = Table(
     Column("created_at", Text, nullable=False),
     Column("expires_at", Text, nullable=False),
 )
+
 policies = Table(
     "policies",
     metadata,
@@ -272,46 +271,4 @@ decisions = Table(
     Column("confirmed", Boolean, nullable=False),
     Column("actor", Text, nullable=False),
     Column("at", Text, nullable=False),
-)
-
-caps = Table(
-    "caps",
-    metadata,
-    Column("lineage", Text, ForeignKey("lineages.lineage"), primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("scope", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("amount", BigInteger),
-    Column("actor", Text, nullable=False),
-    Column("at", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    info={"owner": "lineage", "number": "number"},
-)
-
-cap_totals = Table(
-    "cap_totals",
-    metadata,
-    Column("lineage", Text, ForeignKey("lineages.lineage"), primary_key=True),
-    Column("scope", Text, primary_key=True),
-    Column("name", Text, primary_key=True),
-    Column("amount", BigInteger, nullable=False),
-    CheckConstraint("amount >= 0", name="cap_totals_never_negative"),
-)
-
-asked = Table(
-    "asked",
-    metadata,
-    Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("at", Text, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("token_id", Text, nullable=False),
-    Column("token_prefix", Text, nullable=False),
-    Column("act", Text, nullable=False),
-    Column("dataset", Text, nullable=False),
-    Column("query", Text, nullable=False),
-    Column("query_version", Text, nullable=False),
-    Column("parameters", Text, nullable=False),
-    Column("outcome", Text, nullable=False),
-    Column("release_id", Text, nullable=False),
-    Index("asked_token", "token_id", "at"),
 )

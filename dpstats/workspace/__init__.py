@@ -9,8 +9,8 @@
     sandbox                          a mark: the data in this workspace are invented
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
-`.spending`, `.review`, `.waiting`, `.planning`, `.applying`, `.releases`, `.features`, `.refreshing`, `.tokens`,
-`.consent`, `.rights`, `.minimising`, `.publishing` and `.doctor`; each of them checks who calls.
+`.spending`, `.review`, `.waiting`, `.planning`, `.applying`, `.releases`, `.features`, `.refreshing`, `.stewards`,
+`.tokens`, `.consent`, `.rights`, `.minimising`, `.publishing` and `.doctor`; each of them checks who calls.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ from dpstats.workspace.rights import Rights
 from dpstats.workspace.sandbox import is_sandbox
 from dpstats.workspace.selftest import self_test
 from dpstats.workspace.spending import Spending
+from dpstats.workspace.stewards import Stewards
 from dpstats.workspace.tokens import TokenDesk
 from dpstats.workspace.waiting import Waiting
 
@@ -88,10 +89,11 @@ class Workspace:
         self.spending = Spending(store, library, self.review)
         self.waiting = Waiting(store, library, self.review)
         self.planning = Planning(store, self.review, self.datasets)
-        self.applying = Applying(store, self.datasets)
+        self.applying = Applying(store, self.datasets, self.review)
         self.releases = Releases(store, library, road, self.budgets, sandbox=self.sandbox)
         self.features = Features(store, library, road, self.budgets)
         self.refreshing = Refreshing(store, road, self.features)
+        self.stewards = Stewards(store)
         self.tokens = TokenDesk(store, library)
         consent_log = ConsentLog(self._consent_database)
         self.consent = Consent(library, consent_log, pseudonyms)

@@ -38,9 +38,6 @@ class Datasets:
     """The datasets of a workspace; `data` is the folder of their data versions, `key` the workspace's secret."""
 
     def __init__(self, store: Store, library: Library, data: Path, key: bytes, suppressions: Suppressions) -> None:
-        self._registry, self._ledger = store.registry, store.ledger
-
-    def __init__(self, store: Store, library: Library, data: Path, key: bytes) -> None:
         self._registry, self._ledger, self._proposals = store.registry, store.ledger, store.proposals
         self._library, self._data, self._key = library, data, key
         self._suppressions = suppressions
@@ -50,25 +47,20 @@ class Datasets:
 
         Raises:
           FileError: the file or a source is wrong. Conflict: it contradicts what is recorded. Nothing is changed then.
+          SecondStewardNeeded: its lineage is new, and is proposed to another steward; add it again once confirmed.
         """
         check(identity, Action.STEWARD)
         text = load_file(file)
         dataset = parse_dataset(text, str(file))
         self._check_lineage(dataset)
         with self._alone(dataset.dataset):
+            self._sign_off(identity, dataset)
             version, as_of = _new_version(), datetime.now(UTC)
             with _kept_if_entered(self._load(dataset, sources, version, as_of, append=False, progress=progress)):
                 self._open_lineage(identity, dataset)
                 self._registry.register_dataset(dataset.dataset, text, dataset.lineage)
                 self._enter(dataset, version, as_of, _manifest(dataset, sources, None))
             self._forget_old(dataset.dataset)
-        self._sign_off(identity, dataset)
-        version, as_of = _new_version(), datetime.now(UTC)
-        with _kept_if_entered(self._load(dataset, sources, version, as_of, append=False, progress=progress)):
-            self._open_lineage(identity, dataset)
-            self._registry.register_dataset(dataset.dataset, text, dataset.lineage)
-            self._enter(dataset, version, as_of)
-        self._forget_old(dataset.dataset)
         return version
 
     def load(

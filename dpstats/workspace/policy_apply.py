@@ -3,36 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dpstats.access import Action, check
-from dpstats.errors import Conflict
+from dpstats.errors import Conflict, SecondStewardNeeded
+from dpstats.ledger.proposals import approval_draft
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.policy import APPROVED_BY_APPLYING, Change, DatasetChange, PolicyPlan, QueryChange
+from dpstats.workspace.review import Review
 
 
 @dataclass(frozen=True)
 class Done:
-    """One thing that was done: `what` is "registered", "approved" or "revoked". It counts at once."""
+    """One thing that was done: `what` is "registered", "approved", "proposed" or "revoked". It counts at once.
+
+    `proposal_id` is what another steward must confirm before a query that is "proposed" is approved.
+    """
 
     what: str
     name: str
     version: str | None = None
     expires_at: str | None = None
+    proposal_id: str | None = None
 
     def view(self) -> dict[str, Any]:
         """As JSON."""
-        return {"done": self.what, "name": self.name, "query_version": self.version, "expires_at": self.expires_at}
+        told = {"done": self.what, "name": self.name, "query_version": self.version, "expires_at": self.expires_at}
+        return told | ({"proposal_id": self.proposal_id} if self.proposal_id else {})
 
 
 class Applying:
     """Does what a plan says."""
 
-    def __init__(self, store: Store, datasets: Datasets) -> None:
-        self._registry, self._datasets = store.registry, datasets
+    def __init__(self, store: Store, datasets: Datasets, review: Review) -> None:
+        self._registry, self._proposals, self._datasets, self._review = (
+            store.registry,
+            store.proposals,
+            datasets,
+            review,
+        )
 
     def apply(self, identity: Identity, plan: PolicyPlan, *, prune: bool) -> Iterator[Done]:
         """Yields each thing once it is done and durable; one that fails undoes none before it.
@@ -68,13 +80,15 @@ class Applying:
     def _approved(self, identity: Identity, change: QueryChange) -> Done:
         if change.said is None or change.priced is None:
             raise ValueError("only a query that has a file and a price is approved")
-        approval = self._registry.submit_and_approve(
-            change.name,
-            change.dataset,
-            change.said.text,
-            change.version,
-            identity.name,
-            change.priced.analysis.dataset.approvals_expire,
-        )
+        analysis, text = change.priced.analysis, change.said.text
+        wish = self._review.wish(analysis, 0, identity, analysis.dataset.approvals_expire)
+        try:
+            approval = self._registry.submit_and_approve(change.dataset, text, wish)
+        except SecondStewardNeeded:
+            record = self._registry.submit_query(change.name, change.dataset, text, identity.name)
+            draft = approval_draft(change.dataset, replace(wish, revision=record.revision))
+            return Done(
+                "proposed", change.name, wish.version, None, self._proposals.propose(draft, identity).proposal_id
+            )
         ends = approval.expires_at
         return Done("approved", change.name, change.version, ends.isoformat() if ends else None)

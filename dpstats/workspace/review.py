@@ -167,11 +167,7 @@ class Review:
     def proposed(
         self, identity: Identity, dataset: str, wish: Wish, needed: SecondStewardNeeded
     ) -> SecondStewardNeeded:
-        """Puts an approval down for another steward, or confirms it as another one; what to tell the caller.
-
-        Raises:
-          NotFound, Conflict: as `Proposals.confirm`.
-        """
+        """Puts an approval down for another steward; gives what to tell the caller."""
         proposal = self._store.proposals.propose(approval_draft(dataset, wish), identity)
         return SecondStewardNeeded(needed.what, proposal.proposal_id)
 

@@ -10,6 +10,8 @@ import httpx
 from api_town import ME, Town
 
 from dpstats.api.middleware import PUBLIC, REQUEST_HEADER
+from dpstats.ledger.proposals import grant_draft
+from dpstats.privacy.loss import Loss, Measure
 from dpstats.web.assets import address_of
 
 CALLERS = (
@@ -156,6 +158,9 @@ TABLE = {
     ("POST", "/v1/datasets/{dataset}/budget/grants"): Case(
         "/v1/datasets/town/budget/grants", stewards(201), {"epsilon": 0.5, "reason": "more"}
     ),
+    ("GET", "/v1/proposals"): Case("/v1/proposals", stewards(200) | {"steward of another dataset": 200}),
+    ("POST", "/v1/proposals/{proposal_id}/confirm"): Case("/v1/proposals/PROPOSAL/confirm", stewards(200)),
+    ("POST", "/v1/proposals/{proposal_id}/decline"): Case("/v1/proposals/PROPOSAL/decline", stewards(200)),
     ("PUT", "/v1/datasets/{dataset}/frozen"): Case("/v1/datasets/town/frozen", stewards(200), {"frozen": False}),
     ("POST", "/v1/consent/events"): Case(
         "/v1/consent/events",
@@ -240,7 +245,14 @@ def _package(town: Town) -> str:
     return str(town.workspace.rights.execute(ME, request)["package"]["path"].rpartition("/")[2])
 
 
+def _proposal(town: Town) -> str:
+    ledger, added = town.workspace.store.ledger, Loss(Measure.ZCDP, 1)
+    content = ledger.grant_content("town", added, epsilon=1, actor=ME.name, reason="more")
+    return town.workspace.store.proposals.propose(grant_draft("town", content), ME).proposal_id
+
+
 PLACEHOLDERS = {
+    "PROPOSAL": _proposal,
     "RIGHTS": _request,
     "OPT-OUT": lambda town: _request(town, "opt_out"),
     "PACKAGE": _package,

@@ -7,6 +7,9 @@ from sqlalchemy import inspect
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
+from dpstats.access import operator
+from dpstats.ledger.policies import Policy
+from dpstats.ledger.proposals import policy_draft
 from dpstats.ledger.registry import Manifest
 from dpstats.ledger.store import Store
 
@@ -20,6 +23,9 @@ WRITTEN_ONCE = [
     "withdrawals",
     "feature_views",
     "load_manifests",
+    "policies",
+    "proposals",
+    "decisions",
 ]
 
 
@@ -32,6 +38,9 @@ def full(store: Store, raw: Connection) -> Connection:
     store.registry.freeze("shop", "stu")
     store.registry.submit_view("v", "shop", "yaml", "stu")
     store.registry.add_manifest("dv1", Manifest(frozenset({"visits"})))
+    draft = policy_draft(Policy())
+    store.proposals.set_policy(Policy(new_lineages=True), "stu")
+    store.proposals.decline(store.proposals.propose(draft, operator("stu")).proposal_id, operator("sue"))
     return raw
 
 

@@ -7,6 +7,7 @@ from ledger_asking import HandClock
 from ledger_databases import LedgerDatabase
 
 from dpstats.errors import Conflict, NotFound, Unavailable
+from dpstats.ledger.approvals import Wish
 from dpstats.ledger.registry import Registry
 from dpstats.ledger.store import Store
 
@@ -150,12 +151,12 @@ def test_an_approval_with_an_end_is_renewed_and_the_newest_one_rules(registry: R
 
 
 def test_a_text_is_submitted_and_approved_at_once_or_not_at_all(registry: Registry) -> None:
-    made = registry.submit_and_approve("q", "shop", "one", "sha256:1", "stu")
+    made = registry.submit_and_approve("shop", "one", Wish("q", "sha256:1", 0, "stu"))
     assert (made.revision, registry.query("q").text) == (1, "one")
-    assert registry.submit_and_approve("q", "shop", "one", "sha256:1", "stu") == made
+    assert registry.submit_and_approve("shop", "one", Wish("q", "sha256:1", 0, "stu")) == made
     registry.register_dataset("another", "x", "shoppers")
     with pytest.raises(Conflict, match="is one of dataset shop"):
-        registry.submit_and_approve("q", "another", "two", "sha256:2", "stu")
+        registry.submit_and_approve("another", "two", Wish("q", "sha256:2", 0, "stu"))
     assert registry.newest_query("q").text == "one"
 
 

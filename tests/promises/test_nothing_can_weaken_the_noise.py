@@ -68,6 +68,8 @@ OPTIONS = {
     "--after",
     "--agent",
     "--append",
+    # Above which two stewards are asked for: who may raise a budget or approve, never the price or the noise.
+    "--approvals-above",
     # What a load brought, for what feature views are renewed: rows and their bounds go by the file alone.
     "--blocks",
     "--cap-rho",
@@ -82,6 +84,7 @@ OPTIONS = {
     "--format",
     "--fresh",
     "--grace",
+    "--grants-above",
     "--head",
     "--home",
     "--host",
@@ -91,6 +94,9 @@ OPTIONS = {
     "--level",
     "--keys",
     "--method",
+    "--new-lineages",
+    "--no-new-lineages",
+    "--no-sensitive",
     "--once",
     "--out",
     "--parameter",
@@ -104,6 +110,7 @@ OPTIONS = {
     # Another workspace, of invented data: the noise is the same, and no one's rows are in it.
     "--sandbox",
     "--seconds",
+    "--sensitive",
     "--show-completion",
     "--segments",
     "--source",
@@ -139,6 +146,9 @@ ASKED_OVER_HTTP = {
     },
     "POST /v1/consent/signals": {"dataset", "units", "gpc", "gpp", "observed_at", "event_id"},
     "POST /v1/datasets/{dataset}/budget/grants": {"dataset", "rho", "epsilon", "reason"},
+    # What one steward proposed: a budget is raised by two, the noise of a charge by nobody.
+    "POST /v1/proposals/{proposal_id}/confirm": {"proposal_id"},
+    "POST /v1/proposals/{proposal_id}/decline": {"proposal_id"},
     "POST /v1/features": {"queries", "parameters"},
     "POST /v1/releases/{release_id}/withdrawal": {"release_id", "reason"},
     "POST /v1/queries/{query}/approvals": {"query", "version"},

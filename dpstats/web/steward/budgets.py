@@ -20,6 +20,7 @@ from dpstats.web.steward.visiting import Steward, by_dataset, confirm
 from dpstats.web.visiting import Form, Sent, Visitor, page_router
 from dpstats.web.words import at_least, counted, number
 from dpstats.workspace.budget_words import percent
+from dpstats.workspace.stewards import is_proposal
 
 QUESTION = "What is left, and until when?"
 SPENDERS_SHOWN = 8
@@ -120,9 +121,11 @@ def grant(dataset: str, request: Request, visit: Steward, sent: Sent) -> Respons
             raise InvalidParameters({"epsilon": str(error)}) from None
     except DpstatsError as error:
         raise _refused(request, visit, dataset, sent, error) from None
-    return done(
-        request, f"/budgets/{dataset}", f"The budget of {dataset} is raised, as entry {entry['seq']} of its ledger."
-    )
+    if is_proposal(entry):
+        told = f"Nothing is granted yet: another steward must confirm proposal {entry['proposal_id']}."
+    else:
+        told = f"The budget of {dataset} is raised, as entry {entry['seq']} of its ledger."
+    return done(request, f"/budgets/{dataset}", told)
 
 
 def _typed(sent: Form) -> tuple[Decimal, str]:

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from cli_running import Run
+
+
+def shown(dpstats: Run, *args: str) -> Any:
+    return json.loads(dpstats(*args, "--json").done().out)
+
+
+def test_a_grant_past_the_limit_is_said_to_wait_and_its_proposer_cannot_confirm_it(dpstats: Run) -> None:
+    said = dpstats("budget", "policy", "--grants-above", "1", "--new-lineages").done().out
+    assert said == "two stewards for: grants above epsilon 1, new lineages\n"
+    before = shown(dpstats, "budget", "show", "shop")
+    said = dpstats("budget", "grant", "shop", "--epsilon", "2", "--reason", "a new year").done().out
+    assert "nothing is granted yet" in said
+    assert shown(dpstats, "budget", "show", "shop") == before
+    (proposal,) = shown(dpstats, "budget", "proposals")["items"]
+    assert proposal["proposal_id"] in said
+    assert proposal["proposal_id"] in dpstats("budget", "proposals").done().out
+    dpstats("budget", "confirm", proposal["proposal_id"]).refused("another steward must confirm it")
+    assert "declined" in dpstats("budget", "decline", proposal["proposal_id"]).done().out
+    dpstats("budget", "confirm", "nothing").refused("nothing")
+
+
+def test_a_laxer_policy_waits_for_another_steward(dpstats: Run) -> None:
+    assert dpstats("budget", "policy").done().out == "two stewards for: nothing\n"
+    dpstats("budget", "policy", "--approvals-above", "0.1", "--sensitive").done()
+    strict = shown(dpstats, "budget", "policy")
+    assert "nothing is changed yet" in dpstats("budget", "policy", "--approvals-above", "never").done().out
+    assert shown(dpstats, "budget", "policy") == strict
+    assert shown(dpstats, "budget", "proposals")["items"][0]["asks"]["approvals_above"] is None
+    dpstats("budget", "policy", "--grants-above", "soon").wrong_usage("soon")
+
+
+def test_applying_files_proposes_what_takes_two_stewards(dpstats: Run) -> None:
+    dpstats("budget", "policy", "--approvals-above", "0").done()
+    assert "is not approved yet: it takes two stewards" in dpstats("apply", ".", "--yes").done().out
+    assert shown(dpstats, "budget", "proposals")["items"][0]["kind"] == "approval"
