@@ -7,7 +7,7 @@ blocks can still hold it. No error text holds a cell.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from dpstats.catalog.dataset import Blocks, Column, DatasetFile, Table
 from dpstats.catalog.types import ColumnType
 from dpstats.engine.bound import bounded, hash_key, ranked, twins, units_over
 from dpstats.engine.cells import cast, clean, clean_id, given, is_readable
+from dpstats.engine.consent import Roll, write_consent
 from dpstats.engine.duck import CONNECT_CONFIG
-from dpstats.engine.meta import Meta, read_meta, write_meta
+from dpstats.engine.meta import ConsentMeta, Meta, read_meta, write_meta
 from dpstats.engine.names import literal, quoted
 from dpstats.engine.source import Source, SourceColumn, Trouble, file_error, open_source, trouble_in
 from dpstats.engine.whole import whole_file
@@ -43,6 +44,7 @@ def load(
     progress: Progress | None = None,
     memory_limit_mb: int = 4096,
     today: date | None = None,
+    roll: Roll | None = None,
 ) -> None:
     """Builds the data version `target` from one source file a table; a table without one is carried over from `base`.
 
@@ -57,6 +59,7 @@ def load(
       memory_limit_mb: Memory of the load; what does not fit is spilled beside the new file, and removed.
       today: The day of the load in UTC, today if None. Of a table with blocks, rows of later blocks are dropped, so
         that "every block that there is" is known without a look at the data; so are rows with no time.
+      roll: Whom the dataset's purposes count; None: it is not known, and a query that asks for consent is refused.
 
     Raises:
       FileError: a source is missing, unreadable, malformed, empty or of the wrong types, a table has neither source
@@ -67,7 +70,7 @@ def load(
             what = f"there is no such table; the tables are {', '.join(dataset.tables)}"
             raise FileError(dataset.dataset, what, key=name)
     with whole_file(target) as made, duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
-        _set_up(connection, made.parent / "spill", memory_limit_mb)
+        set_up(connection, made.parent / "spill", memory_limit_mb)
         loader = _Loader(connection, dataset, target, hash_key(key), today or datetime.now(UTC).date())
         # A base that nothing is carried over from may be damaged or gone: this load replaces it.
         carries = append or any(name not in sources for name in dataset.tables)
@@ -77,12 +80,13 @@ def load(
             if progress:
                 progress(f"loading {name}", place / len(feeds))
             loader.table(name, feed)
-        loader.finish()
+        loader.finish(roll)
         if progress:
             progress("loaded", 1.0)
 
 
-def _set_up(connection: duckdb.DuckDBPyConnection, spill: Path, memory_limit_mb: int) -> None:
+def set_up(connection: duckdb.DuckDBPyConnection, spill: Path, memory_limit_mb: int) -> None:
+    """Settings of a connection that builds a data version; what does not fit in memory goes to the folder `spill`."""
     connection.execute(f"SET temp_directory = {literal(spill)}")
     connection.execute(f"SET memory_limit = '{memory_limit_mb}MB'")
     connection.execute("SET TimeZone = 'UTC'")
@@ -154,11 +158,11 @@ class _Loader:
             self._write_personal(name, table)
         self._write("DROP TABLE dp_rows")
 
-    def finish(self) -> None:
+    def finish(self, roll: Roll | None) -> None:
         """Completes the new file and closes it."""
         public = {name: tuple(t.columns) for name, t in self._dataset.tables.items() if t.public}
         meta = Meta(load_fingerprint(self._dataset), public)
-        if trouble_in(lambda: write_meta(self._connection, "dp_made.main", meta)):
+        if trouble_in(lambda: write_about(self._connection, self._dataset, meta, roll)):
             raise self._cannot_write()
         self._write("CHECKPOINT dp_made")
         self._write("DETACH dp_made")
@@ -258,6 +262,18 @@ class _Loader:
 
     def _run(self, sql: str, binds: Mapping[str, str] | None = None) -> Trouble | None:
         return trouble_in(lambda: self._connection.execute(sql, binds or {}))
+
+
+def write_about(connection: duckdb.DuckDBPyConnection, dataset: DatasetFile, meta: Meta, roll: Roll | None) -> None:
+    """Writes whom a new data version's purposes count, and what it says about itself; its tables must be there.
+
+    Raises:
+      duckdb.Error: it cannot be written.
+    """
+    if roll is not None:
+        write_consent(connection, "dp_made.main", dataset, roll)
+        meta = replace(meta, consent=ConsentMeta(roll.closed_at, roll.rules))
+    write_meta(connection, "dp_made.main", meta)
 
 
 def _wrong_type(source: Source, column: str, found: SourceColumn, spec: Column) -> FileError:

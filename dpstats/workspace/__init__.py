@@ -1,13 +1,13 @@
 """One folder with everything a dpstats service keeps, and everything that can be done with it.
 
     ledger.db, ledger.key, heads/    the ledger (unless it is on a server), its signing key, its newest heads
-    turns.lock                       what processes lock so that they take turns
+    turns.lock, *.lock               what processes lock so that they take turns
     bounding.key                     the secret that chooses which rows and groups of a unit are kept
     consent.db, consent.key          what people decided, without raw ids, and the secret of their hashes
     data/<dataset>/<version>.duckdb  the current data version of each dataset
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
-`.review`, `.planning`, `.applying`, `.releases`, `.tokens`, `.consent`, `.minimising` and `.doctor`; each of
+`.review`, `.planning`, `.applying`, `.releases`, `.tokens`, `.consent`, `.epochs`, `.minimising` and `.doctor`; each of
 them checks who calls.
 """
 
@@ -15,9 +15,12 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
+from datetime import time
+from functools import partial
 from pathlib import Path
 
 from dpstats.access import operator
+from dpstats.catalog.fields import duration
 from dpstats.engine.versions import Engines
 from dpstats.errors import FileError, NotLoaded
 from dpstats.grid import NO_GRID, Grid
@@ -29,12 +32,14 @@ from dpstats.release import Road
 from dpstats.rights.consent_log import ConsentLog
 from dpstats.rights.consent_schema import ConsentDatabase
 from dpstats.rights.pseudonyms import Pseudonyms
+from dpstats.rights.roll import roll_of
 from dpstats.settings import Settings
 from dpstats.turns import Limits, Turns
 from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.consent import Consent
 from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.doctor import Doctor
+from dpstats.workspace.epochs import Epochs, Timetable
 from dpstats.workspace.minimising import Minimising
 from dpstats.workspace.policy import Planning
 from dpstats.workspace.policy_apply import Applying
@@ -51,21 +56,34 @@ KEY_BYTES = 32
 class Workspace:
     """An open workspace. Thread-safe; one a process."""
 
-    def __init__(self, home: Path, store: Store, engines: Engines, key: bytes, *, turns: Turns, grid: Grid) -> None:
+    def __init__(
+        self,
+        home: Path,
+        store: Store,
+        engines: Engines,
+        key: bytes,
+        *,
+        turns: Turns,
+        grid: Grid,
+        timetable: Timetable,
+    ) -> None:
         self.home, self.store, self.turns, self._engines = home, store, turns, engines
         self._library = library = Library(store.registry)
-        self._road = road = Road(store, library, engines, turns, grid)
-        self.datasets = Datasets(store, library, home / "data", key)
+        self._road = road = Road(store, library, engines, turns, grid, timetable.max_age)
+        self._consent_database = ConsentDatabase(home / "consent.db")
+        log, pseudonyms = ConsentLog(self._consent_database), Pseudonyms.open(home / "consent.key")
+        rolls = partial(roll_of, log=log, pseudonyms=pseudonyms)
+        self.datasets = Datasets(store, library, home / "data", key, rolls)
+        self.consent = Consent(library, log, pseudonyms)
+        self.epochs = Epochs(store, library, log, self.datasets, timetable, home / "epochs.lock")
         self.budgets = Budgets(store, library)
         self.review = Review(store, library, road)
         self.planning = Planning(store, self.review, self.datasets)
         self.applying = Applying(store, self.datasets)
         self.releases = Releases(store, library, road, self.budgets)
         self.tokens = TokenDesk(store, library)
-        self._consent_database = ConsentDatabase(home / "consent.db")
-        self.consent = Consent(library, ConsentLog(self._consent_database), Pseudonyms.open(home / "consent.key"))
         self.minimising = Minimising(library)
-        self.doctor = Doctor(home, store, library, road)
+        self.doctor = Doctor(home, store, library, road, self.epochs)
 
     @classmethod
     def open(cls, settings: Settings, *, check_ledger: bool = True, served: bool = False) -> Workspace:
@@ -96,7 +114,7 @@ class Workspace:
             deadline_s=settings.deadline_s,
         )
         grid = Grid(settings.latency_step_ms / 1000) if served else NO_GRID
-        return cls(settings.home, store, engines, key, turns=turns, grid=grid)
+        return cls(settings.home, store, engines, key, turns=turns, grid=grid, timetable=_timetable(settings))
 
     def open_data(self) -> None:
         """Opens what is loaded of every dataset, so that DuckDB's lock-down is probed before anything is served.
@@ -126,6 +144,11 @@ class Workspace:
 
 def _limits(settings: Settings) -> Limits:
     return Limits(settings.releases_at_once or settings.threads, settings.releases_waiting, settings.deadline_s)
+
+
+def _timetable(settings: Settings) -> Timetable:
+    at = None if settings.consent_epoch_at == "never" else time.fromisoformat(settings.consent_epoch_at)
+    return Timetable(at, duration(settings.consent_max_age))
 
 
 def _bounding_key(path: Path) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,12 @@ from dpstats.catalog.canonical import load_fingerprint
 from dpstats.catalog.dataset import Column, DatasetFile, parse_dataset
 from dpstats.catalog.purposes import kind_of
 from dpstats.catalog.source import load_file
+from dpstats.engine.consent import Roll
 from dpstats.engine.load import load
+from dpstats.engine.renew import renew
 from dpstats.errors import Conflict, NotFound
 from dpstats.ledger.blocks import BlockTerms
+from dpstats.ledger.files import file_lock
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.library import Library
@@ -26,12 +29,16 @@ from dpstats.privacy.loss import Loss, Measure, amount_down, delta_down
 Progress = Callable[[str, float], None]
 
 
+Rolls = Callable[[DatasetFile], Roll | None]
+"""Whom a dataset's purposes count, as of the last closed epoch."""
+
+
 class Datasets:
     """The datasets of a workspace; `data` is the folder of their data versions, `key` the workspace's secret."""
 
-    def __init__(self, store: Store, library: Library, data: Path, key: bytes) -> None:
+    def __init__(self, store: Store, library: Library, data: Path, key: bytes, rolls: Rolls) -> None:
         self._registry, self._ledger = store.registry, store.ledger
-        self._library, self._data, self._key = library, data, key
+        self._library, self._data, self._key, self._rolls = library, data, key, rolls
 
     def add(self, identity: Identity, file: Path, sources: Mapping[str, Path], progress: Progress | None = None) -> str:
         """Registers `dataset.yaml` and loads its data; gives the data version.
@@ -44,7 +51,10 @@ class Datasets:
         dataset = parse_dataset(text, str(file))
         self._check_lineage(dataset)
         version, as_of = _new_version(), datetime.now(UTC)
-        with _kept_if_entered(self._load(dataset, sources, version, as_of, append=False, progress=progress)):
+        with (
+            self._alone(),
+            _kept_if_entered(self._load(dataset, sources, version, as_of, append=False, progress=progress)),
+        ):
             self._open_lineage(identity, dataset)
             self._registry.register_dataset(dataset.dataset, text, dataset.lineage)
             self._enter(dataset, version, as_of)
@@ -68,10 +78,34 @@ class Datasets:
         check(identity, Action.STEWARD)
         dataset = self._library.dataset(identity, name)
         version, as_of = _new_version(), datetime.now(UTC)
-        with _kept_if_entered(self._load(dataset, sources, version, as_of, append=append, progress=progress)):
+        with (
+            self._alone(),
+            _kept_if_entered(self._load(dataset, sources, version, as_of, append=append, progress=progress)),
+        ):
             self._enter(dataset, version, as_of)
         self._forget_old(name)
         return version
+
+    def renew(self, identity: Identity, name: str) -> str:
+        """A new data version with the rows of the current one, and consent as of the last closed epoch.
+
+        Raises:
+          NotFound: no such dataset, or nothing is loaded. FileError: it cannot be made; nothing is changed then.
+        """
+        check(identity, Action.STEWARD)
+        dataset, version = self._library.dataset(identity, name), _new_version()
+        with self._alone():
+            base = self._registry.data_version(name)
+            target = self._data / _version_file(name, version)
+            renew(dataset, self._data / base.file, target=target, roll=self._rolls(dataset))
+            with _kept_if_entered(target):
+                self._enter(dataset, version, base.as_of)  # its rows are as of then, and so are its blocks
+        self._forget_old(name)
+        return version
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """One load or renewal at a time: each builds on what the one before it left."""
+        return file_lock(self._data.parent / "loads.lock")
 
     def check_definition(self, identity: Identity, dataset: DatasetFile) -> None:
         """Whether the definition could be registered now; nothing is changed, no lineage opened.
@@ -119,6 +153,7 @@ class Datasets:
             append=append,
             progress=progress,
             today=as_of.date(),
+            roll=self._rolls(dataset),
         )
         return target
 
