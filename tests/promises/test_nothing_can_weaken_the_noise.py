@@ -122,6 +122,7 @@ ASKED_OVER_HTTP = {
     },
     "POST /v1/consent/signals": {"dataset", "units", "gpc", "gpp", "observed_at", "event_id"},
     "POST /v1/datasets/{dataset}/budget/grants": {"dataset", "rho", "epsilon", "reason"},
+    "POST /v1/releases/{release_id}/withdrawal": {"release_id", "reason"},
     "POST /v1/queries/{query}/approvals": {"query", "version"},
     "POST /v1/queries/{query}/preview": {"query", "parameters"},
     "POST /v1/queries/{query}/releases": {"query", "parameters", "reuse", "Idempotency-Key"},
