@@ -10,6 +10,7 @@ import duckdb
 
 from dpstats.catalog.consented import CONSENT, UNIT
 from dpstats.catalog.dataset import DatasetFile
+from dpstats.engine.links import TABLE
 from dpstats.engine.names import quoted
 
 AT_ONCE = 10_000
@@ -48,7 +49,12 @@ def write_consent(connection: duckdb.DuckDBPyConnection, schema: str, dataset: D
     units = " UNION ".join(f"SELECT {unit} AS {UNIT} FROM {schema}.{quoted(t)}" for t in dataset.personal_tables)
     columns = ", ".join(f"{quoted(column)} BOOLEAN" for column in roll.columns)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE dp_known ({UNIT} {kind}, {columns})")
-    known = [(each, *found) for (each,) in _all(connection, units) if (found := roll.truths([each])) != roll.unknown]
+    ids = _ids(units, schema) if dataset.links else f"SELECT {UNIT}, [] FROM ({units})"
+    known = [
+        (each, *found)
+        for each, linked in _all(connection, ids)
+        if (found := roll.truths({str(each), *linked})) != roll.unknown
+    ]
     for start in range(0, len(known), AT_ONCE):
         _insert(connection, kind, known[start : start + AT_ONCE])
     truths = ", ".join(
@@ -58,6 +64,13 @@ def write_consent(connection: duckdb.DuckDBPyConnection, schema: str, dataset: D
     joined = f"({units}) AS dp_all LEFT JOIN dp_known USING ({UNIT})"
     connection.execute(f"CREATE TABLE {schema}.{CONSENT} AS SELECT {UNIT}, {truths} FROM {joined} ORDER BY {UNIT}")
     connection.execute("DROP TABLE dp_known")
+
+
+def _ids(units: str, schema: str) -> str:
+    """SQL for each unit, and a list of the ids that are linked to it."""
+    linked = f"LEFT JOIN {schema}.{TABLE} AS dp_l ON dp_l.unit = dp_all.{UNIT}"
+    ids = "coalesce(list(dp_l.id) FILTER (WHERE dp_l.id IS NOT NULL), [])"
+    return f"SELECT {UNIT}, {ids} FROM ({units}) AS dp_all {linked} GROUP BY {UNIT}"
 
 
 def _all(connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[tuple[Any, ...]]:

@@ -15,12 +15,13 @@ from typing import Any
 import duckdb
 
 from dpstats.catalog.canonical import load_fingerprint
-from dpstats.catalog.dataset import Blocks, Column, DatasetFile, Table
+from dpstats.catalog.dataset import LINKS, Blocks, Column, DatasetFile, Table
 from dpstats.catalog.types import ColumnType
 from dpstats.engine.bound import bounded, hash_key, ranked, twins, units_over
 from dpstats.engine.cells import cast, clean, clean_id, given, is_readable
 from dpstats.engine.consent import Roll, write_consent
 from dpstats.engine.duck import CONNECT_CONFIG
+from dpstats.engine.links import pairs_of_file, pairs_of_version, resolving, units_of, write_links
 from dpstats.engine.meta import ConsentMeta, Meta, read_meta, write_meta
 from dpstats.engine.names import literal, quoted
 from dpstats.engine.source import Source, SourceColumn, Trouble, file_error, open_source, trouble_in
@@ -50,7 +51,7 @@ def load(
 
     Args:
       dataset: Says which tables and columns are loaded, and how many rows of one unit.
-      sources: Table name -> Parquet or CSV file.
+      sources: Table name -> Parquet or CSV file; where the dataset has links, `links` -> a file of `id` and `unit`.
       target: The file to make. Its folder is made if it is missing.
       key: The workspace's secret key; which rows are kept of a unit over its cap depends on it.
       base: An earlier data version of the dataset; opened only if something is carried over.
@@ -65,7 +66,8 @@ def load(
       FileError: a source is missing, unreadable, malformed, empty or of the wrong types, a table has neither source
         nor base, or the file cannot be written. `target` is then as it was before.
     """
-    for name in sources:
+    tables = {name: path for name, path in sources.items() if not (dataset.links and name == LINKS)}
+    for name in tables:
         if name not in dataset.tables:
             what = f"there is no such table; the tables are {', '.join(dataset.tables)}"
             raise FileError(dataset.dataset, what, key=name)
@@ -73,9 +75,12 @@ def load(
         set_up(connection, made.parent / "spill", memory_limit_mb)
         loader = _Loader(connection, dataset, target, hash_key(key), today or datetime.now(UTC).date())
         # A base that nothing is carried over from may be damaged or gone: this load replaces it.
-        carries = append or any(name not in sources for name in dataset.tables)
-        loader.attach(made, base if carries else None)
-        feeds = {name: loader.feed(name, sources.get(name), append=append) for name in dataset.tables}
+        carries = append or any(name not in tables for name in dataset.tables)
+        links_of_base = dataset.links and LINKS not in sources
+        loader.attach(made, base if carries or links_of_base else None)
+        if dataset.links:
+            loader.link(sources.get(LINKS))
+        feeds = {name: loader.feed(name, tables.get(name), append=append) for name in dataset.tables}
         for place, (name, feed) in enumerate(feeds.items()):
             if progress:
                 progress(f"loading {name}", place / len(feeds))
@@ -126,6 +131,18 @@ class _Loader:
             self._base_columns.setdefault(table, {})[column] = data_type
         self._base = base
 
+    def link(self, path: Path | None) -> None:
+        """Writes the links between ids: those of the file and, where rows are carried over, the base's."""
+        pairs = pairs_of_version(self._connection, "dp_base.main") if self._base is not None else []
+        if path is not None:
+            pairs += pairs_of_file(self._dataset, path)
+        elif not pairs:
+            what = f"no links between ids are there yet: add `--source {LINKS}=PATH`"
+            raise FileError(self._dataset.dataset, what, key=LINKS)
+        units = units_of(pairs)
+        if trouble_in(lambda: write_links(self._connection, "dp_made.main", self._dataset, units)):
+            raise self._cannot_write()
+
     def feed(self, name: str, path: Path | None, *, append: bool) -> _Feed:
         """Where the table's rows are to come from; the file is opened and its columns found, no row is read."""
         declared = self._dataset.tables[name].columns
@@ -155,6 +172,8 @@ class _Loader:
         if table.public:
             self._write(f"CREATE TABLE dp_made.main.{quoted(name)} AS FROM dp_rows")
         else:
+            if self._dataset.links:
+                self._write(resolving("dp_rows", "dp_made.main", self._dataset.privacy_unit))
             self._write_personal(name, table)
         self._write("DROP TABLE dp_rows")
 

@@ -12,9 +12,10 @@ from datetime import datetime
 
 from dpstats.catalog.consented import asked_purposes, consent_columns, consent_rules, is_sold
 from dpstats.catalog.dataset import DatasetFile
+from dpstats.catalog.ids import id_text
 from dpstats.rights.consent_log import ConsentLog
 from dpstats.rights.decisions import Event, Use, is_limited, is_minor, standing
-from dpstats.rights.pseudonyms import Pseudonyms, id_text
+from dpstats.rights.pseudonyms import Pseudonyms
 
 Truths = tuple[bool, ...]
 """One for each of a roll's columns."""

@@ -13,6 +13,7 @@ from exact_changes import check_moved, pairs_of
 
 from dpstats.errors import ConsentUnknown, QueryRefused
 from dpstats.rights.intake import Wish
+from dpstats.rights.signals import Signal
 
 DATASET = """
 dataset: shop
@@ -274,3 +275,18 @@ def test_an_answer_for_ads_is_given_again_for_fifteen_days_at_most(shop: Desk) -
         moments = [shop.workspace.releases._ledger.release(item["release_id"])]
         spans[query] = (moments[0].fresh_until - moments[0].created_at).days
     assert spans == {"reports": 30, "segments": 30, "ads": 15}
+
+
+def test_a_signal_for_any_id_of_a_person_is_for_the_person(new_desk: Callable[..., Desk]) -> None:
+    desk = new_desk()
+    desk.add(DATASET + "links: true\n", **tables(), links="id,unit\n1,0\nphone,1\ntablet,2\n")
+    for name, query in QUERIES.items():
+        desk.approve({"query": name} | query)
+    close(desk)
+    assert [counted(desk, q) for q in ("reports", "ads")] == [11, 11]  # 0 and 1 are one unit
+    for unit in ("phone", "watch"):
+        desk.workspace.consent.signal(ME, "shop", [unit], Signal(gpc="1"))
+    close(desk)
+    assert counted(desk, "ads") == 10
+    desk.load("shop", links="id,unit\nwatch,5\n")  # from now on it is known whose it is
+    assert [counted(desk, q) for q in ("reports", "ads")] == [11, 9]

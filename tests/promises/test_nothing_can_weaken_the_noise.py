@@ -162,6 +162,7 @@ FILE_KEYS = {
         "approvals_expire",
         "max_rows_per_unit",
         "min_units",
+        "links",
         "lineage",
         "purposes",
         "tables",
