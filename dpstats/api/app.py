@@ -14,15 +14,19 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 import dpstats
-from dpstats.api import consent, datasets, public, queries, releases
+from dpstats.api import consent, datasets, features, public, queries, releases
 from dpstats.api.described import describe
 from dpstats.api.epochs import closing_epochs
+from dpstats.api.marked import Marked
 from dpstats.api.metrics import Metrics
 from dpstats.api.middleware import TokenFirst, Watch, WholeBody
 from dpstats.api.oidc import Issuer, issuer_of
 from dpstats.api.problems import explain
 from dpstats.api.rates import RateLimit
 from dpstats.settings import Settings
+from dpstats.web import pages
+from dpstats.web.signing_in import Tries
+from dpstats.web.visiting import SessionFirst
 from dpstats.workspace import Workspace
 
 DESCRIPTION = (
@@ -64,7 +68,7 @@ def create_app(
             workspace.close()
 
     app = FastAPI(
-        title="dpstats",
+        title="dpstats sandbox" if workspace.sandbox else "dpstats",
         version=dpstats.__version__,
         description=DESCRIPTION,
         docs_url=None,
@@ -77,17 +81,21 @@ def create_app(
             *queries.router.routes,
             *releases.router.routes,
             *consent.router.routes,
+            *features.router.routes,
             *public.router.routes,
+            *pages.routes(),
         ],
         middleware=[
+            *([Middleware(Marked)] if workspace.sandbox else ()),
             Middleware(Watch, metrics=metrics),
             Middleware(TokenFirst, workspace=workspace, issuer=issuer),
+            Middleware(SessionFirst, workspace=workspace),
             Middleware(RateLimit, per_minute=rate_per_minute),
             Middleware(WholeBody),
         ],
         exception_handlers={HTTPException: explain, RequestValidationError: explain},
     )
-    app.state.workspace, app.state.metrics = workspace, metrics
+    app.state.workspace, app.state.metrics, app.state.tries = workspace, metrics, Tries()
     describe(app)
     return app
 

@@ -17,13 +17,12 @@ import pyarrow.parquet as pq
 
 from dpstats.access import operator
 from dpstats.audit.claims import Claim, claim_of
-from dpstats.catalog.consented import asked_purposes
 from dpstats.catalog.dataset import DatasetFile, parse_dataset
 from dpstats.errors import BudgetExhausted
 from dpstats.release import Ask
-from dpstats.rights.intake import Wish
 from dpstats.settings import read_settings
 from dpstats.workspace import Workspace
+from dpstats.workspace.invented import everybody_consents
 
 Tables = Mapping[str, Mapping[str, Sequence[object]]]
 """Each table's columns, by name."""
@@ -53,7 +52,7 @@ class Bench:
             self._workspace = self._opened(sources)
         else:
             self._workspace.datasets.load(AUDITOR, self.dataset.dataset, sources)
-            self._consent(self._workspace)
+            everybody_consents(self._workspace, AUDITOR, self.dataset, tables)
 
     def ask(self, query: str) -> dict[str, Any]:
         """A fresh release of a query, with its default parameters."""
@@ -93,7 +92,7 @@ class Bench:
         workspace = Workspace.open(read_settings(home=self._folder / f"home{self._workspaces}", threads=1))
         try:
             workspace.datasets.add(AUDITOR, self._file("dataset.yaml", self._text), sources)
-            self._consent(workspace)
+            everybody_consents(workspace, AUDITOR, self.dataset, self._tables)
             for name, text in self._queries.items():
                 _, version = workspace.review.submit(AUDITOR, self._file(f"{name}.yaml", text))
                 workspace.review.approve(AUDITOR, name, version)
@@ -101,19 +100,6 @@ class Bench:
             workspace.close()
             raise
         return workspace
-
-    def _consent(self, workspace: Workspace) -> None:
-        """Everybody says yes to everything that is asked, so that whoever has rows is counted."""
-        purposes, unit = asked_purposes(self.dataset), self.dataset.privacy_unit
-        if not purposes:
-            return
-        people = {
-            each for name in self.dataset.personal_tables for each in self._tables[name][unit] if each is not None
-        }
-        yes = ((str(each), purpose) for each in people for purpose in purposes)
-        wishes = [(self.dataset.dataset, Wish(each, purpose, "opt_in", "audit")) for each, purpose in yes]
-        workspace.consent.send(AUDITOR, wishes)
-        workspace.epochs.close(AUDITOR)
 
     def _file(self, name: str, text: str) -> Path:
         path = self._folder / name

@@ -18,21 +18,23 @@ from dpstats.cli import (
     dataset,
     demo,
     doctor,
+    features,
     ledger,
     minimise,
     policy,
     query,
+    refresh,
     release,
     serve,
     tokens,
 )
-from dpstats.cli.exits import WRONG_USAGE, OneLineGroup
+from dpstats.cli.exits import WRONG_USAGE
+from dpstats.cli.helped import Below, Top
 from dpstats.cli.output import say
 from dpstats.cli.session import Session, session_of
 
 app = typer.Typer(
-    cls=OneLineGroup,
-    add_completion=False,
+    cls=Top,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Answers about groups of people that expose none of them.",
@@ -41,6 +43,8 @@ app = typer.Typer(
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(query.app, name="query")
 app.add_typer(release.app, name="release")
+app.add_typer(features.app, name="features")
+app.command("refresh")(refresh.refresh)
 app.add_typer(budget.app, name="budget")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(tokens.app, name="token")
@@ -53,6 +57,8 @@ app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 app.command("audit")(audit.audit)
 app.command("doctor")(doctor.doctor)
+for room in app.registered_groups:
+    room.cls = Below
 
 
 @app.callback(invoke_without_command=True)

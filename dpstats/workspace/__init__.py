@@ -5,10 +5,11 @@
     bounding.key                     the secret that chooses which rows and groups of a unit are kept
     consent.db, consent.key          what people decided, without raw ids, and the secret of their hashes
     data/<dataset>/<version>.duckdb  the current data version of each dataset
+    sandbox                          a mark: the data in this workspace are invented
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
-`.review`, `.planning`, `.applying`, `.releases`, `.tokens`, `.consent`, `.epochs`, `.minimising` and `.doctor`; each of
-them checks who calls.
+`.review`, `.planning`, `.applying`, `.releases`, `.features`, `.refreshing`, `.tokens`, `.consent`, `.epochs`,
+`.minimising` and `.doctor`; each of them checks who calls.
 """
 
 from __future__ import annotations
@@ -40,11 +41,14 @@ from dpstats.workspace.consent import Consent
 from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.doctor import Doctor
 from dpstats.workspace.epochs import Epochs, Timetable
+from dpstats.workspace.features import Features
+from dpstats.workspace.features_refresh import Refreshing
 from dpstats.workspace.minimising import Minimising
 from dpstats.workspace.policy import Planning
 from dpstats.workspace.policy_apply import Applying
 from dpstats.workspace.releases import Releases
 from dpstats.workspace.review import Review
+from dpstats.workspace.sandbox import is_sandbox
 from dpstats.workspace.selftest import self_test
 from dpstats.workspace.tokens import TokenDesk
 
@@ -68,6 +72,7 @@ class Workspace:
         timetable: Timetable,
     ) -> None:
         self.home, self.store, self.turns, self._engines = home, store, turns, engines
+        self.sandbox = is_sandbox(home)
         self._library = library = Library(store.registry)
         self._road = road = Road(store, library, engines, turns, grid, timetable.max_age)
         self._consent_database = ConsentDatabase(home / "consent.db")
@@ -80,7 +85,9 @@ class Workspace:
         self.review = Review(store, library, road)
         self.planning = Planning(store, self.review, self.datasets)
         self.applying = Applying(store, self.datasets)
-        self.releases = Releases(store, library, road, self.budgets)
+        self.releases = Releases(store, library, road, self.budgets, sandbox=self.sandbox)
+        self.features = Features(store, library, road, self.budgets)
+        self.refreshing = Refreshing(store, road, self.features)
         self.tokens = TokenDesk(store, library)
         self.minimising = Minimising(library)
         self.doctor = Doctor(home, store, library, road, self.epochs)
