@@ -40,7 +40,7 @@ from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.consent import Consent
 from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.doctor import Doctor
-from dpstats.workspace.epochs import Epochs, Timetable
+from dpstats.workspace.epochs import NIGHTLY, Epochs, Timetable
 from dpstats.workspace.features import Features
 from dpstats.workspace.features_refresh import Refreshing
 from dpstats.workspace.minimising import Minimising
@@ -69,7 +69,7 @@ class Workspace:
         *,
         turns: Turns,
         grid: Grid,
-        timetable: Timetable,
+        timetable: Timetable = NIGHTLY,
     ) -> None:
         self.home, self.store, self.turns, self._engines = home, store, turns, engines
         self.sandbox = is_sandbox(home)

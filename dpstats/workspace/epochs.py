@@ -50,6 +50,10 @@ class Timetable:
         return last is None or last < latest
 
 
+NIGHTLY = Timetable(time(3), timedelta(hours=48))
+"""The timetable where no setting says another."""
+
+
 class Epochs:
     """The epochs of a workspace; one is closed at a time."""
 
