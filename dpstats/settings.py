@@ -69,6 +69,10 @@ class Settings(BaseSettings):
         description="how old the last consent epoch may be before purposes that ask for consent answer nothing",
     )
     deadline_s: float = Field(60.0, gt=0, description="seconds after which a query is given up, or the wait for one")
+    business: str = Field("", max_length=200, description="the business's name, as the public pages tell it")
+    contact: str = Field(
+        "", max_length=500, description="where people send requests about their data, as the public pages tell it"
+    )
     log_format: Literal["text", "json"] = Field("text", description="how log lines look on stderr: text or json")
 
     @field_validator("oidc_issuer")

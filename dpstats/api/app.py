@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 import dpstats
-from dpstats.api import consent, datasets, features, public, queries, releases
+from dpstats.api import consent, datasets, features, public, published, queries, releases, rights
 from dpstats.api.described import describe
 from dpstats.api.epochs import closing_epochs
 from dpstats.api.marked import Marked
@@ -81,8 +81,10 @@ def create_app(
             *queries.router.routes,
             *releases.router.routes,
             *consent.router.routes,
+            *rights.router.routes,
             *features.router.routes,
             *public.router.routes,
+            *published.router.routes,
             *pages.routes(),
         ],
         middleware=[

@@ -219,3 +219,36 @@ IdempotencyKey = Annotated[
         description="the same key with the same request gives the same release, and pays once",
     ),
 ]
+
+
+class RightsOpening(_Asking):
+    """What a person asks for: know, delete, correct, opt_out or limit. `agent`: who asks for the person, if another."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"type": "delete", "dataset": "complete_journey", "unit": 1}}
+    )
+
+    type: Word
+    dataset: Word
+    unit: PersonId
+    agent: Annotated[StrictStr, Field(max_length=1000)] = ""
+    permission: Annotated[StrictStr, Field(max_length=1000)] = ""
+
+
+class Verification(_Asking):
+    """How sure the caller is of who asks: none, reasonable or reasonably_high; and how it was found out."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"level": "reasonably_high", "method": "signed declaration"}}
+    )
+
+    level: Word
+    method: Annotated[StrictStr, Field(max_length=1000), AfterValidator(_text)]
+
+
+class RightsReason(_Asking):
+    """Why: of a denial a word of the list (no_match, not_covered ..) or a sentence, as the person was told."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"reason": "no_match"}})
+
+    reason: Annotated[StrictStr, Field(max_length=1000), AfterValidator(_text)]

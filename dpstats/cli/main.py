@@ -21,10 +21,12 @@ from dpstats.cli import (
     features,
     ledger,
     minimise,
+    notices,
     policy,
     query,
     refresh,
     release,
+    rights,
     serve,
     tokens,
 )
@@ -49,7 +51,10 @@ app.add_typer(budget.app, name="budget")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(tokens.app, name="token")
 app.add_typer(consent.app, name="consent")
+app.add_typer(rights.app, name="rights")
 app.add_typer(minimise.app, name="minimise")
+app.add_typer(notices.notice, name="notice")
+app.add_typer(notices.transparency, name="transparency")
 app.command("plan")(policy.plan)
 app.command("apply")(policy.apply)
 app.add_typer(bench.app, name="bench")

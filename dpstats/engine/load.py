@@ -32,6 +32,8 @@ from dpstats.plan.sources import BLOCK_RANK, RANK, texts_of
 BLOCK = "dp_block"
 """The column of a row's block while it is loaded."""
 Progress = Callable[[str, float], None]
+LeftOut = Callable[[str], bool]
+"""Says of a privacy unit's id, as text, whether its rows may not be in a data version."""
 
 
 def load(
@@ -46,7 +48,8 @@ def load(
     memory_limit_mb: int = 4096,
     today: date | None = None,
     roll: Roll | None = None,
-) -> None:
+    left_out: LeftOut | None = None,
+) -> frozenset[str]:
     """Builds the data version `target` from one source file a table; a table without one is carried over from `base`.
 
     Args:
@@ -61,6 +64,10 @@ def load(
       today: The day of the load in UTC, today if None. Of a table with blocks, rows of later blocks are dropped, so
         that "every block that there is" is known without a look at the data; so are rows with no time.
       roll: Whom the dataset's purposes count; None: it is not known, and a query that asks for consent is refused.
+      left_out: Whose rows come neither from a source nor from the base: units that were erased. None: nobody's.
+
+    Returns:
+      The ids that are linked to one that is left out: they are the same person's, and are left out too.
 
     Raises:
       FileError: a source is missing, unreadable, malformed, empty or of the wrong types, a table has neither source
@@ -72,8 +79,8 @@ def load(
             what = f"there is no such table; the tables are {', '.join(dataset.tables)}"
             raise FileError(dataset.dataset, what, key=name)
     with whole_file(target) as made, duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
-        set_up(connection, made.parent / "spill", memory_limit_mb)
-        loader = _Loader(connection, dataset, target, hash_key(key), today or datetime.now(UTC).date())
+        _set_up(connection, made.parent / "spill", memory_limit_mb)
+        loader = _Loader(connection, dataset, target, hash_key(key), today or datetime.now(UTC).date(), left_out)
         # A base that nothing is carried over from may be damaged or gone: this load replaces it.
         carries = append or any(name not in tables for name in dataset.tables)
         links_of_base = dataset.links and LINKS not in sources
@@ -88,9 +95,10 @@ def load(
         loader.finish(roll)
         if progress:
             progress("loaded", 1.0)
+        return loader.linked_out
 
 
-def set_up(connection: duckdb.DuckDBPyConnection, spill: Path, memory_limit_mb: int) -> None:
+def _set_up(connection: duckdb.DuckDBPyConnection, spill: Path, memory_limit_mb: int) -> None:
     """Settings of a connection that builds a data version; what does not fit in memory goes to the folder `spill`."""
     connection.execute(f"SET temp_directory = {literal(spill)}")
     connection.execute(f"SET memory_limit = '{memory_limit_mb}MB'")
@@ -111,10 +119,17 @@ class _Loader:
     """One load. `dp_made` is the new file, `dp_base` the earlier data version, `dp_rows` the rows of one table."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, dataset: DatasetFile, target: Path, row_hash_key: str, today: date
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        dataset: DatasetFile,
+        target: Path,
+        row_hash_key: str,
+        today: date,
+        left_out: LeftOut | None,
     ) -> None:
         self._connection, self._dataset, self._target, self._hash_key = connection, dataset, target, row_hash_key
-        self._today = today
+        self._today, self._left_out = today, left_out
+        self.linked_out: frozenset[str] = frozenset()
         self._base: Path | None = None
         self._base_columns: dict[str, dict[str, str]] = {}
 
@@ -140,6 +155,10 @@ class _Loader:
             what = f"no links between ids are there yet: add `--source {LINKS}=PATH`"
             raise FileError(self._dataset.dataset, what, key=LINKS)
         units = units_of(pairs)
+        if self._left_out is not None:
+            gone = {unit for each, unit in units.items() if self._left_out(each)}
+            self.linked_out = frozenset(each for each, unit in units.items() if unit in gone)
+            units = {each: unit for each, unit in units.items() if unit not in gone}
         if trouble_in(lambda: write_links(self._connection, "dp_made.main", self._dataset, units)):
             raise self._cannot_write()
 
@@ -174,6 +193,7 @@ class _Loader:
         else:
             if self._dataset.links:
                 self._write(resolving("dp_rows", "dp_made.main", self._dataset.privacy_unit))
+            self._leave_out()
             self._write_personal(name, table)
         self._write("DROP TABLE dp_rows")
 
@@ -223,6 +243,17 @@ class _Loader:
         if self._run(sql):
             raise FileError(str(self._base), "cannot be read: it is damaged, or memory and disk are full")
 
+    def _leave_out(self) -> None:
+        """Takes the rows of units that may not be in the data out of `dp_rows`, before anything else looks at them."""
+        if self._left_out is None:
+            return
+        unit = f"CAST({quoted(self._dataset.privacy_unit)} AS VARCHAR)"
+        self._write(f"SELECT DISTINCT {unit} FROM dp_rows")
+        rows = self._connection.fetchall()
+        gone = [name for (name,) in rows if name in self.linked_out or self._left_out(name)]
+        if gone:
+            self._write(f"DELETE FROM dp_rows WHERE {unit} IN (SELECT unnest($dp_gone))", {"dp_gone": gone})
+
     def _write_personal(self, name: str, table: Table) -> None:
         unit, columns = self._dataset.privacy_unit, list(table.columns)
         texts = texts_of(self._dataset, name, columns)
@@ -267,19 +298,19 @@ class _Loader:
         instead = "load it without `--append`" if append else f"add `--source {name}=PATH`"
         return FileError(self._dataset.dataset, f"{why}: {instead}", key=name)
 
-    def _one_row(self, sql: str, binds: Mapping[str, str] | None = None) -> tuple[Any, ...]:
+    def _one_row(self, sql: str, binds: Mapping[str, object] | None = None) -> tuple[Any, ...]:
         self._write(sql, binds)
         (row,) = self._connection.fetchall()
         return row
 
-    def _write(self, sql: str, binds: Mapping[str, str] | None = None) -> None:
+    def _write(self, sql: str, binds: Mapping[str, object] | None = None) -> None:
         if self._run(sql, binds):
             raise self._cannot_write()
 
     def _cannot_write(self) -> FileError:
         return FileError(str(self._target), "cannot be written: too little memory or disk, or no permission")
 
-    def _run(self, sql: str, binds: Mapping[str, str] | None = None) -> Trouble | None:
+    def _run(self, sql: str, binds: Mapping[str, object] | None = None) -> Trouble | None:
         return trouble_in(lambda: self._connection.execute(sql, binds or {}))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, RowMapping, func, insert, select
 from sqlalchemy.dialects.sqlite import insert as insert_new
 
 from dpstats.ledger.clock import moment_of, stamp
@@ -71,16 +71,15 @@ class ConsentLog:
         found: dict[str, list[Event]] = {}
         with self._database.reading() as connection:
             for row in connection.execute(query).mappings():
-                event = Event(
-                    row["dataset"],
-                    row["purpose"],
-                    Decision(row["decision"]),
-                    moment_of(row["observed_at"]),
-                    row["event"],
-                    row["confirms"],
-                )
-                found.setdefault(row["unit"], []).append(event)
+                found.setdefault(row["unit"], []).append(_event(row))
         return {unit: tuple(events) for unit, events in found.items()}
+
+    def of_person(self, lineage: str, unit: str) -> tuple[Event, ...]:
+        """Everything that one person decided so far, by pseudonym, in the order in which it was received."""
+        table = schema.events.c
+        query = select(schema.events).where(table.lineage == lineage, table.unit == unit).order_by(table.seq)
+        with self._database.reading() as connection:
+            return tuple(_event(row) for row in connection.execute(query).mappings())
 
 
 def _newest(connection: Connection) -> list[Epoch]:
@@ -89,6 +88,17 @@ def _newest(connection: Connection) -> list[Epoch]:
         Epoch(row["number"], moment_of(row["closed_at"]), row["last_seq"])
         for row in connection.execute(query).mappings()
     ]
+
+
+def _event(row: RowMapping) -> Event:
+    return Event(
+        row["dataset"],
+        row["purpose"],
+        Decision(row["decision"]),
+        moment_of(row["observed_at"]),
+        row["event"],
+        row["confirms"],
+    )
 
 
 def _row(received: Received) -> dict[str, str]:

@@ -26,6 +26,7 @@ from dpstats.ledger.tokens import Identity
 from dpstats.library import Known, Library
 from dpstats.release import Road
 from dpstats.workspace.epochs import Epochs
+from dpstats.workspace.rights import Rights
 from dpstats.workspace.selftest import failed_checks
 from dpstats.workspace.tokens import TokenDesk
 
@@ -50,8 +51,9 @@ class Finding:
 class Doctor:
     """Looks a workspace over."""
 
-    def __init__(self, home: Path, store: Store, library: Library, road: Road, epochs: Epochs) -> None:
-        self._home, self._store, self._library, self._road, self._epochs = home, store, library, road, epochs
+    def __init__(self, home: Path, store: Store, library: Library, road: Road, rights: Rights, epochs: Epochs) -> None:
+        self._home, self._store, self._library, self._road = home, store, library, road
+        self._rights, self._epochs = rights, epochs
         self._tokens = TokenDesk(store, library)
 
     def findings(self, identity: Identity) -> tuple[Finding, ...]:
@@ -70,6 +72,7 @@ class Doctor:
             ("datasets", self._datasets),
             ("queries", self._queries),
             ("tokens", self._old_tokens),
+            ("rights", self._requests),
         ):
             found += _explained(about, look)
         return tuple(dict.fromkeys(found))
@@ -97,6 +100,11 @@ class Doctor:
         for file in sorted(copies + beside):
             if _age_s(file) > LEFT_BEHIND_S:
                 yield Finding("folder", f"{file} was left behind, and may hold people's rows or a key: remove it")
+
+    def _requests(self) -> Iterator[Finding]:
+        for clock in self._rights.due():
+            when = f"was due on {clock['due']}" if clock["overdue"] else f"is due on {clock['due']}"
+            yield Finding("rights", f"request {clock['id']}: to {clock['what']} {when} (Los Angeles)")
 
     def _datasets(self) -> Iterator[Finding]:
         for dataset in self._library.datasets(operator("doctor")):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -290,3 +290,18 @@ def test_a_signal_for_any_id_of_a_person_is_for_the_person(new_desk: Callable[..
     assert counted(desk, "ads") == 10
     desk.load("shop", links="id,unit\nwatch,5\n")  # from now on it is known whose it is
     assert [counted(desk, q) for q in ("reports", "ads")] == [11, 9]
+
+
+def test_a_deletion_by_any_id_of_a_person_keeps_the_person_out_even_where_the_links_are_gone(
+    new_desk: Callable[..., Desk],
+) -> None:
+    desk = new_desk()
+    linked = DATASET + "links: true\n"
+    desk.add(linked, **tables(), links="id,unit\n1,0\nphone,1\n")
+    desk.approve({"query": "reports"} | QUERIES["reports"])
+    assert counted(desk, "reports") == 11
+    desk.workspace.datasets._suppressions.add("shop", "phone", request="r", now=datetime.now(UTC))
+    close(desk)  # a renewal leaves out whoever is suppressed by then
+    assert counted(desk, "reports") == 10
+    desk.load("shop", **tables(), links="id,unit\n7,6\n")  # a stale file, and no link of theirs any more
+    assert counted(desk, "reports") == 9  # 6 and 7 are one; 0 and 1 stay out

@@ -51,6 +51,8 @@ SETTINGS = {
     "threads",
     "deadline_s",
     "log_format",
+    "business",
+    "contact",
     "token_expires",
     "oidc_issuer",
     "oidc_audience",
@@ -67,11 +69,13 @@ SETTINGS = {
 
 OPTIONS = {
     "--after",
+    "--agent",
     "--append",
     # What a load brought, for what feature views are renewed: rows and their bounds go by the file alone.
     "--blocks",
     "--cap-rho",
     "--dataset",
+    "--due",
     "--epsilon",
     "--expires",
     "--export",
@@ -87,7 +91,9 @@ OPTIONS = {
     # The shell's completion: it looks names up in the register, and reads nothing else.
     "--install-completion",
     "--json",
+    "--level",
     "--keys",
+    "--method",
     "--once",
     "--out",
     "--parameter",
@@ -115,6 +121,7 @@ ASKED_OVER_HTTP = {
     "GET /v1/datasets/{dataset}": {"dataset"},
     "GET /v1/datasets/{dataset}/budget": {"dataset"},
     "GET /v1/datasets/{dataset}/ledger": {"dataset", "after", "limit"},
+    "GET /v1/datasets/{dataset}/spending": {"dataset"},
     "GET /v1/features/{view}": {"view", "If-None-Match"},
     "GET /v1/features/{view}/segments": {"view"},
     "GET /v1/queries/{query}": {"query"},
@@ -140,6 +147,15 @@ ASKED_OVER_HTTP = {
     "POST /v1/queries/{query}/approvals": {"query", "version"},
     "POST /v1/queries/{query}/preview": {"query", "parameters"},
     "POST /v1/queries/{query}/releases": {"query", "parameters", "reuse", "Idempotency-Key"},
+    # Requests of people about their own data: they take rows out of a data version, as a load does.
+    "GET /v1/rights/packages/{secret}": {"secret"},
+    "GET /v1/rights/requests/{request_id}": {"request_id"},
+    "POST /v1/rights/requests": {"type", "dataset", "unit", "agent", "permission"},
+    "POST /v1/rights/requests/{request_id}/confirm": {"request_id"},
+    "POST /v1/rights/requests/{request_id}/deny": {"request_id", "reason"},
+    "POST /v1/rights/requests/{request_id}/execute": {"request_id"},
+    "POST /v1/rights/requests/{request_id}/extend": {"request_id", "reason"},
+    "POST /v1/rights/requests/{request_id}/verify": {"request_id", "level", "method"},
     "PUT /v1/datasets/{dataset}/frozen": {"dataset", "frozen"},
 }
 
