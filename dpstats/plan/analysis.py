@@ -421,7 +421,9 @@ class _Analyser:
         return self.dataset.consent_of(self.query.purpose, sensitive=self._reads_sensitive())
 
     def _reads_sensitive(self) -> bool:
-        return any(self.dataset.tables[table].columns[column].sensitive for table, column in self._read_columns())
+        """Whether it reads a sensitive column of people; a public table is nobody's data."""
+        personal = self.dataset.personal_tables
+        return any(personal[t].columns[column].sensitive for t, column in self._read_columns() if t in personal)
 
     def _consented(self) -> Consented | None:
         """Whom the query counts, where it does not count everybody."""
