@@ -31,7 +31,7 @@ def test_a_grant_past_the_limit_is_accepted_and_made_once_another_steward_confir
 
 def test_the_approval_of_a_dear_query_is_a_conflict_that_names_its_proposal(town: Town) -> None:
     town.workspace.stewards.set_policy(ME, NewPolicy(approvals_above=Decimal(0)))
-    version = town.workspace.review.review(ME, "draft")["query_version"]
+    version = town.workspace.review.one(ME, "draft")["query_version"]
     refused = town.ask("POST", "/v1/queries/draft/approvals", role="steward", json={"version": version})
     (proposal,) = town.ask("GET", "/v1/proposals", role="steward").json()["items"]
     assert refused.status_code == 409

@@ -1,9 +1,21 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 from cli_running import Run
+
+
+VISITS = """\
+query: visits
+dataset: shop
+sql: SELECT COUNT(*) AS visits FROM visits
+bounds: {visits: [0, 20]}
+contribution: {max_groups: 1}
+cost: {rho: 0.002}
+"""
 
 
 def shown(dpstats: Run, *args: str) -> Any:
@@ -35,7 +47,14 @@ def test_a_laxer_policy_waits_for_another_steward(dpstats: Run) -> None:
     dpstats("budget", "policy", "--grants-above", "soon").wrong_usage("soon")
 
 
-def test_applying_files_proposes_what_takes_two_stewards(dpstats: Run) -> None:
+def test_applying_files_proposes_what_takes_two_stewards(dpstats: Run, shop: Path) -> None:
+    folder = shop / "queries" / "shop"
+    folder.mkdir(parents=True)
+    for name in ("dataset", "by_town"):
+        shutil.copy(shop / f"{name}.yaml", folder / f"{name}.yaml")
+    (folder / "visits.yaml").write_text(VISITS, encoding="utf-8")
     dpstats("budget", "policy", "--approvals-above", "0").done()
-    assert "is not approved yet: it takes two stewards" in dpstats("apply", ".", "--yes").done().out
-    assert shown(dpstats, "budget", "proposals")["items"][0]["kind"] == "approval"
+    for _ in range(2):
+        assert "visits is not approved yet: it takes two stewards" in dpstats("apply", folder, "--yes").done().out
+    (proposal,) = shown(dpstats, "budget", "proposals")["items"]
+    assert (proposal["kind"], proposal["subject"]) == ("approval", "visits")
