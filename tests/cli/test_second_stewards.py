@@ -7,7 +7,6 @@ from typing import Any
 
 from cli_running import Run
 
-
 VISITS = """\
 query: visits
 dataset: shop
