@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import secrets
 import unicodedata
+import uuid
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
@@ -58,10 +59,16 @@ def id_text(unit_type: ColumnType, raw: object) -> str:
     Ids of other kinds, a device's for instance, are ids too: whether one is known is never told.
     """
     text = unicodedata.normalize("NFC", str(raw))
-    text = unicodedata.normalize("NFC", str(raw))
     if unit_type.name == "varchar":
         return text
-    return _whole(text.strip()) if unit_type.name in _WHOLE else text.strip().lower()
+    return _whole(text.strip()) if unit_type.name in _WHOLE else _uuid(text.strip())
+
+
+def _uuid(text: str) -> str:
+    try:
+        return str(uuid.UUID(text))  # as DuckDB reads one: with or without hyphens and braces
+    except ValueError:
+        return text.lower()
 
 
 def _whole(text: str) -> str:

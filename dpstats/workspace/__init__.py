@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dpstats.access import operator
@@ -93,7 +94,8 @@ class Workspace:
         self.features = Features(store, library, road, self.budgets)
         self.refreshing = Refreshing(store, road, self.features)
         self.tokens = TokenDesk(store, library)
-        consent_log = ConsentLog(self._consent_database)
+        consent_log, deliveries = ConsentLog(self._consent_database), Deliveries(home / "packages")
+        deliveries.sweep(datetime.now(UTC))  # nobody else may ever come by
         self.consent = Consent(library, consent_log, pseudonyms)
         self.rights = Rights(
             library,
@@ -105,7 +107,7 @@ class Workspace:
             store,
             self.budgets,
             consent_log,
-            Deliveries(home / "packages"),
+            deliveries,
         )
         self.minimising = Minimising(library)
         self.publishing = Publishing(store, library, self.spending, business)
