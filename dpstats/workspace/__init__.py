@@ -91,7 +91,7 @@ class Workspace:
         self.planning = Planning(store, self.review, self.datasets)
         self.applying = Applying(store, self.datasets)
         self.releases = Releases(store, library, road, self.budgets, sandbox=self.sandbox)
-        self.features = Features(store, library, road, self.budgets)
+        self.features = Features(store, library, road, self.budgets, sandbox=self.sandbox)
         self.refreshing = Refreshing(store, road, self.features)
         self.tokens = TokenDesk(store, library)
         consent_log, deliveries = ConsentLog(self._consent_database), Deliveries(home / "packages")
