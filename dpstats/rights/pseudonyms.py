@@ -10,7 +10,7 @@ import hmac
 import secrets
 import unicodedata
 import uuid
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 
 from dpstats.catalog.types import ColumnType
@@ -75,5 +75,5 @@ def _whole(text: str) -> str:
     try:
         number = Decimal(text)
         return str(int(number)) if number.is_finite() and abs(number) < 10**30 and number == int(number) else text
-    except (InvalidOperation, ValueError):
+    except (ArithmeticError, ValueError):  # no number, or one beyond any
         return text
