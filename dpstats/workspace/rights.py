@@ -96,7 +96,7 @@ class Rights:
         """
         check(identity, Action.STEWARD)
         asked_of = self._library.dataset(identity, dataset)
-        self.tidy()
+        self._deliveries.sweep(self._now())
         person = self._person(asked_of, kind, unit)
         asked = Asked(
             Kind(kind),
@@ -199,18 +199,18 @@ class Rights:
         return self._deliveries.take(secret, self._now())
 
     def due(self) -> list[dict[str, Any]]:
-        """The clocks that are near their end, or past it, of every open request; nothing about anybody."""
+        """The clocks that are near their end, or past it, of every open request; nothing about anybody.
+
+        What may be kept no longer goes first: packages whose time is over, requests that were closed 24 months ago.
+        """
         now = self._now()
+        self._deliveries.sweep(now)
+        self._log.purge(now)
         return [
             {"id": kept.request_id, "what": alarm.what, "due": alarm.due.isoformat(), "overdue": alarm.is_overdue}
             for kept in self._log.all()
             for alarm in alarms(kept.standing, now)
         ]
-
-    def tidy(self) -> None:
-        """Takes out packages whose time is over, and requests that were closed 24 months ago."""
-        self._deliveries.sweep(self._now())
-        self._log.purge(self._now())
 
     def _carried_out(self, identity: Identity, kept: Kept) -> tuple[dict[str, Any], dict[str, str] | None]:
         """What was done, as evidence; and where the package of a request to know is fetched."""

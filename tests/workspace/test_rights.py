@@ -13,6 +13,7 @@ import sys
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,19 @@ def test_a_package_that_nobody_fetched_goes_with_the_person(clinic: Clinic) -> N
     with pytest.raises(NotFound):
         clinic.workspace.rights.package(ME, asked[0])
     assert clinic.workspace.rights.package(ME, asked[1])
+
+
+def test_a_request_that_was_closed_24_months_ago_goes_when_the_clocks_are_looked_at(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = clinic.request()
+    clinic.workspace.rights.deny(ME, request, "no_match")
+    clinic.workspace.rights.due()
+    assert clinic.workspace.rights.one(ME, request)["state"] == "denied"
+    monkeypatch.setattr(clinic.workspace.rights, "_now", lambda: datetime.now(UTC) + timedelta(days=800))
+    clinic.workspace.rights.due()
+    with pytest.raises(NotFound):
+        clinic.workspace.rights.one(ME, request)
 
 
 def test_a_package_whose_time_is_over_goes_though_nobody_asks_for_another(clinic: Clinic) -> None:
