@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
-from datetime import time
+from datetime import UTC, datetime, time
 from functools import partial
 from pathlib import Path
 
@@ -98,9 +98,11 @@ class Workspace:
         self.planning = Planning(store, self.review, self.datasets)
         self.applying = Applying(store, self.datasets)
         self.releases = Releases(store, library, road, self.budgets, sandbox=self.sandbox)
-        self.features = Features(store, library, road, self.budgets)
+        self.features = Features(store, library, road, self.budgets, sandbox=self.sandbox)
         self.refreshing = Refreshing(store, road, self.features)
         self.tokens = TokenDesk(store, library)
+        deliveries = Deliveries(home / "packages")
+        deliveries.sweep(datetime.now(UTC))  # nobody else may ever come by
         self.consent = Consent(library, consent_log, pseudonyms)
         self.epochs = Epochs(store, library, consent_log, self.datasets, timetable, home / "epochs.lock")
         self.rights = Rights(
@@ -113,7 +115,7 @@ class Workspace:
             store,
             self.budgets,
             consent_log,
-            Deliveries(home / "packages"),
+            deliveries,
         )
         self.opting_out = OptingOut(store, library, consent_log, pseudonyms)
         self.minimising = Minimising(library)
