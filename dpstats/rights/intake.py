@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from dpstats.catalog.dataset import RESERVED_PURPOSES, DatasetFile
+from dpstats.catalog.ids import id_text
 from dpstats.catalog.text import forbidden_position, quoted
 from dpstats.rights.consent_log import Received
 from dpstats.rights.decisions import KNOWN_MINOR, REFUSING, Decision, Event
-from dpstats.rights.pseudonyms import Pseudonyms, id_text
+from dpstats.rights.pseudonyms import Pseudonyms
 
 SOURCES = ("api", "form", "gpc", "gpp", "agent", "drp", "drop", "import", "operator")
 ID_MAX = 256

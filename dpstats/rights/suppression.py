@@ -12,10 +12,11 @@ from datetime import datetime
 from sqlalchemy import Column, Table, Text, select
 from sqlalchemy.dialects.sqlite import insert as insert_new
 
+from dpstats.catalog.ids import id_text
 from dpstats.catalog.types import ColumnType
 from dpstats.ledger.clock import stamp
 from dpstats.rights.consent_schema import ConsentDatabase, metadata
-from dpstats.rights.pseudonyms import Pseudonyms, id_text
+from dpstats.rights.pseudonyms import Pseudonyms
 
 _TYPES = tuple(ColumnType(name) for name in ("bigint", "varchar", "uuid"))
 """The types of id that are read differently."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from dpstats.access import Action, check, operator, sees
 from dpstats.catalog.dataset import DatasetFile
+from dpstats.catalog.ids import id_text
 from dpstats.errors import Conflict, InvalidParameters, NotFound
 from dpstats.ledger.chain import sha256
 from dpstats.ledger.records import StoredRelease
@@ -25,7 +26,7 @@ from dpstats.rights.deliveries import Deliveries
 from dpstats.rights.intake import Wish
 from dpstats.rights.notice import NOBODY_NAMED, PAST_STATISTICS, notice_of
 from dpstats.rights.package import STATISTICS_MAX, TableOf, Told, zipped
-from dpstats.rights.pseudonyms import Pseudonyms, id_text
+from dpstats.rights.pseudonyms import Pseudonyms
 from dpstats.rights.request_log import Asked, Kept, RequestLog
 from dpstats.rights.requests import (
     LEVELS,

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from dpstats.catalog.dataset import parse_dataset
+from dpstats.catalog.ids import id_text
 from dpstats.catalog.types import ColumnType
 from dpstats.errors import FileError
 from dpstats.rights.consent_log import ConsentLog
 from dpstats.rights.consent_schema import ConsentDatabase
 from dpstats.rights.intake import Intake, Wish
-from dpstats.rights.pseudonyms import Pseudonyms, id_text
+from dpstats.rights.pseudonyms import Pseudonyms
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SHOP = parse_dataset(
