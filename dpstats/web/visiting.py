@@ -29,6 +29,10 @@ NO_VISITORS = ("/v1/", "/health/", "/metrics/", "/static/", "/openapi.json/")
 """What is not a page: cookies count for nothing there."""
 FIELDS_MAX = 1000
 
+OPT_OUT = "/opt-out"
+DOORSTEP_FORMS = {"/sign-in", OPT_OUT}
+"""Forms that may be sent without being signed in: each is tied to the cookie of the doorstep."""
+
 Form = Mapping[str, str]
 """A form's fields; of a field that came twice, the last."""
 
@@ -106,14 +110,14 @@ def _fields(body: bytes) -> dict[str, str]:
 
 
 def _check(request: Request, form: Form) -> None:
-    """Refuses a form from elsewhere. The sign-in form is tied to the cookie of the doorstep, all others to the sign-in.
+    """Refuses a form from elsewhere: what needs no sign-in is tied to the doorstep's cookie, all else to the sign-in.
 
     Raises:
       Unauthorized: nobody is signed in, or not any more. ForeignForm: it is from elsewhere.
     """
     visitor = visitor_of(request)
     secret = visitor.secret if visitor else cookie(request, DOORSTEP)
-    if visitor is None and request.url.path != "/sign-in":
+    if visitor is None and request.url.path not in DOORSTEP_FORMS:
         raise Unauthorized
     elsewhere = request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}
     if elsewhere or not secret or not hmac.compare_digest(proof(secret).encode(), form.get("proof", "").encode()):

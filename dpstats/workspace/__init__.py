@@ -49,6 +49,7 @@ from dpstats.workspace.epochs import NIGHTLY, Epochs, Timetable
 from dpstats.workspace.features import Features
 from dpstats.workspace.features_refresh import Refreshing
 from dpstats.workspace.minimising import Minimising
+from dpstats.workspace.opting_out import OptingOut
 from dpstats.workspace.policy import Planning
 from dpstats.workspace.policy_apply import Applying
 from dpstats.workspace.publishing import Publishing
@@ -116,6 +117,7 @@ class Workspace:
             consent_log,
             deliveries,
         )
+        self.opting_out = OptingOut(store, library, consent_log, pseudonyms)
         self.minimising = Minimising(library)
         self.publishing = Publishing(store, library, self.spending, business)
         self.doctor = Doctor(home, store, library, road, self.rights, self.epochs)
