@@ -22,6 +22,7 @@ from dpstats.catalog.text import quoted
 from dpstats.errors import (
     BudgetExhausted,
     Busy,
+    ConsentUnknown,
     DpstatsError,
     FileError,
     Frozen,
@@ -191,6 +192,8 @@ def _carried(error: DpstatsError) -> dict[str, Any]:
             return {"query": error.query, "reasons": [str(reason) for reason in error.reasons]}
         case NotApproved():
             return {"query": error.query, "query_version": error.version}
+        case ConsentUnknown():
+            return {"dataset": error.dataset, "purpose": error.purpose}
         case Frozen() | NotLoaded():
             return {"dataset": error.dataset}
         case RateLimited() | Busy():

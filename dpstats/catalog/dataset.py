@@ -55,6 +55,8 @@ TIME_TYPES = ("date", "timestamp")
 DEFAULT_PURPOSE = "measurement"
 RESERVED_PURPOSES = ("all_sale_share", "limit_spi", "known_minor")
 """What these names say of a person is about more than one purpose, so no purpose may be called so."""
+LINKS = "links"
+"""The name under which a load takes the links between several ids of one person."""
 DEFAULT_FRESH_FOR = timedelta(days=30)
 _SMALLEST_DELTA = Decimal("1e-15")
 _LARGEST_DELTA = Decimal("0.01")
@@ -231,7 +233,8 @@ class DatasetFile(FileModel):
     that has blocks. `min_units`: the least noisy
     count of units at which a group whose key was found in the data is released. `fresh_for`: how long a release is
     given again for free. `approvals_expire`: how long an approval of a query holds at most; None: until it is revoked.
-    `lineage`: the name under which the budget lives, by default the dataset's.
+    `lineage`: the name under which the budget lives, by default the dataset's. `links`: people may have several ids,
+    which a load makes one unit by a source of its own.
     """
 
     dataset: Name
@@ -244,6 +247,7 @@ class DatasetFile(FileModel):
     approvals_expire: Duration | None = None
     max_rows_per_unit: Annotated[int, between(1, 10_000_000)] = 20_000
     min_units: Annotated[int, between(1, 1_000_000)] = 20
+    links: bool = False
     lineage: Name = ""  # set before the fields are checked
     purposes: Annotated[FrozenMap[Name, Purpose], AfterValidator(not_empty)] = Field(default_factory=_default_purposes)
     tables: Annotated[FrozenMap[Name, Table], AfterValidator(not_empty)]
@@ -325,6 +329,8 @@ def _dataset_problems(dataset: DatasetFile) -> Iterator[Problem]:
     for purpose in RESERVED_PURPOSES:
         if purpose in dataset.purposes:
             yield ("purposes", purpose), f"{purpose} is the name of a refusal of many purposes: choose another"
+    if dataset.links and LINKS in dataset.tables:
+        yield ("tables", LINKS), f"is the name of the links between ids: choose another, or remove `{LINKS}: true`"
     for name, table in dataset.tables.items():
         yield from _table_problems(dataset, name, table)
     if not dataset.personal_tables:

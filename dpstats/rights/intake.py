@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from dpstats.catalog.dataset import RESERVED_PURPOSES, DatasetFile
+from dpstats.catalog.ids import id_text
 from dpstats.catalog.text import forbidden_position, quoted
 from dpstats.rights.consent_log import Received
 from dpstats.rights.decisions import KNOWN_MINOR, REFUSING, Decision, Event
-from dpstats.rights.pseudonyms import Pseudonyms, id_text
+from dpstats.rights.pseudonyms import Pseudonyms
 
 SOURCES = ("api", "form", "gpc", "gpp", "agent", "drp", "drop", "import", "operator")
 ID_MAX = 256
@@ -67,6 +68,10 @@ class Intake:
     def nonce(self, wish: Wish, event_id: str) -> str:
         """What a confirmation of the opt-in `event_id`, of the wish's person and purpose, must bring along."""
         return self._pseudonyms.hashed("nonce", self._dataset.dataset, self._unit(wish), wish.purpose, event_id)[:32]
+
+    def named(self, event_id: str) -> str:
+        """A sender's own name of an event, as the log keeps it."""
+        return self._named(event_id)
 
     def _unit(self, wish: Wish) -> str:
         return self._pseudonyms.of(self._dataset.lineage, id_text(self._dataset.unit_type, wish.unit))

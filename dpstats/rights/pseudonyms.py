@@ -8,17 +8,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-import unicodedata
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from dpstats.catalog.types import ColumnType
 from dpstats.errors import FileError
 from dpstats.ledger.database import faults_explained
 from dpstats.ledger.files import create_durably
 
 KEY_BYTES = 32
-_WHOLE = {"bigint", "integer"}
 
 
 class Pseudonyms:
@@ -43,30 +39,10 @@ class Pseudonyms:
         return cls(key)
 
     def of(self, lineage: str, unit: str) -> str:
-        """The pseudonym of a person's id, as `id_text` writes it, among the people of a lineage; 64 characters."""
+        """The pseudonym of a person's id, as `catalog.ids` writes it, among the people of a lineage; 64 characters."""
         return self.hashed("unit", lineage, unit)
 
     def hashed(self, *parts: str) -> str:
         """A keyed hash over texts, none of which can run into the next."""
         message = b"".join(len(part.encode()).to_bytes(8, "big") + part.encode() for part in parts)
         return hmac.new(self._key, message, hashlib.sha256).hexdigest()
-
-
-def id_text(unit_type: ColumnType, raw: object) -> str:
-    """An id in one spelling: as a data version's id of the unit's type reads, else as text in normal form C.
-
-    Ids of other kinds, a device's for instance, are ids too: whether one is known is never told.
-    """
-    text = unicodedata.normalize("NFC", str(raw))
-    text = unicodedata.normalize("NFC", str(raw))
-    if unit_type.name == "varchar":
-        return text
-    return _whole(text.strip()) if unit_type.name in _WHOLE else text.strip().lower()
-
-
-def _whole(text: str) -> str:
-    try:
-        number = Decimal(text)
-        return str(int(number)) if number.is_finite() and abs(number) < 10**30 and number == int(number) else text
-    except (InvalidOperation, ValueError):
-        return text

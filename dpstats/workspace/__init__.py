@@ -1,7 +1,7 @@
 """One folder with everything a dpstats service keeps, and everything that can be done with it.
 
     ledger.db, ledger.key, heads/    the ledger (unless it is on a server), its signing key, its newest heads
-    turns.lock                       what processes lock so that they take turns
+    turns.lock, *.lock               what processes lock so that they take turns
     bounding.key                     the secret that chooses which rows and groups of a unit are kept
     consent.db, consent.key          consent, rights requests and who was erased; the key of their pseudonyms
     packages/                        answers to requests to know, each until it is fetched, a week at most
@@ -10,16 +10,19 @@
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
 `.spending`, `.review`, `.waiting`, `.planning`, `.applying`, `.releases`, `.features`, `.refreshing`, `.tokens`,
-`.consent`, `.rights`, `.minimising`, `.publishing` and `.doctor`; each of them checks who calls.
+`.consent`, `.epochs`, `.rights`, `.minimising`, `.publishing` and `.doctor`; each of them checks who calls.
 """
 
 from __future__ import annotations
 
 import secrets
 from contextlib import suppress
+from datetime import UTC, datetime, time
+from functools import partial
 from pathlib import Path
 
 from dpstats.access import operator
+from dpstats.catalog.fields import duration
 from dpstats.engine.versions import Engines
 from dpstats.errors import FileError, NotLoaded
 from dpstats.grid import NO_GRID, Grid
@@ -34,6 +37,7 @@ from dpstats.rights.deliveries import Deliveries
 from dpstats.rights.notice import NOBODY_NAMED, Business
 from dpstats.rights.pseudonyms import Pseudonyms
 from dpstats.rights.request_log import RequestLog
+from dpstats.rights.roll import roll_of
 from dpstats.rights.suppression import Suppressions
 from dpstats.settings import Settings
 from dpstats.turns import Limits, Turns
@@ -41,9 +45,11 @@ from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.consent import Consent
 from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.doctor import Doctor
+from dpstats.workspace.epochs import NIGHTLY, Epochs, Timetable
 from dpstats.workspace.features import Features
 from dpstats.workspace.features_refresh import Refreshing
 from dpstats.workspace.minimising import Minimising
+from dpstats.workspace.opting_out import OptingOut
 from dpstats.workspace.policy import Planning
 from dpstats.workspace.policy_apply import Applying
 from dpstats.workspace.publishing import Publishing
@@ -73,16 +79,18 @@ class Workspace:
         *,
         turns: Turns,
         grid: Grid,
+        timetable: Timetable = NIGHTLY,
         business: Business = NOBODY_NAMED,
     ) -> None:
         self.home, self.store, self.turns, self._engines = home, store, turns, engines
         self.sandbox = is_sandbox(home)
         self._library = library = Library(store.registry)
-        self._road = road = Road(store, library, engines, turns, grid)
+        self._road = road = Road(store, library, engines, turns, grid, timetable.max_age)
         self._consent_database = ConsentDatabase(home / "consent.db")
-        pseudonyms = Pseudonyms.open(home / "consent.key")
+        consent_log, pseudonyms = ConsentLog(self._consent_database), Pseudonyms.open(home / "consent.key")
         suppressions = Suppressions(self._consent_database, pseudonyms)
-        self.datasets = Datasets(store, library, home / "data", key, suppressions)
+        rolls = partial(roll_of, log=consent_log, pseudonyms=pseudonyms)
+        self.datasets = Datasets(store, library, home / "data", key, suppressions, rolls)
         self.budgets = Budgets(store, library)
         self.review = Review(store, library, road)
         self.spending = Spending(store, library, self.review)
@@ -90,11 +98,13 @@ class Workspace:
         self.planning = Planning(store, self.review, self.datasets)
         self.applying = Applying(store, self.datasets)
         self.releases = Releases(store, library, road, self.budgets, sandbox=self.sandbox)
-        self.features = Features(store, library, road, self.budgets)
+        self.features = Features(store, library, road, self.budgets, sandbox=self.sandbox)
         self.refreshing = Refreshing(store, road, self.features)
         self.tokens = TokenDesk(store, library)
-        consent_log = ConsentLog(self._consent_database)
+        deliveries = Deliveries(home / "packages")
+        deliveries.sweep(datetime.now(UTC))  # nobody else may ever come by
         self.consent = Consent(library, consent_log, pseudonyms)
+        self.epochs = Epochs(store, library, consent_log, self.datasets, timetable, home / "epochs.lock")
         self.rights = Rights(
             library,
             RequestLog(self._consent_database),
@@ -105,11 +115,12 @@ class Workspace:
             store,
             self.budgets,
             consent_log,
-            Deliveries(home / "packages"),
+            deliveries,
         )
+        self.opting_out = OptingOut(store, library, consent_log, pseudonyms)
         self.minimising = Minimising(library)
         self.publishing = Publishing(store, library, self.spending, business)
-        self.doctor = Doctor(home, store, library, road, self.rights)
+        self.doctor = Doctor(home, store, library, road, self.rights, self.epochs)
 
     @classmethod
     def open(cls, settings: Settings, *, check_ledger: bool = True, served: bool = False) -> Workspace:
@@ -140,8 +151,16 @@ class Workspace:
             deadline_s=settings.deadline_s,
         )
         grid = Grid(settings.latency_step_ms / 1000) if served else NO_GRID
-        business = Business(settings.business, settings.contact)
-        return cls(settings.home, store, engines, key, turns=turns, grid=grid, business=business)
+        return cls(
+            settings.home,
+            store,
+            engines,
+            key,
+            turns=turns,
+            grid=grid,
+            timetable=_timetable(settings),
+            business=Business(settings.business, settings.contact),
+        )
 
     def open_data(self) -> None:
         """Opens what is loaded of every dataset, so that DuckDB's lock-down is probed before anything is served.
@@ -171,6 +190,11 @@ class Workspace:
 
 def _limits(settings: Settings) -> Limits:
     return Limits(settings.releases_at_once or settings.threads, settings.releases_waiting, settings.deadline_s)
+
+
+def _timetable(settings: Settings) -> Timetable:
+    at = None if settings.consent_epoch_at == "never" else time.fromisoformat(settings.consent_epoch_at)
+    return Timetable(at, duration(settings.consent_max_age))
 
 
 def _bounding_key(path: Path) -> bytes:

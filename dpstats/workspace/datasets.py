@@ -14,6 +14,7 @@ from dpstats.catalog.canonical import load_fingerprint
 from dpstats.catalog.dataset import Column, DatasetFile, parse_dataset
 from dpstats.catalog.purposes import kind_of
 from dpstats.catalog.source import load_file
+from dpstats.engine.consent import Roll
 from dpstats.engine.erasure import files_holding, held
 from dpstats.engine.load import LeftOut, load
 from dpstats.engine.load_report import read_report
@@ -32,13 +33,19 @@ from dpstats.rights.suppression import Suppressions
 Progress = Callable[[str, float], None]
 
 
+Rolls = Callable[[DatasetFile], Roll | None]
+"""Whom a dataset's purposes count, as of the last closed epoch."""
+
+
 class Datasets:
     """The datasets of a workspace; `data` is the folder of their data versions, `key` the workspace's secret."""
 
-    def __init__(self, store: Store, library: Library, data: Path, key: bytes, suppressions: Suppressions) -> None:
+    def __init__(
+        self, store: Store, library: Library, data: Path, key: bytes, suppressions: Suppressions, rolls: Rolls
+    ) -> None:
         self._registry, self._ledger = store.registry, store.ledger
         self._library, self._data, self._key = library, data, key
-        self._suppressions = suppressions
+        self._suppressions, self._rolls = suppressions, rolls
 
     def add(self, identity: Identity, file: Path, sources: Mapping[str, Path], progress: Progress | None = None) -> str:
         """Registers `dataset.yaml` and loads its data; gives the data version.
@@ -50,7 +57,7 @@ class Datasets:
         text = load_file(file)
         dataset = parse_dataset(text, str(file))
         self._check_lineage(dataset)
-        with self._alone(dataset.dataset):
+        with self._alone(dataset.lineage):
             version, as_of = _new_version(), datetime.now(UTC)
             with _kept_if_entered(self._load(dataset, sources, version, as_of, append=False, progress=progress)):
                 self._open_lineage(identity, dataset)
@@ -82,7 +89,7 @@ class Datasets:
         check(identity, Action.STEWARD)
         dataset = self._library.dataset(identity, name)
         manifest = _manifest(dataset, sources, blocks)
-        with self._alone(name):
+        with self._alone(dataset.lineage):
             return self._load_next(dataset, sources, manifest, append=append, progress=progress)
 
     def _load_next(
@@ -92,13 +99,28 @@ class Datasets:
         manifest: Manifest,
         *,
         append: bool = False,
-        progress: Progress | None,
+        progress: Progress | None = None,
+        as_of: datetime | None = None,
     ) -> str:
-        version, as_of = _new_version(), datetime.now(UTC)
+        version, as_of = _new_version(), as_of or datetime.now(UTC)
         with _kept_if_entered(self._load(dataset, sources, version, as_of, append=append, progress=progress)):
             self._enter(dataset, version, as_of, manifest)
         self._forget_old(dataset.dataset)
         return version
+
+    def renew(self, identity: Identity, name: str) -> str:
+        """A new data version of the same rows, but for people erased since, and consent as of the last closed epoch.
+
+        Its rows are as of the same moment as before, and so are its blocks.
+
+        Raises:
+          NotFound: no such dataset, or nothing is loaded. FileError: it cannot be made; nothing is changed then.
+        """
+        check(identity, Action.STEWARD)
+        dataset = self._library.dataset(identity, name)
+        with self._alone(name):
+            as_of = self._registry.data_version(name).as_of
+            return self._load_next(dataset, {}, Manifest(frozenset()), as_of=as_of)
 
     def erase(
         self, identity: Identity, name: str, is_person: LeftOut, progress: Progress | None = None
@@ -118,7 +140,7 @@ class Datasets:
         check(identity, Action.STEWARD)
         dataset = self._library.dataset(identity, name)
         folder = self._data / name
-        with self._alone(name):
+        with self._alone(dataset.lineage):
             versions = self._registry.data_versions(name)
             if not versions:
                 return {"dataset": name, "data_version": None, "rows_before": {}, "rows_after": {}}
@@ -163,9 +185,13 @@ class Datasets:
         return pieces(dataset, self._data / versions[-1].file, is_person) if versions else {}
 
     @contextmanager
-    def _alone(self, name: str) -> Iterator[None]:
-        """One load or erasure of a dataset at a time: who is suppressed when a load begins is so when it is entered."""
-        with file_lock(self._data.parent / f".load-{name}.lock"):
+    def _alone(self, lineage: str) -> Iterator[None]:
+        """One load or erasure of the same people at a time: who is suppressed as a load begins is so as it is entered.
+
+        A dataset that is not known yet has people too: with a lock for each dataset, an erasure would pass by one that
+        is being added, and end before it is there.
+        """
+        with file_lock(self._data.parent / f".load-{lineage}.lock"):
             yield
 
     def check_definition(self, identity: Identity, dataset: DatasetFile) -> None:
@@ -205,7 +231,7 @@ class Datasets:
         earlier = self._registry.data_versions(dataset.dataset) if self._registered(dataset.dataset) else ()
         base = self._data / earlier[-1].file if earlier else None
         target = self._data / _version_file(dataset.dataset, version)
-        load(
+        linked = load(
             dataset,
             sources,
             target=target,
@@ -214,8 +240,13 @@ class Datasets:
             append=append,
             progress=progress,
             today=as_of.date(),
+            roll=self._rolls(dataset),
             left_out=self._suppressions.left_out(dataset.lineage, dataset.unit_type),
         )
+        with _kept_if_entered(target):
+            for each in linked:
+                # Before the data are entered: whoever is linked to a suppressed person is that person, for good.
+                self._suppressions.add(dataset.lineage, each, request="linked", now=datetime.now(UTC))
         return target
 
     def _enter(self, dataset: DatasetFile, version: str, as_of: datetime, manifest: Manifest) -> None:

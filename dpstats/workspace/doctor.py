@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from dpstats.access import Action, check, operator
+from dpstats.catalog.consented import asked_purposes, consent_rules
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.errors import DpstatsError
 from dpstats.ledger.database import faults_explained
@@ -24,6 +25,7 @@ from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.library import Known, Library
 from dpstats.release import Road
+from dpstats.workspace.epochs import Epochs
 from dpstats.workspace.rights import Rights
 from dpstats.workspace.selftest import failed_checks
 from dpstats.workspace.tokens import TokenDesk
@@ -35,7 +37,6 @@ OLD_TOKEN = timedelta(days=90)
 LEFT_BEHIND_S = 3600
 """Age from which a file that nothing refers to was left behind: a load that still runs writes to its own."""
 
-_LATER = {"opt_in", "opt_out"}
 _BESIDE = re.compile(r"\..+\.[0-9a-f]{16}")  # as `files.create_durably` names what it has not yet put in its place
 
 
@@ -50,9 +51,9 @@ class Finding:
 class Doctor:
     """Looks a workspace over."""
 
-    def __init__(self, home: Path, store: Store, library: Library, road: Road, rights: Rights) -> None:
+    def __init__(self, home: Path, store: Store, library: Library, road: Road, rights: Rights, epochs: Epochs) -> None:
         self._home, self._store, self._library, self._road = home, store, library, road
-        self._rights = rights
+        self._rights, self._epochs = rights, epochs
         self._tokens = TokenDesk(store, library)
 
     def findings(self, identity: Identity) -> tuple[Finding, ...]:
@@ -131,11 +132,19 @@ class Doctor:
             yield Finding(about, f"it is frozen since {since}, by {freezes[-1].actor}, and answers nothing: {thaw}")
 
     def _consent(self, about: str, dataset: DatasetFile) -> Iterator[Finding]:
-        for name in dataset.purposes:
-            consent = dataset.consent_of(name)
-            if consent in _LATER:
-                what = f"purpose {name} needs consent ({consent}), which this version does not enforce"
-                yield Finding(about, f"{what}: load only people whose consent allows it")
+        purposes = ", ".join(asked_purposes(dataset))
+        if not purposes:
+            return
+        with self._road.data(dataset) as (_, engine):
+            known = engine.consent
+        close = "`dpstats consent epoch` closes one"
+        if known is None or known.rules != consent_rules(dataset):
+            yield Finding(
+                about, f"no consent epoch was closed for its data, so it answers nothing for {purposes}: {close}"
+            )
+        elif datetime.now(UTC) - known.closed_at > self._epochs.timetable.max_age:
+            since = f"the consent epoch of its data was closed on {known.closed_at:%Y-%m-%d %H:%M} UTC"
+            yield Finding(about, f"{since}, so it answers nothing for {purposes}: {close}")
 
     def _queries(self) -> Iterator[Finding]:
         for known in self._library.all(operator("doctor")):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from shop import DATASET, reasons
+from shop import DATASET, analysed, reasons
 
 from dpstats.catalog.dataset import parse_dataset
 from dpstats.catalog.purposes import SENSITIVE
@@ -85,3 +85,13 @@ def test_what_the_statute_calls_sensitive_needs_consent_or_a_basis(sensitive: st
     unsaid = text.replace(", consent: notice", "")
     for allowed in (based, consented, unsaid):
         assert reasons(sql, shop=parse_dataset(allowed, "d")) == []
+
+
+def test_a_public_table_has_nothing_sensitive_of_anybody() -> None:
+    text = DATASET.replace("dept: {type: varchar}", "dept: {type: varchar, sensitive: true}")
+    text = text.replace(", consent: notice", "")
+    sql = "SELECT COUNT(*) AS n FROM visits v JOIN items i USING (item) WHERE i.dept = 'food'"
+    parts = {"bounds": {"n": [0, 9]}}
+    assert analysed(sql, shop=parse_dataset(text, "d"), **parts).consented is None
+    sensitive = text.replace("item: {type: bigint, bounds", "item: {type: bigint, sensitive: true, bounds", 1)
+    assert analysed(sql, shop=parse_dataset(sensitive, "d"), **parts).consented is not None

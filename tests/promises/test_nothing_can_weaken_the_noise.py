@@ -62,6 +62,9 @@ SETTINGS = {
     "releases_waiting",
     "rate_per_minute",
     "latency_step_ms",
+    # When consent takes effect, and how old it may be: they decide who is counted, never how.
+    "consent_epoch_at",
+    "consent_max_age",
 }
 
 OPTIONS = {
@@ -190,6 +193,7 @@ FILE_KEYS = {
         "approvals_expire",
         "max_rows_per_unit",
         "min_units",
+        "links",
         "lineage",
         "purposes",
         "tables",
@@ -251,7 +255,7 @@ PARAMETERS: dict[Callable[..., Any], tuple[str, ...]] = {
     Engines: ("data_dir", "key", "memory_limit_mb", "threads", "deadline_s", "datasets_open"),
     Library: ("registry",),
     Mechanism: ("noise", "scale", "sensitivity"),
-    Road: ("store", "library", "engines", "turns", "grid"),
+    Road: ("store", "library", "engines", "turns", "grid", "consent_max_age"),
     Road.release: ("self", "ask"),
     Road.release_all: ("self", "asks", "envelope"),
     Sensitivity: ("per_cell", "cells", "norm"),

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from dpstats.catalog.dataset import parse_dataset
+from dpstats.catalog.ids import id_text
 from dpstats.catalog.types import ColumnType
 from dpstats.errors import FileError
 from dpstats.rights.consent_log import ConsentLog
 from dpstats.rights.consent_schema import ConsentDatabase
 from dpstats.rights.intake import Intake, Wish
-from dpstats.rights.pseudonyms import Pseudonyms, id_text
+from dpstats.rights.pseudonyms import Pseudonyms
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SHOP = parse_dataset(
@@ -99,6 +100,8 @@ def test_a_moment_is_in_utc(text: str) -> None:
         ("bigint", "Device-9", "Device-9"),
         ("bigint", "nan", "nan"),
         ("bigint", "1e999999", "1e999999"),
+        ("bigint", "1e9999999", "1e9999999"),
+        ("bigint", "-1e9999999", "-1e9999999"),
         ("varchar", "e\u0301", "\u00e9"),
         ("varchar", " a", " a"),
         ("uuid", "AAAAAAAA-0000-4000-8000-000000000000", "aaaaaaaa-0000-4000-8000-000000000000"),
