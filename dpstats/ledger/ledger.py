@@ -13,15 +13,16 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, insert
 
-from dpstats.errors import LedgerBroken, NotFound
+from dpstats.errors import DpstatsError, LedgerBroken, NotFound
 from dpstats.ledger import granting, journal, schema, shelf
 from dpstats.ledger.blocks import BlockTerms, Totals, totals
 from dpstats.ledger.blocks import read as read_blocks
 from dpstats.ledger.chain import Content, Entry, Kind
-from dpstats.ledger.charging import decide, taken_up
+from dpstats.ledger.charging import Decision, decide, taken_up
 from dpstats.ledger.clock import Clock, is_right, moment_of, stamp
 from dpstats.ledger.database import faults_explained, reading, writing
 from dpstats.ledger.granting import Opening
+from dpstats.ledger.groups import Groups
 from dpstats.ledger.heads import Head
 from dpstats.ledger.records import (
     BudgetState,
@@ -50,6 +51,7 @@ class Ledger:
 
     def __init__(self, engine: Engine, writer: ChainWriter, signer: Signer, clock: Clock) -> None:
         self._engine, self._writer, self._signer, self._clock = engine, writer, signer, clock
+        self._charges: Groups[ChargeRequest, Decision] = Groups(self._charge_all)
 
     def open_lineage(
         self,
@@ -142,11 +144,8 @@ class Ledger:
 
     def charge(self, request: ChargeRequest) -> Charged | StoredRelease:
         """Gives the release that answers the request already, or a charge to make it under; see `charging.decide`."""
-        decision = self._written(lambda connection: decide(connection, self._writer, request, self._clock()))
-        if not isinstance(decision, Entry):
-            return decision
-        self._publish(decision)
-        return taken_up(decision, resumed=False)
+        decision = self._charges.ask(request)
+        return taken_up(decision, resumed=False) if isinstance(decision, Entry) else decision
 
     def store(self, charged: Charged, *, body: bytes, fresh_for: timedelta) -> StoredRelease:
         """Stores the release made under a charge, unless one is there, and returns what is stored then.
@@ -303,9 +302,33 @@ class Ledger:
             outcomes.append(step(connection))
         return outcomes[-1]
 
+    def _charge_all(self, requests: Sequence[ChargeRequest]) -> list[Decision | Exception]:
+        """What each request gets, in one transaction: a refused one leaves nothing, and undoes no other's charge."""
+        decisions: list[Decision | Exception] = []
+        with writing(self._engine, lambda later: _hold(later, decisions)) as connection:
+            for request in requests:
+                decisions.append(self._decided(connection, request))
+        newest = {decision.lineage: decision for decision in decisions if isinstance(decision, Entry)}
+        for entry in newest.values():
+            self._publish(entry)
+        return decisions
+
+    def _decided(self, connection: Connection, request: ChargeRequest) -> Decision | Exception:
+        try:
+            with connection.begin_nested():
+                return decide(connection, self._writer, request, self._clock())
+        except (DpstatsError, ValueError) as refusal:
+            return refusal
+
     def _publish(self, entry: Entry) -> None:
         with faults_explained():
             self._writer.publish(entry)
+
+
+def _hold(connection: Connection, decisions: Sequence[object]) -> bool:
+    """Whether the entries among these stand in their places; no if there are none, as nothing shows it then."""
+    entries = [decision for decision in decisions if isinstance(decision, Entry)]
+    return bool(entries) and all(journal.holds(connection, entry) for entry in entries)
 
 
 def _given_out(connection: Connection, stored: StoredRelease, now: datetime) -> StoredRelease:
