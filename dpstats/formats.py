@@ -1,7 +1,8 @@
 """A release as JSON, CSV, an Arrow stream or Parquet: the same bytes for the same release.
 
 The table of a release has its keys, then for each measure `m` the columns `m`, `m_low` and `m_high`. Everything but the
-rows is the schema's metadata under `dpstats`, as JSON, in Arrow and Parquet; CSV holds the table alone.
+rows is the schema's metadata under `dpstats`, as JSON, in Arrow and Parquet; CSV holds the table alone, so one of a
+sandbox has a last column that says so.
 """
 
 from __future__ import annotations
@@ -115,9 +116,10 @@ def _csv(release: Mapping[str, Any]) -> bytes:
     """RFC 4180 in UTF-8: numbers as in JSON, an end without a number is empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(columns(release))
+    mark = [True] if release.get("sandbox") else []
+    writer.writerow([*columns(release), *(["sandbox"] if mark else [])])
     for row in release["rows"]:
-        writer.writerow([_plain(value) for value in _cells(release, row)])
+        writer.writerow([_plain(value) for value in [*_cells(release, row), *mark]])
     return text.getvalue().encode()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from threading import Lock
 
 from dpstats.access import Action, check, sees
 from dpstats.catalog.dataset import DatasetFile, parse_dataset
@@ -14,7 +13,6 @@ from dpstats.ledger.registry import QueryRecord, Registry
 from dpstats.ledger.tokens import Identity
 from dpstats.plan.analysis import Analysis, analyse
 
-_analysing = Lock()
 UNANSWERABLE = "sha256:none"
 """The version of a query that its dataset's present definition does not answer."""
 
@@ -25,21 +23,13 @@ def dataset_of(text: str, name: str) -> DatasetFile:
     return parse_dataset(text, name)
 
 
+@lru_cache(maxsize=4096)
 def analysis_of(query_text: str, dataset_text: str, query: str, dataset: str) -> Analysis:
-    """A query's analysis, made once for each pair of texts, by one thread at a time.
-
-    Several first analyses at once in a fresh worker were seen to refuse an approved query now and then. Why is not
-    known; a parser that loads parts of itself at first use is suspected. So they take turns.
+    """A query's analysis, made once for each pair of texts.
 
     Raises:
       FileError, QueryRefused: the query cannot be answered.
     """
-    with _analysing:
-        return _analysis_of(query_text, dataset_text, query, dataset)
-
-
-@lru_cache(maxsize=4096)
-def _analysis_of(query_text: str, dataset_text: str, query: str, dataset: str) -> Analysis:
     return analyse(parse_query(query_text, f"{query}.yaml"), dataset_of(dataset_text, dataset))
 
 

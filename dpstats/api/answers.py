@@ -177,6 +177,12 @@ class Ledger(_Answer):
     head: Head
 
 
+class Withdrawal(_Answer):
+    release_id: str
+    reason: str
+    actor: str
+
+
 class FreezeState(_Answer):
     dataset: str
     frozen: bool

@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 import dpstats
 from dpstats.api import datasets, public, queries, releases
 from dpstats.api.described import describe
+from dpstats.api.marked import Marked
 from dpstats.api.metrics import Metrics
 from dpstats.api.middleware import TokenFirst, Watch, WholeBody
 from dpstats.api.oidc import Issuer, issuer_of
@@ -60,7 +61,7 @@ def create_app(
             workspace.close()
 
     app = FastAPI(
-        title="dpstats",
+        title="dpstats sandbox" if workspace.sandbox else "dpstats",
         version=dpstats.__version__,
         description=DESCRIPTION,
         docs_url=None,
@@ -70,6 +71,7 @@ def create_app(
         lifespan=lifespan,
         routes=[*datasets.router.routes, *queries.router.routes, *releases.router.routes, *public.router.routes],
         middleware=[
+            *([Middleware(Marked)] if workspace.sandbox else ()),
             Middleware(Watch, metrics=metrics),
             Middleware(TokenFirst, workspace=workspace, issuer=issuer),
             Middleware(RateLimit, per_minute=rate_per_minute),

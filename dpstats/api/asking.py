@@ -68,6 +68,14 @@ class GrantRequest(_Asking):
         return self
 
 
+class WithdrawalRequest(_Asking):
+    """Why a release may no longer be given to anybody."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"reason": "the source file was wrong"}})
+
+    reason: Annotated[StrictStr, Field(max_length=1000), AfterValidator(_text)]
+
+
 class FreezeRequest(_Asking):
     """Whether nobody may ask the dataset anything."""
 

@@ -83,6 +83,19 @@ def get_release(release_id: str, visit: Visit, form: Wanted) -> Response:
     return _sent(visit.workspace.releases.earlier(visit.identity, release_id), form, HTTPStatus.OK)
 
 
+@router.post(
+    "/releases/{release_id}/withdrawal",
+    status_code=HTTPStatus.CREATED,
+    response_model=answers.Withdrawal,
+    responses=problems("not-found"),
+)
+def withdraw_release(release_id: str, withdrawal: asking.WithdrawalRequest, visit: Visit) -> Response:
+    """From now on nobody is given the release; what it cost stays charged (steward)."""
+    visit.workspace.releases.withdraw(visit.identity, release_id, withdrawal.reason)
+    said = {"release_id": release_id, "reason": withdrawal.reason, "actor": visit.identity.name}
+    return JSONResponse(said, HTTPStatus.CREATED)
+
+
 def _sent(release: Mapping[str, Any], form: Format, status: int) -> Response:
     headers = {RELEASE_HEADER: rest_ascii(release), "Vary": "Accept"}
     if status == HTTPStatus.CREATED:

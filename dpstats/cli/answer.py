@@ -45,7 +45,12 @@ def head(release: Release, title: str) -> list[str]:
     """What was asked, of which data."""
     parameters = settings_text(release["parameters"])
     asked = f"{release['query']}({parameters})" if parameters else release["query"]
-    return [title or release["query"], f"{asked} of {release['dataset']}, as of {moment_text(release['as_of'])}"]
+    invented = ["SANDBOX: these numbers are of invented data and mean nothing."] if release.get("sandbox") else []
+    return [
+        *invented,
+        title or release["query"],
+        f"{asked} of {release['dataset']}, as of {moment_text(release['as_of'])}",
+    ]
 
 
 def table(release: Release) -> Table:

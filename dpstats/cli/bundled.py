@@ -7,11 +7,16 @@ from pathlib import Path
 import dpstats
 
 
-def bundled(dataset: str) -> Path:
-    """The folder of a bundled dataset: inside an installed package, or `queries/` beside it in a checkout."""
+def bundle() -> Path:
+    """The folder of everything bundled: inside an installed package, or `queries/` beside it in a checkout."""
     package = Path(dpstats.__file__).parent
     installed = package / "bundled"
-    return (installed if installed.is_dir() else package.parent / "queries") / dataset
+    return installed if installed.is_dir() else package.parent / "queries"
+
+
+def bundled(dataset: str) -> Path:
+    """The folder of a bundled dataset."""
+    return bundle() / dataset
 
 
 def bundled_queries(dataset: str) -> tuple[Path, ...]:

@@ -15,7 +15,10 @@ ALL_WELL = "all well"
 
 
 def doctor(context: typer.Context, as_json: inputs.AsJson = False) -> None:
-    """Look the workspace over: one line for each thing overdue or unsafe, and exit status 1 if there is any."""
+    """Look the workspace over: a line for each thing overdue or unsafe.
+
+    Exit status 1 if there is any.
+    """
     with session_of(context).opened(check_ledger=False) as (workspace, me), working("looking"):
         findings = workspace.doctor.findings(me)
     if as_json:

@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from dpstats.cli.output import flush, note
+from dpstats.cli.output import flush, note_failure
 from dpstats.errors import DpstatsError
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -51,7 +51,7 @@ class OneLineGroup(TyperGroup):
 
 
 def _say(line: str, status: int) -> int:
-    note(f"dpstats: {line}")
+    note_failure(f"dpstats: {line}")
     return status
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from dpstats.cli.completing import dataset_names, query_names
 from dpstats.cli.output import printable
 
 AMOUNT_MAX = Decimal(1_000_000)
@@ -114,8 +115,14 @@ def _is_text(text: str) -> bool:
     return text.encode("utf-8", "ignore").decode() == text
 
 
-QueryName = Annotated[str, typer.Argument(metavar="NAME", parser=name_text, help="The query's name.")]
-DatasetName = Annotated[str, typer.Argument(metavar="DATASET", parser=name_text, help="The dataset's name.")]
+QueryName = Annotated[
+    str,
+    typer.Argument(metavar="NAME", parser=name_text, autocompletion=query_names, help="The query's name."),
+]
+DatasetName = Annotated[
+    str,
+    typer.Argument(metavar="DATASET", parser=name_text, autocompletion=dataset_names, help="The dataset's name."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Parameters = Annotated[
     list[str] | None,

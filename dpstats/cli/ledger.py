@@ -115,7 +115,10 @@ def export(
     dataset: inputs.DatasetName,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write here instead of stdout.")] = None,
 ) -> None:
-    """Write a dataset's whole ledger as JSON, with everything that its hashes cover."""
+    """Write a dataset's whole ledger as JSON.
+
+    With everything that its hashes cover, and the public key.
+    """
     with destination(out) as write, session_of(context).opened() as (workspace, me):
         body = workspace.budgets.export(me, dataset)
         write(json_bytes(body))
@@ -129,7 +132,10 @@ def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.")],
     keys: Annotated[bool, typer.Option("--keys", help="Put the workspace's keys in as well; keep it safe.")] = False,
 ) -> None:
-    """Save the whole ledger of every dataset, as it is at one moment, in one file; the service may go on."""
+    """Save the whole ledger in one file.
+
+    Of every dataset, as it is at one moment; the service may go on.
+    """
     with session_of(context).opened() as (workspace, _):
         from dpstats.ledger.backup import back_up
 
@@ -144,7 +150,10 @@ def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.")],
     heads: Receipts = None,
 ) -> None:
-    """Restore a backup where no ledger is; one that is older than a known head is refused."""
+    """Restore a backup where no ledger is.
+
+    One that is older than a known head is refused.
+    """
     session = session_of(context)
     settings = session.settings()
     from dpstats.ledger import backup as backups

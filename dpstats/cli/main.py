@@ -11,13 +11,13 @@ import typer
 
 from dpstats import __version__
 from dpstats.cli import audit, bench, budget, dataset, demo, doctor, ledger, policy, query, release, serve, tokens
-from dpstats.cli.exits import WRONG_USAGE, OneLineGroup
+from dpstats.cli.exits import WRONG_USAGE
+from dpstats.cli.helped import Below, Top
 from dpstats.cli.output import say
 from dpstats.cli.session import Session, session_of
 
 app = typer.Typer(
-    cls=OneLineGroup,
-    add_completion=False,
+    cls=Top,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Answers about groups of people that expose none of them.",
@@ -36,6 +36,8 @@ app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 app.command("audit")(audit.audit)
 app.command("doctor")(doctor.doctor)
+for room in app.registered_groups:
+    room.cls = Below
 
 
 @app.callback(invoke_without_command=True)

@@ -19,6 +19,18 @@ from pathlib import Path
 from dpstats.errors import FileError
 
 _GAP = "  "
+_STYLES = {
+    "approved": "green",
+    "open": "green",
+    "live": "green",
+    "not": "yellow",
+    "submitted": "yellow",
+    "frozen": "red",
+    "revoked": "red",
+    "expired": "red",
+    "too": "dim",
+}
+"""The colour of a cell on a terminal by its first word: what holds, what waits, what is over, what noise hides."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +73,17 @@ def note(line: str) -> None:
     """One line on stderr."""
     sys.stderr.write(printable(line) + "\n")
     sys.stderr.flush()
+
+
+def note_failure(line: str) -> None:
+    """One line on stderr that says what went wrong: red on a terminal that has colours and whose user wants them."""
+    if not sys.stderr.isatty():
+        note(line)
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(stderr=True).print(Text(printable(line), style="red"), soft_wrap=True)
 
 
 def show_bytes(content: bytes) -> None:
@@ -134,7 +157,7 @@ def _show_ruled(table: Table) -> None:
     for head in table.heads:
         ruled.add_column(Text(head), justify="right" if head in table.numeric else "left", overflow="fold")
     for row in table.rows:
-        ruled.add_row(*(Text(printable(cell)) for cell in row))
+        ruled.add_row(*(Text(printable(cell), style=_STYLES.get(cell.partition(" ")[0], "")) for cell in row))
     with _stdout_explained():
         Console(file=sys.stdout).print(ruled)
 

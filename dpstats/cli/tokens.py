@@ -67,7 +67,10 @@ def create(
 
 @app.command("rotate")
 def rotate(context: typer.Context, name: TokenName, grace: Grace = None, expires: NewEnd = None) -> None:
-    """Give a token a new secret, printed once; its cap and what it spent stay. The old one ends at once."""
+    """Give a token a new secret, printed once.
+
+    Its cap and what it spent stay. The old one ends at once, unless `--grace` says otherwise.
+    """
     with session_of(context).opened() as (workspace, me), values_refused():
         text = workspace.tokens.rotate(me, name, grace=grace or timedelta(0), life=expires)
     say(text)

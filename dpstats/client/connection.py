@@ -1,38 +1,44 @@
-"""Requests to one service: sent, sent again where that is safe, and every failure turned into one of our errors."""
+"""Requests to one service: sent, sent again where that is safe, and every failure turned into one of our errors.
+
+`Connection` waits and `AsyncConnection` awaits; what is sent, what an answer means and when it is worth another try are
+the same functions for both.
+"""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import AsyncIterator, Iterator
+from secrets import SystemRandom
+from typing import Any, TypeVar
 
+import anyio
 import httpx
 
 import dpstats
-from dpstats.client.errors import BadAnswer, ClientError, ConnectionFailed, TimedOut, Unavailable, of_problem
+from dpstats.client.calls import Call, Flow, Paged
+from dpstats.client.errors import (
+    BadAnswer,
+    ClientError,
+    ConnectionFailed,
+    RateLimited,
+    TimedOut,
+    Unavailable,
+    of_problem,
+)
+
+T = TypeVar("T")
 
 PAUSES_S = (0.1, 0.5)
 """How long to wait, at least, before the second try and before the third, which is the last."""
 
-LONGEST_PAUSE_S = 5.0
+LONGEST_PAUSE_S = 30.0
+"""A service that asks for a longer pause is not waited for: the caller is told, and decides."""
 
 _WORTH_ANOTHER_TRY = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ConnectTimeout)
+_HTTPX_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError)
 _PROBLEM = "application/problem+json"
-
-
-@dataclass(frozen=True)
-class Call:
-    """One request. `again`: sending it twice does no more than sending it once."""
-
-    method: str
-    path: str
-    params: Mapping[str, str | int] = field(default_factory=dict)
-    body: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    again: bool = True
+_CHANCE = SystemRandom()
 
 
 class Connection:
@@ -40,27 +46,29 @@ class Connection:
 
     def __init__(self, url: str, token: str, timeout_s: float, transport: httpx.BaseTransport | None) -> None:
         self.url = _checked(url)
-        self._http = httpx.Client(
-            base_url=self.url,
-            headers={
-                "Authorization": f"Bearer {_checked_token(token)}",
-                "Accept": "application/json",
-                "User-Agent": f"dpstats/{dpstats.__version__}",
-            },
-            timeout=timeout_s,
-            transport=transport,
-            follow_redirects=False,  # a token goes where it was meant to go, and nowhere else
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
+        self._http = httpx.Client(transport=transport, **_how(self.url, token, timeout_s))
 
     def close(self) -> None:
         """Closes every connection."""
         self._http.close()
+
+    def carry(self, flow: Flow[T]) -> T:
+        """Carries a flow out: sends what it asks, gives it the answers, returns what it returns."""
+        answer: Any = None
+        while True:
+            try:
+                call = flow.send(answer)
+            except StopIteration as ended:
+                value: T = ended.value
+                return value
+            answer = self.send(call)
+
+    def each(self, paged: Paged) -> Iterator[dict[str, Any]]:
+        """The items of a list, a page at a time."""
+        call: Call | None = paged.first
+        while call is not None:
+            items, call = paged.read(call, self.send(call))
+            yield from items
 
     def send(self, call: Call) -> Any:
         """The JSON of the answer, None if it has no body.
@@ -68,26 +76,109 @@ class Connection:
         Raises:
           ClientError: the service refused, did not answer, or answered something else.
         """
-        for pause_s in PAUSES_S if call.again else ():
+        tried = 0
+        while True:
             try:
                 return self._once(call)
-            except (ConnectionFailed, Unavailable) as error:
-                if error.retry_after_s is None:
+            except ClientError as error:
+                pause = pause_s(call, error, tried)
+                if pause is None:
                     raise
-                time.sleep(max(pause_s, min(error.retry_after_s, LONGEST_PAUSE_S)))
-        return self._once(call)
+            time.sleep(pause)
+            tried += 1
 
     def _once(self, call: Call) -> Any:
-        headers = dict(call.headers)
-        if call.body is not None:
-            headers["Content-Type"] = "application/json"
         try:
-            response = self._http.request(
-                call.method, call.path, params=dict(call.params), content=call.body, headers=headers
-            )
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError) as error:
+            response = self._http.request(call.method, call.path, **_sent(call))
+        except _HTTPX_ERRORS as error:
             raise _ours(error, self.url) from error
         return _answer(response)
+
+
+class AsyncConnection:
+    """The same for a caller with an event loop, asyncio's or trio's."""
+
+    def __init__(self, url: str, token: str, timeout_s: float, transport: httpx.AsyncBaseTransport | None) -> None:
+        self.url = _checked(url)
+        self._http = httpx.AsyncClient(transport=transport, **_how(self.url, token, timeout_s))
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        await self._http.aclose()
+
+    async def carry(self, flow: Flow[T]) -> T:
+        """Carries a flow out: sends what it asks, gives it the answers, returns what it returns."""
+        answer: Any = None
+        while True:
+            try:
+                call = flow.send(answer)
+            except StopIteration as ended:
+                value: T = ended.value
+                return value
+            answer = await self.send(call)
+
+    async def each(self, paged: Paged) -> AsyncIterator[dict[str, Any]]:
+        """The items of a list, a page at a time."""
+        call: Call | None = paged.first
+        while call is not None:
+            items, call = paged.read(call, await self.send(call))
+            for item in items:
+                yield item
+
+    async def send(self, call: Call) -> Any:
+        """The JSON of the answer, None if it has no body.
+
+        Raises:
+          ClientError: the service refused, did not answer, or answered something else.
+        """
+        tried = 0
+        while True:
+            try:
+                return await self._once(call)
+            except ClientError as error:
+                pause = pause_s(call, error, tried)
+                if pause is None:
+                    raise
+            await anyio.sleep(pause)
+            tried += 1
+
+    async def _once(self, call: Call) -> Any:
+        try:
+            response = await self._http.request(call.method, call.path, **_sent(call))
+        except _HTTPX_ERRORS as error:
+            raise _ours(error, self.url) from error
+        return _answer(response)
+
+
+def pause_s(call: Call, error: ClientError, tried: int) -> float | None:
+    """Seconds to wait before a call is sent again, after `tried` tries that were sent again already; None: never.
+
+    At least what the service asks for, and a little more by chance: callers that were turned away together come back
+    one by one.
+    """
+    if not call.again or tried >= len(PAUSES_S) or error.retry_after_s is None:
+        return None
+    if not isinstance(error, ConnectionFailed | Unavailable | RateLimited) or error.retry_after_s > LONGEST_PAUSE_S:
+        return None
+    return max(error.retry_after_s, PAUSES_S[tried]) + PAUSES_S[tried] * _CHANCE.random()
+
+
+def _how(url: str, token: str, timeout_s: float) -> dict[str, Any]:
+    return {
+        "base_url": url,
+        "headers": {
+            "Authorization": f"Bearer {_checked_token(token)}",
+            "Accept": "application/json",
+            "User-Agent": f"dpstats/{dpstats.__version__}",
+        },
+        "timeout": timeout_s,
+        "follow_redirects": False,  # a token goes where it was meant to go, and nowhere else
+    }
+
+
+def _sent(call: Call) -> dict[str, Any]:
+    json_body = {} if call.body is None else {"Content-Type": "application/json"}
+    return {"params": dict(call.params), "content": call.body, "headers": {**call.headers, **json_body}}
 
 
 def _checked(url: str) -> str:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from dpstats import formats
 from dpstats.client import shown
 from dpstats.client.errors import BadAnswer
+from dpstats.client.needs import needed
 
 if TYPE_CHECKING:
     import pandas as pd
+    import polars as pl
     import pyarrow as pa
 
 
@@ -62,13 +64,42 @@ class Release:
         except (KeyError, TypeError, ValueError) as error:
             raise BadAnswer(f"the answer is not a release that this client knows ({error})") from error
 
+    @property
+    def sandbox(self) -> bool:
+        """Whether a sandbox made it, of invented data."""
+        return bool(self.json.get("sandbox", False))
+
     def to_arrow(self) -> pa.Table:
-        """The table: the keys, then `m`, `m_low` and `m_high` for each measure `m`; the rest is in the metadata."""
+        """The table: the keys, then `m`, `m_low` and `m_high` for each measure `m`; the rest is in the metadata.
+
+        Raises:
+          ModuleNotFoundError: pyarrow is not installed.
+        """
+        needed("pyarrow", "arrow")
         return formats.table(self.json)
 
     def to_pandas(self) -> pd.DataFrame:
-        """The same table as `to_arrow`; dates are datetime64."""
+        """The same table as `to_arrow`; dates are datetime64.
+
+        Raises:
+          ModuleNotFoundError: pandas or pyarrow is not installed.
+        """
+        needed("pandas", "pandas")
         frame: pd.DataFrame = self.to_arrow().to_pandas(date_as_object=False)
+        return frame
+
+    def to_polars(self) -> pl.DataFrame:
+        """The same table as `to_arrow`, for polars.
+
+        Raises:
+          ModuleNotFoundError: polars or pyarrow is not installed.
+        """
+        needed("polars", "polars")
+        import polars as pl
+
+        frame = pl.from_arrow(self.to_arrow())
+        if not isinstance(frame, pl.DataFrame):
+            raise TypeError("polars did not make a frame of a table")
         return frame
 
     def __repr__(self) -> str:

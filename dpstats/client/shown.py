@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from dpstats.client.page import Cell, Scale, error_bar, paragraph, table
 
 if TYPE_CHECKING:
     from dpstats.client.release import Release
 
 ROWS_SHOWN = 20
+INVENTED = "SANDBOX: these numbers are of invented data and mean nothing"
 
 
 def as_text(release: Release) -> str:
@@ -21,24 +23,27 @@ def as_text(release: Release) -> str:
 
 
 def as_html(release: Release) -> str:
-    """The same table, for a notebook."""
+    """The same table, for a notebook; beside each number its interval is drawn, on one scale a column."""
     keys = len(release.keys)
-    head = _html_row("th", _head(release), keys)
-    body = "".join(_html_row("td", row, keys) for row in _rows(release))
-    notes = "<br>".join(html.escape(text) for text in _notes(release))
-    title = html.escape(_title(release))
-    table = f"<table><caption>{title}</caption><thead>{head}</thead><tbody>{body}</tbody></table>"
-    return f"{table}<p>{notes}</p>"
-
-
-def _html_row(tag: str, texts: Iterable[str], keys: int) -> str:
-    """Keys stand left, numbers right."""
-    sides = ("left" if place < keys else "right" for place, _ in enumerate(texts))
-    cells = (
-        f'<{tag} style="text-align:{side}">{html.escape(text)}</{tag}>'
-        for text, side in zip(texts, sides, strict=False)
+    head = [Cell(text, number=place >= keys) for place, text in enumerate(_head(release))]
+    drawn = {name: _drawn(release, name) for name in release.measures}
+    rows = (
+        [
+            Cell(text, drawn[measures[place - keys]][number] if place >= keys else "", number=place >= keys)
+            for place, text in enumerate(texts)
+        ]
+        for measures in [list(release.measures)]
+        for number, texts in enumerate(_rows(release))
     )
-    return f"<tr>{''.join(cells)}</tr>"
+    return table(_title(release), head, rows) + paragraph(_notes(release))
+
+
+def _drawn(release: Release, measure: str) -> list[str]:
+    """A measure's intervals as pictures, row by row; none where a number or an end is missing."""
+    cells = [row[measure] for row in release.rows[:ROWS_SHOWN]]
+    numbers = [(cell.get("value"), cell.get("low"), cell.get("high")) for cell in cells]
+    scale = Scale.over(end for ends in numbers if None not in ends for end in ends)
+    return ["" if None in ends else error_bar(scale, *ends) for ends in numbers]
 
 
 def _title(release: Release) -> str:
@@ -68,4 +73,4 @@ def _notes(release: Release) -> list[str]:
     more = [f"and {hidden} more rows: to_pandas() has them all"] if hidden > 0 else []
     spent = release.budget["epsilon_spent"]
     price = f"cost epsilon {release.cost['epsilon']:g}; epsilon {spent:g} of {release.budget['epsilon']:g} was spent"
-    return [*more, price]
+    return [*([INVENTED] if release.sandbox else []), *more, price]

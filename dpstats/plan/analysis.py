@@ -24,6 +24,7 @@ from dpstats.catalog.query import CostAccuracy, KeysFrom, PrivateKeys, QueryFile
 from dpstats.errors import QueryRefused, Refusal
 from dpstats.plan.arithmetic import Expression
 from dpstats.plan.blocks import BLOCKS_MAX, BlockUse, blocks_read, lacking, use_of
+from dpstats.plan.dialect import DIALECT
 from dpstats.plan.expressions import Compiler
 from dpstats.plan.fanout import Fanout, Readings, TooManyMatchesError, in_words, one_each, readings
 from dpstats.plan.moments import DrawSpec
@@ -189,7 +190,7 @@ class _Analyser:
         if len(self.query.sql) > SQL_MAX:
             self._stop("the SQL is too long", f"Keep it under {SQL_MAX} characters")
         try:
-            parsed = sqlglot.parse(self.query.sql, read="duckdb")
+            parsed = sqlglot.parse(self.query.sql, read=DIALECT)
         except (SqlglotError, ValueError) as error:
             self._stop(f"the SQL cannot be parsed ({_first_line(error)})", "Check its syntax")
         statements = [s for s in parsed if s is not None and not isinstance(s, exp.Semicolon)]
@@ -462,7 +463,7 @@ def _length(analysis: Analysis) -> int:
 
 def canonical_sql(sql: str) -> str:
     """The SQL of one statement without its comments, layout and closing semicolon: its tokens, one space apart."""
-    tokens = [t for t in sqlglot.tokenize(sql, read="duckdb") if t.token_type is not TokenType.SEMICOLON]
+    tokens = [t for t in sqlglot.tokenize(sql, read=DIALECT) if t.token_type is not TokenType.SEMICOLON]
     return " ".join(sql[token.start : token.end + 1] for token in tokens)
 
 

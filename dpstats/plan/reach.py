@@ -11,6 +11,7 @@ import sqlglot
 from sqlglot import exp
 
 from dpstats.plan.analysis import Analysis
+from dpstats.plan.dialect import DIALECT
 
 Range = tuple[Decimal, Decimal]
 
@@ -44,7 +45,7 @@ def values_of_a_row(analysis: Analysis, measure: str) -> Range | None:
 
 
 def _plain(analysis: Analysis) -> exp.Select | None:
-    parsed = sqlglot.parse_one(analysis.query.sql, read="duckdb")
+    parsed = sqlglot.parse_one(analysis.query.sql, read=DIALECT)
     return parsed if isinstance(parsed, exp.Select) and len(list(parsed.find_all(exp.Select))) == 1 else None
 
 

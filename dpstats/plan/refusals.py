@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from dpstats.errors import QueryRefused, Refusal
+from dpstats.plan.dialect import DIALECT
 
 _SNIPPET_MAX = 60
 
@@ -72,7 +73,7 @@ class Refusals:
         if node is None:
             return 0, 0, ""
         starts = [part.meta["start"] for part in node.walk() if "start" in part.meta]
-        snippet = node.sql(dialect="duckdb")
+        snippet = node.sql(dialect=DIALECT)
         snippet = snippet if len(snippet) <= _SNIPPET_MAX else snippet[: _SNIPPET_MAX - 3] + "..."
         if not starts:
             return 0, 0, snippet

@@ -4,6 +4,7 @@
     turns.lock                       what processes lock so that they take turns
     bounding.key                     the secret that chooses which rows and groups of a unit are kept
     data/<dataset>/<version>.duckdb  the current data version of each dataset
+    sandbox                          a mark: the data in this workspace are invented
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
 `.review`, `.planning`, `.applying`, `.releases`, `.tokens` and `.doctor`; each of them checks who calls.
@@ -33,6 +34,7 @@ from dpstats.workspace.policy import Planning
 from dpstats.workspace.policy_apply import Applying
 from dpstats.workspace.releases import Releases
 from dpstats.workspace.review import Review
+from dpstats.workspace.sandbox import is_sandbox
 from dpstats.workspace.selftest import self_test
 from dpstats.workspace.tokens import TokenDesk
 
@@ -46,6 +48,7 @@ class Workspace:
 
     def __init__(self, home: Path, store: Store, engines: Engines, key: bytes, *, turns: Turns, grid: Grid) -> None:
         self.home, self.store, self.turns, self._engines = home, store, turns, engines
+        self.sandbox = is_sandbox(home)
         self._library = library = Library(store.registry)
         self._road = road = Road(store, library, engines, turns, grid)
         self.datasets = Datasets(store, library, home / "data", key)
@@ -53,7 +56,7 @@ class Workspace:
         self.review = Review(store, library, road)
         self.planning = Planning(store, self.review, self.datasets)
         self.applying = Applying(store, self.datasets)
-        self.releases = Releases(store, library, road, self.budgets)
+        self.releases = Releases(store, library, road, self.budgets, sandbox=self.sandbox)
         self.tokens = TokenDesk(store, library)
         self.doctor = Doctor(home, store, library, road)
 

@@ -26,9 +26,10 @@ from dpstats.workspace.earlier import earlier_releases
 
 
 class Releases:
-    """The releases of a workspace."""
+    """The releases of a workspace. Those of a sandbox say so."""
 
-    def __init__(self, store: Store, library: Library, road: Road, budgets: Budgets) -> None:
+    def __init__(self, store: Store, library: Library, road: Road, budgets: Budgets, *, sandbox: bool) -> None:
+        self._mark = {"sandbox": True} if sandbox else {}
         self._store, self._registry, self._ledger, self._library = store, store.registry, store.ledger, library
         self._road, self._budgets = road, budgets
 
@@ -83,7 +84,7 @@ class Releases:
         body = views.release(
             answer.stored, replayed=not answer.made_now, budget_now=self._budget(lineage, answer.stored)
         )
-        return body, answer.made_now
+        return self._mark | body, answer.made_now
 
     def earlier(self, identity: Identity, release_id: str) -> dict[str, Any]:
         """A release made before, free.
@@ -100,7 +101,7 @@ class Releases:
         if self._registry.approval(stored.query, stored.query_version) is None:
             raise NotApproved(stored.query, stored.query_version)
         lineage = self._library.dataset(identity, stored.dataset).lineage
-        return views.release(stored, replayed=True, budget_now=self._budget(lineage, stored))
+        return self._mark | views.release(stored, replayed=True, budget_now=self._budget(lineage, stored))
 
     def _budget(self, lineage: str, stored: StoredRelease) -> dict[str, Any]:
         return self._budgets.of_release(lineage, stored.release_id)

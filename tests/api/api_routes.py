@@ -84,6 +84,9 @@ TABLE = {
     ("POST", "/v1/queries/{query}/releases"): Case("/v1/queries/spend_by_band/releases", readers(), {}),
     ("GET", "/v1/releases"): Case("/v1/releases", readers(elsewhere=200)),
     ("GET", "/v1/releases/{release_id}"): Case("/v1/releases/RELEASE", readers()),
+    ("POST", "/v1/releases/{release_id}/withdrawal"): Case(
+        "/v1/releases/RELEASE/withdrawal", stewards(201), {"reason": "a wrong file"}
+    ),
     ("POST", "/v1/queries/{query}/approvals"): Case(
         "/v1/queries/draft/approvals", stewards(201), {"version": "VERSION"}
     ),

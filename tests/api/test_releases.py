@@ -228,3 +228,14 @@ def test_the_ledger_is_read_on_from_any_entry(town: Town) -> None:
     later = town.ask("GET", ledger, role="steward", params={"after": 1}).json()
     assert later["entries"] == whole["entries"][1:]
     assert town.ask("GET", ledger, role="steward", params={"limit": 1}).json()["entries"] == whole["entries"][:1]
+
+
+def test_a_withdrawn_release_is_given_to_nobody_and_stays_charged(town: Town) -> None:
+    made = town.run()
+    place = made.headers["Location"]
+    reason = {"reason": "a wrong file"}
+    assert town.ask("POST", f"{place}/withdrawal", role="steward", json=reason).status_code == 201
+    assert town.ask("GET", place, role="analyst").status_code == 404
+    assert town.ask("POST", f"{place}/withdrawal", role="steward", json=reason).status_code == 404
+    assert town.run().status_code == 201
+    assert town.charges() == 2

@@ -40,3 +40,14 @@ def test_a_terminal_shows_that_a_load_goes_on(on_terminal: OnTerminal) -> None:
     assert status == 0
     assert "━" in shown
     assert "loaded" in shown
+
+
+def test_a_terminal_has_colours_for_states_and_for_what_went_wrong(
+    on_terminal: OnTerminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "\x1b[32m" in on_terminal("query", "list")[1]
+    status, shown = on_terminal("query", "run", "nothing")
+    assert status == 1
+    assert "\x1b[31mdpstats: " in shown
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[3" not in on_terminal("query", "run", "nothing")[1] + on_terminal("query", "list")[1]

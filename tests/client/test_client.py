@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -16,6 +17,11 @@ from api_town import BANDS, ME, Town
 
 import dpstats
 from dpstats.client import Client, Release, errors
+from dpstats.client.listing import Listing
+from dpstats.client.needs import needed
+from dpstats.client.page import EDGE, WIDTH, Scale
+
+PLAIN_TAGS = {"div", "table", "caption", "thead", "tbody", "tr", "th", "td", "p", "br", "svg", "path", "circle"}
 
 RELEASE_COLUMNS = ["band"] + [
     f"{name}{end}" for name in ("households", "spend", "mean") for end in ("", "_low", "_high")
@@ -96,6 +102,18 @@ def test_the_table_is_typed(analyst: Client) -> None:
     assert analyst.run("spend_by_band").to_arrow().column_names == RELEASE_COLUMNS
 
 
+def test_polars_has_the_same_table(analyst: Client) -> None:
+    release = analyst.run("spend_by_band")
+    frame = release.to_polars()
+    assert frame.columns == RELEASE_COLUMNS
+    assert frame.to_dicts() == release.to_arrow().to_pylist()
+
+
+def test_what_is_not_installed_is_named_with_what_brings_it() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'dpstats\[polars\]'"):
+        needed("a_library_that_nobody_wrote", "polars")
+
+
 def test_a_release_without_keys_is_one_row(analyst: Client) -> None:
     frame = analyst.run("costly").to_pandas()
     assert frame.shape == (1, 3)
@@ -109,6 +127,14 @@ def test_releases_are_listed_newest_first_as_many_as_wanted(analyst: Client) -> 
     assert [item["release_id"] for item in analyst.releases(query="boats")] == made[3:]
     assert [item["release_id"] for item in analyst.releases("town", limit=1)] == made[2:3]
     assert analyst.releases(limit=0) == []
+
+
+def test_lists_are_gone_through_page_by_page(analyst: Client, steward: Client) -> None:
+    made = [analyst.run("spend_by_band", since=f"2017-0{month}-01").release_id for month in (1, 2, 3)]
+    each = analyst.each_release(query="spend_by_band")
+    assert next(each)["release_id"] == made[-1]
+    assert [item["release_id"] for item in each] == made[1::-1]
+    assert list(steward.each_entry("town")) == steward.ledger("town")["entries"]
 
 
 def test_a_steward_grants_exactly_what_is_given(steward: Client) -> None:
@@ -199,7 +225,7 @@ def test_a_token_that_is_none_is_refused_without_being_shown(token: str) -> None
 def test_the_client_stands_alone() -> None:
     code = (
         "import sys, dpstats.client;"
-        "heavy = 'pandas pyarrow numpy pydantic fastapi uvicorn duckdb sqlalchemy opendp sqlglot yaml'.split();"
+        "heavy = 'pandas polars pyarrow numpy pydantic fastapi uvicorn duckdb sqlalchemy opendp sqlglot yaml'.split();"
         "print([name for name in sys.modules if name.split('.')[0] in heavy]);"
         "print(sorted(name for name in sys.modules if name.startswith('dpstats.') and '.client' not in name))"
     )
@@ -227,6 +253,47 @@ def test_a_release_in_a_notebook_is_a_table_with_everything_escaped(analyst: Cli
     assert page.count("<tr>") == 1 + len(release.rows)
     hostile = Release.from_json({**release.json, "query": "<script>"})
     assert "<script>" not in hostile._repr_html_()
+
+
+def test_each_number_of_a_notebook_has_its_interval_drawn(analyst: Client) -> None:
+    release = analyst.run("spend_by_band")
+    page = ET.fromstring(f"<div>{release._repr_html_().replace('<br>', '<br/>')}</div>")
+    assert len(page.findall(".//svg")) == len(release.rows) * len(release.measures)
+    assert {part.tag for part in page.iter()} <= PLAIN_TAGS
+    drawn = [float(dot.get("cx", "")) for dot in page.findall(".//circle")]
+    assert all(0 <= place <= WIDTH for place in drawn)
+
+
+def test_an_interval_that_is_not_there_is_not_drawn(analyst: Client) -> None:
+    body = dict(analyst.run("costly").json)
+    (row,) = body["rows"]
+    unsure = {**row, "households": {**row["households"], "low": None, "high": None}}
+    assert "<svg" not in Release.from_json({**body, "rows": [unsure]})._repr_html_()
+
+
+def test_a_scale_holds_zero_and_every_end() -> None:
+    assert [Scale.over([-2.0, 6.0]).at(value) for value in (-2.0, 0.0, 6.0)] == [EDGE, 33.0, WIDTH - EDGE]
+    assert Scale.over([]).at(0.0) == EDGE
+
+
+def test_lists_and_budgets_are_tables_in_a_notebook(analyst: Client) -> None:
+    analyst.run("spend_by_band")
+    assert "A small town" in analyst.datasets()._repr_html_()
+    assert "since=2017-01-01, until=2018-01-02" in analyst.releases()._repr_html_()
+    assert "for life" in analyst.budget("town")._repr_html_()
+    hostile = Listing([{"title": "<script>"}])._repr_html_()
+    assert "&lt;script&gt;" in hostile
+    assert "<script" not in hostile
+    assert list(analyst.releases().to_pandas()["query"]) == ["spend_by_band"]
+
+
+def test_what_a_sandbox_answered_says_so_wherever_it_is_shown(analyst: Client) -> None:
+    body = analyst.run("spend_by_band").json
+    invented = Release.from_json({**body, "sandbox": True})
+    assert invented.sandbox
+    assert "SANDBOX" in repr(invented)
+    assert "SANDBOX" in invented._repr_html_()
+    assert "SANDBOX" not in repr(Release.from_json(body))
 
 
 def test_a_long_release_is_shown_in_part_and_says_so(analyst: Client) -> None:

@@ -160,6 +160,28 @@ def test_unavailable_is_tried_again_when_the_service_says_when(town: Town) -> No
     assert len(network.requests) == 1
 
 
+def test_a_token_that_asked_too_often_waits_and_asks_again(town: Town) -> None:
+    later = {"type": "/problems/rate-limited", "detail": "later"}
+    client, network = through(town, sent(429, PROBLEM | {"Retry-After": "0"}, later))
+    with client:
+        assert client.run("spend_by_band").replayed is False
+    assert len(network.requests) == 2
+
+
+def test_a_long_pause_is_left_to_the_caller(town: Town) -> None:
+    later = {"type": "/problems/rate-limited", "detail": "later"}
+    client, network = through(town, sent(429, PROBLEM | {"Retry-After": "31"}, later))
+    with client, pytest.raises(errors.RateLimited) as refused:
+        client.datasets()
+    assert refused.value.retry_after_s == 31
+    assert len(network.requests) == 1
+
+
+def test_a_list_without_items_is_a_bad_answer(nowhere: Callable[..., Client]) -> None:
+    with pytest.raises(errors.BadAnswer, match="items"):
+        nowhere(sent(200, {"Content-Type": "application/json"}, {})).datasets()
+
+
 def test_the_service_s_own_pause_is_kept(town: Town) -> None:
     busy = {"type": "/problems/unavailable", "detail": "busy"}
     client, _ = through(town, sent(503, PROBLEM | {"Retry-After": "1"}, busy))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -11,22 +13,45 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from notebook_running import ANALYST, Run, Service, executed, make_workspace, serving
+from notebook_running import Run, Service, committed_notebook, executed, make_workspace, serving
+
+Loaded = tuple[Path, dict[str, str]]
+"""A workspace that is only ever copied, and its tokens."""
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+    """The Complete Journey, with the bundled queries."""
+    home = tmp_path_factory.mktemp("loaded") / "home"
+    return home, make_workspace(home)
+
+
+@pytest.fixture(scope="session")
+def service(loaded: Loaded, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The Complete Journey, served with the bundled queries."""
-    folder = tmp_path_factory.mktemp("notebooks")
-    with serving(folder, make_workspace(folder / "home")) as service:
+    with _served(loaded, tmp_path_factory.mktemp("notebooks")) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def own_service(loaded: Loaded, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The same for one file of tests, which may spend what it likes."""
+    with _served(loaded, tmp_path_factory.mktemp("notebooks")) as service:
+        yield service
+
+
+@contextmanager
+def _served(loaded: Loaded, folder: Path) -> Iterator[Service]:
+    home, tokens = loaded
+    shutil.copytree(home, folder / "home")
+    with serving(folder, tokens) as service:
         yield service
 
 
 @pytest.fixture(scope="session")
 def committed() -> nbformat.NotebookNode:
     """The notebook as it is in the repository."""
-    notebook: nbformat.NotebookNode = nbformat.read(ANALYST, as_version=4)  # type: ignore[no-untyped-call]
-    return notebook
+    return committed_notebook("analyst")
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nbformat
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbformat import NotebookNode
@@ -24,7 +25,8 @@ from dpstats.cli.demo import DATASET, package_files
 from dpstats.cli.session import Session
 from dpstats.client import Client
 
-ANALYST = Path(__file__).parents[2] / "notebooks" / "analyst.ipynb"
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+ROLES = ("analyst", "job", "steward")
 SERVE = [sys.executable, "-c", "from dpstats.cli.main import main; main()"]
 
 
@@ -77,7 +79,7 @@ def make_workspace(home: Path) -> dict[str, str]:
         workspace.datasets.add(me, bundled(DATASET) / "dataset.yaml", package_files())
         for file in bundled_queries(DATASET):
             workspace.review.approve(me, *workspace.review.submit(me, file))
-        return {role: workspace.tokens.create(me, role, role, datasets=(DATASET,)) for role in ("analyst", "steward")}
+        return {role: workspace.tokens.create(me, role, role, datasets=(DATASET,)) for role in ROLES}
 
 
 @contextmanager
@@ -96,14 +98,24 @@ def serving(folder: Path, tokens: Mapping[str, str]) -> Iterator[Service]:
             server.wait(timeout=30)
 
 
-def executed(notebook: NotebookNode, service: Service) -> Run:
-    """Runs a copy of the notebook as an analyst. A cell that fails raises `nbclient.exceptions.CellExecutionError`."""
+def committed_notebook(name: str) -> NotebookNode:
+    """A notebook as it is in the repository."""
+    notebook: NotebookNode = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)  # type: ignore[no-untyped-call]
+    return notebook
+
+
+def executed(notebook: NotebookNode, service: Service, role: str = "analyst") -> Run:
+    """Runs a copy of the notebook with a token of the role.
+
+    Raises:
+      CellExecutionError: a cell fails (nbclient's).
+    """
     copy = deepcopy(notebook)
     # Sockets are files of a folder with a short name: ports could be taken by others, and long names are refused.
     with tempfile.TemporaryDirectory(prefix="nb-") as folder:
         kernel = AsyncKernelManager(kernel_name="python3", transport="ipc", ip=f"{folder}/kernel")
         kernel.connection_file = f"{folder}/kernel.json"
-        settings = {"DPSTATS_URL": service.address, "DPSTATS_TOKEN": service.tokens["analyst"], "IPYTHONDIR": folder}
-        client = NotebookClient(copy, km=kernel, timeout=60, resources={"metadata": {"path": folder}})
+        settings = {"DPSTATS_URL": service.address, "DPSTATS_TOKEN": service.tokens[role], "IPYTHONDIR": folder}
+        client = NotebookClient(copy, km=kernel, timeout=120, resources={"metadata": {"path": folder}})
         client.execute(env=os.environ | settings, cleanup_kc=True)  # or the kernel and its sockets would outlive it
     return Run(copy, service.charges())

@@ -1,0 +1,48 @@
+"""How `--help` lists commands: by what they are for, each with its first sentence whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.core import TyperGroup
+
+from dpstats.cli.exits import OneLineGroup
+
+SECTIONS = {
+    "To begin": ("demo", "init", "serve"),
+    "Data, questions and answers": ("dataset", "query", "release", "plan", "apply", "refresh"),
+    "Budgets and access": ("budget", "ledger", "token"),
+    "People's rights": ("consent", "rights", "notice", "transparency"),
+    "To check": ("doctor", "audit", "bench"),
+}
+"""The top command's commands in the order in which one meets them; one that is not here comes last."""
+
+OTHERS = "More"
+_WHOLE = 1000
+
+
+class Top(OneLineGroup):
+    """The top command, its commands in sections."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Writes a section for each purpose."""
+        known = {name for names in SECTIONS.values() for name in names}
+        others = tuple(name for name in self.list_commands(ctx) if name not in known)
+        for title, names in {**SECTIONS, OTHERS: others}.items():
+            _write(self, ctx, formatter, title, names)
+
+
+class Below(TyperGroup):
+    """A command with commands below it."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Writes one section."""
+        _write(self, ctx, formatter, "Commands", tuple(self.list_commands(ctx)))
+
+
+def _write(group: TyperGroup, ctx: Any, formatter: Any, title: str, names: tuple[str, ...]) -> None:
+    found = ((name, group.get_command(ctx, name)) for name in names)
+    rows = [(name, command.get_short_help_str(_WHOLE)) for name, command in found if command and not command.hidden]
+    if rows:
+        with formatter.section(title):
+            formatter.write_dl(rows, col_max=14)
