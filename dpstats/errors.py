@@ -5,6 +5,7 @@
     +-- QueryRefused                 a query cannot be answered safely: every reason, with its place
     +-- Unauthorized                 no valid token
     +-- Forbidden                    the token's role or datasets do not allow this
+    +-- ForeignForm                  a form that does not come from a page of this sign-in
     +-- NotFound                     nothing by this name
     +-- NotApproved                  the query's current version has no approval
     +-- InvalidParameters            a parameter is missing, unknown or out of its range
@@ -15,6 +16,7 @@
     +-- Busy                         too many releases are being computed; nothing was charged
     +-- Unavailable                  it could not be done now; says nothing about why, because it may have seen rows
     +-- NotLoaded                    the dataset's data are not there in the form its definition asks for
+    +-- TooOld                       a feature view has no numbers that are young enough to be given
     +-- Conflict                     the steward's change contradicts what is recorded
     +-- LedgerBroken                 the ledger cannot be trusted; nothing is answered until it is looked at
     +-- LockdownFailed               DuckDB let a probe through; nothing is served
@@ -98,6 +100,15 @@ class Forbidden(DpstatsError):
         self.role, self.action = role, action
 
 
+class ForeignForm(DpstatsError):
+    """A form that was not sent from a page of this browser's sign-in."""
+
+    slug = "foreign-form"
+
+    def __init__(self) -> None:
+        super().__init__("the form does not come from a page of this sign-in, so nothing was done")
+
+
 class NotFound(DpstatsError):
     """Nothing by this name that the caller may see."""
 
@@ -136,6 +147,7 @@ class InvalidParameters(DpstatsError):
 _WAYS_OUT = {
     "dataset": "a steward can raise the budget with `dpstats budget grant`",
     "token": "a steward can make a new token with a higher `--cap-rho`",
+    "envelope": "it is a month's, full again on the first; a steward sets it in the view's file",
     "block": "a block never refills and cannot be granted more: ask about other blocks",
 }
 
@@ -221,6 +233,16 @@ class NotLoaded(DpstatsError):
             f"`dpstats dataset load {dataset} --source TABLE=PATH`"
         )
         self.dataset = dataset
+
+
+class TooOld(DpstatsError):
+    """A feature view has no numbers that may be given: none yet, or older than its maximal age."""
+
+    slug = "unavailable"
+
+    def __init__(self, view: str, what: str) -> None:
+        super().__init__(f"feature view {view} {what}: `dpstats refresh {view}` renews it, or says why it cannot")
+        self.view = view
 
 
 class Conflict(DpstatsError):

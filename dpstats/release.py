@@ -6,9 +6,9 @@ the charge, the charge is durable before a row is read, and only what was read b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, timedelta
 from typing import Any, NoReturn
 
@@ -22,7 +22,7 @@ from dpstats.engine.noise import add_noise
 from dpstats.engine.versions import Engines
 from dpstats.errors import FileError, NotLoaded
 from dpstats.grid import Grid
-from dpstats.ledger.records import Charged, ChargeRequest, Question, StoredRelease
+from dpstats.ledger.records import Charged, ChargeRequest, Envelope, Question, StoredRelease
 from dpstats.ledger.registry import DataVersionRecord
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
@@ -53,6 +53,17 @@ class Answer:
 
     stored: StoredRelease
     made_now: bool
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """One of several asks, looked up."""
+
+    ask: Ask
+    known: Known
+    analysis: Analysis
+    parameters: BoundParameters
+    asked: Question
 
 
 class Road:
@@ -114,6 +125,71 @@ class Road:
         # Of two callers under one charge, one finds the other's draw stored: its own is gone, and it gets a replay.
         return Answer(stored, made_now=stored.body == body)
 
+    def release_all(self, asks: Sequence[Ask], envelope: Envelope | None = None) -> tuple[Answer, ...]:
+        """The answers to several questions about one dataset, in their order: all of them, or nothing is charged.
+
+        Every charge that is needed is made in one transaction. A crash after it leaves charges without numbers, which
+        the next try takes up again; it never leaves a number without its charge.
+
+        Args:
+          envelope: what the charges must fit in besides the budget.
+
+        Raises:
+          What `release` raises. ValueError: they are about several datasets.
+        """
+        wishes = [self._wish(ask) for ask in asks]
+        if len({wish.known.dataset.dataset for wish in wishes}) != 1:
+            raise ValueError("releases are made together of one dataset")
+        found = self._all_earlier(wishes)
+        if found is not None:
+            return found
+        until = self._turns.deadline()
+        together = canonical_json([f"{wish.asked.query} {wish.asked.hash}" for wish in wishes]).decode()
+        with self._turns.alone(together, until):
+            found = self._all_earlier(wishes)
+            if found is not None:
+                return found
+            with self._turns.computing(until):
+                return self._all_made(wishes, envelope)
+
+    def _wish(self, ask: Ask) -> _Wish:
+        known, analysis = self._library.runnable(ask.identity, ask.query)
+        parameters = bind_parameters(known.query, ask.parameters)
+        return _Wish(ask, known, analysis, parameters, question(analysis, parameters))
+
+    def _all_earlier(self, wishes: Sequence[_Wish]) -> tuple[Answer, ...] | None:
+        found = [self._earlier(wish.ask, wish.asked) for wish in wishes]
+        answers = tuple(Answer(stored, made_now=False) for stored in found if stored is not None)
+        return answers if len(answers) == len(wishes) else None
+
+    def _all_made(self, wishes: Sequence[_Wish], envelope: Envelope | None) -> tuple[Answer, ...]:
+        with self.data(wishes[0].known.dataset) as (version, engine):
+            plans = [build(w.analysis, w.parameters, engine.public_values, engine.public_count) for w in wishes]
+            requests = [
+                replace(_request(w.ask, w.known, plan, version, _blocks(w, version)), envelope=envelope)
+                for w, plan in zip(wishes, plans, strict=True)
+            ]
+            granted = self._ledger.charge_all(requests)
+            # As in `_made`: nothing that others can see happens until the grid's next moment after the last run.
+            with self._grid.held():
+                drawn = [
+                    None if isinstance(paid, StoredRelease) else add_noise(plan, engine.run(plan))
+                    for plan, paid in zip(plans, granted, strict=True)
+                ]
+        return tuple(
+            self._kept(wish, plan, paid, version, noisy)
+            for wish, plan, paid, noisy in zip(wishes, plans, granted, drawn, strict=True)
+        )
+
+    def _kept(
+        self, wish: _Wish, plan: Plan, paid: Charged | StoredRelease, version: DataVersionRecord, noisy: Noisy | None
+    ) -> Answer:
+        if isinstance(paid, StoredRelease) or noisy is None:
+            return Answer(self._ledger.release(paid.release_id), made_now=False)
+        body = views.release_body(_core(plan, paid, version, noisy, wish.known))
+        stored = self._ledger.store(paid, body=body, fresh_for=_fresh_for(wish.known))
+        return Answer(stored, made_now=stored.body == body)
+
     def plan(self, known: Known, analysis: Analysis, parameters: BoundParameters) -> Plan:
         """The plan of a query; public tables are read for keys and joins, personal tables never.
 
@@ -167,6 +243,11 @@ def loaded_on(version: DataVersionRecord) -> date:
     return version.as_of.astimezone(UTC).date()
 
 
+def _blocks(wish: _Wish, version: DataVersionRecord) -> Touched | None:
+    use = wish.analysis.blocks
+    return None if use is None else use.touched(wish.parameters, loaded_on(version))
+
+
 def _request(ask: Ask, known: Known, plan: Plan, version: DataVersionRecord, blocks: Touched | None) -> ChargeRequest:
     return ChargeRequest(
         lineage=known.dataset.lineage,
@@ -202,6 +283,7 @@ def _core(plan: Plan, charged: Charged, version: DataVersionRecord, noisy: Noisy
         "created_at": charged.created_at.isoformat(),
         "as_of": version.as_of.isoformat(),
         "cost": views.cost(plan.loss, known.dataset.conversion_delta),
+        "receipt": views.receipt(charged),
         "privacy_unit": known.dataset.privacy_unit,
         "keys": [{"name": key.name, "type": key.sql_type} for key in plan.keys],
         "measures": measures(plan),

@@ -10,7 +10,7 @@ from typing import Any
 
 from dpstats.ledger.blocks import BlockTerms
 from dpstats.ledger.chain import Entry
-from dpstats.ledger.records import BudgetState, LineageTerms, StoredRelease
+from dpstats.ledger.records import BudgetState, Charged, LineageTerms, StoredRelease
 from dpstats.plan.analysis import Analysis
 from dpstats.plan.answer import measures
 from dpstats.plan.costs import other_costs
@@ -70,6 +70,11 @@ def block(name: str, spent: Loss, terms: BlockTerms) -> dict[str, Any]:
         }
     told = {"epsilon": float(cap), "epsilon_spent": float(epsilon), "epsilon_remaining": float(cap - epsilon)}
     return {"block": name} | amounts | told | {"delta_remaining": float(left.delta_decimal)}
+
+
+def receipt(charged: Charged) -> dict[str, Any]:
+    """The signed head of the ledger that a release's charge was: whoever keeps it can tell if that was rewritten."""
+    return {"seq": charged.seq, "hash": charged.hash, "signature": charged.signature}
 
 
 def release_body(core: Mapping[str, Any]) -> bytes:

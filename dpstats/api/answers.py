@@ -281,6 +281,14 @@ class Key(_Answer):
     type: str
 
 
+class Receipt(_Answer):
+    """The ledger's signed head at this release's charge: kept, it shows if the ledger was rewritten or cut since."""
+
+    seq: int
+    hash: str
+    signature: str
+
+
 class Release(_Answer):
     """A noisy answer. Each row has the keys' values, and for each measure its value, interval and what to show."""
 
@@ -308,6 +316,7 @@ class Release(_Answer):
                     "rho_remaining": 0.605220391502,
                     "delta_remaining": 5e-07,
                 },
+                "receipt": {"seq": 2, "hash": f"sha256:{'0' * 64}", "signature": f"ed25519:{'0' * 128}"},
                 "privacy_unit": "household_id",
                 "keys": [{"name": "income", "type": "varchar"}],
                 "measures": {
@@ -340,6 +349,7 @@ class Release(_Answer):
     replayed: bool
     cost: Cost
     budget: Budget
+    receipt: Receipt | None = None
     privacy_unit: str
     keys: list[Key]
     measures: dict[str, Measure]
@@ -363,3 +373,99 @@ class ReleaseLine(_Answer):
 class Releases(_Answer):
     items: list[ReleaseLine]
     next: str | None
+
+
+class Monthly(_Answer):
+    rho: float | None
+    epsilon: float | None
+
+
+class FeatureView(_Answer):
+    """A feature view as its file says it; spans are in seconds."""
+
+    view: str
+    dataset: str
+    title: str
+    description: str
+    segment: list[str]
+    queries: list[str]
+    parameters: dict[str, Any]
+    blocks: int | None
+    per: str | None
+    refresh_s: int
+    max_age_s: int
+    reliability: float
+    monthly: Monthly
+    revision: int
+    submitted_by: str
+    submitted_at: str
+
+
+class FeatureViews(_Answer):
+    items: list[FeatureView]
+    next: str | None
+
+
+class Feature(Measure):
+    """A measure of a release, which one it is, and the time block that it is about, if any."""
+
+    query: str
+    measure: str
+    release_id: str
+    block: str | None = None
+
+
+class WideTable(_Answer):
+    """Releases side by side, one row a segment: its keys, and for each feature value, low, high and reliable.
+
+    `releases` and `parameters` are by query, or by query and block. `cost`: of all releases together; `charged`: of
+    those made now. `stale`: it was to be renewed, and was not; `age_s` and `max_age_s` are of a view.
+    """
+
+    view: str | None
+    view_version: str | None
+    title: str
+    per: str | None
+    age_s: int | None
+    max_age_s: int | None
+    stale: bool
+    dataset: str
+    releases: dict[str, str]
+    query_versions: dict[str, str]
+    data_versions: dict[str, str]
+    parameters: dict[str, dict[str, str | int]]
+    created_at: str
+    renewed_at: str
+    as_of: str
+    replayed: bool
+    cost: Cost
+    charged: Cost
+    budget: Budget
+    privacy_unit: str
+    reliability: float
+    keys: list[Key]
+    measures: dict[str, Feature]
+    rows: list[dict[str, Any]]
+
+
+class Rule(_Answer):
+    """The per-unit part of a query: SQL of the unit and its keys, over tables that the caller has."""
+
+    query_version: str
+    sql: str
+    parameters: dict[str, str | int]
+    tables: dict[str, list[str]]
+    bounds: dict[str, dict[str, list[float]]]
+    one_segment_per_unit: bool
+
+
+class Segments(_Answer):
+    """The rules of a view's segments, and every value that its keys may have."""
+
+    view: str
+    view_version: str
+    dataset: str
+    privacy_unit: str
+    segment: list[str]
+    keys: dict[str, list[Any]]
+    rules: dict[str, Rule]

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 import dpstats
-from dpstats.api import datasets, public, queries, releases
+from dpstats.api import datasets, features, public, queries, releases
 from dpstats.api.described import describe
 from dpstats.api.marked import Marked
 from dpstats.api.metrics import Metrics
@@ -23,6 +23,9 @@ from dpstats.api.oidc import Issuer, issuer_of
 from dpstats.api.problems import explain
 from dpstats.api.rates import RateLimit
 from dpstats.settings import Settings
+from dpstats.web import pages
+from dpstats.web.signing_in import Tries
+from dpstats.web.visiting import SessionFirst
 from dpstats.workspace import Workspace
 
 DESCRIPTION = (
@@ -69,17 +72,25 @@ def create_app(
         redirect_slashes=False,
         telemetry=NO_TELEMETRY,
         lifespan=lifespan,
-        routes=[*datasets.router.routes, *queries.router.routes, *releases.router.routes, *public.router.routes],
+        routes=[
+            *datasets.router.routes,
+            *queries.router.routes,
+            *releases.router.routes,
+            *features.router.routes,
+            *public.router.routes,
+            *pages.routes(),
+        ],
         middleware=[
             *([Middleware(Marked)] if workspace.sandbox else ()),
             Middleware(Watch, metrics=metrics),
             Middleware(TokenFirst, workspace=workspace, issuer=issuer),
+            Middleware(SessionFirst, workspace=workspace),
             Middleware(RateLimit, per_minute=rate_per_minute),
             Middleware(WholeBody),
         ],
         exception_handlers={HTTPException: explain, RequestValidationError: explain},
     )
-    app.state.workspace, app.state.metrics = workspace, metrics
+    app.state.workspace, app.state.metrics, app.state.tries = workspace, metrics, Tries()
     describe(app)
     return app
 

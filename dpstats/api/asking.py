@@ -96,6 +96,17 @@ class RunRequest(PreviewRequest):
     reuse: Literal["always", "never"] = "always"
 
 
+class FeaturesRequest(_Asking):
+    """Which queries stand side by side, and parameters: each goes to every query that has it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"queries": ["spend_by_income"], "parameters": {"since": "2017-03-01"}}}
+    )
+
+    queries: Annotated[list[StrictStr], Field(min_length=1, max_length=100)]
+    parameters: Annotated[dict[str, Any], Field(max_length=MOST_PARAMETERS)] = {}
+
+
 class ApproveRequest(_Asking):
     """The version that a steward reviewed."""
 

@@ -16,6 +16,7 @@ _EVERYWHERE = ("bad-request", "unauthorized", "forbidden", "too-large", "unsuppo
 _ALWAYS_POSSIBLE = (*_EVERYWHERE, "rate-limited", "internal-error", "unavailable")
 _PROBLEM = "#/components/schemas/Problem"
 _RELEASE = "#/components/schemas/Release"
+_WIDE_TABLE = "#/components/schemas/WideTable"
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -42,6 +43,12 @@ def releases(*, made: bool) -> Responses:
     return {201: _release("A new release, charged"), **found} if made else found
 
 
+def wide_tables(*, made: bool) -> Responses:
+    """The responses that hold a wide table; `made`: the route may make new releases for it."""
+    found: Responses = {200: _release("Releases made before, free", _WIDE_TABLE)}
+    return {201: _release("New releases among them, charged", _WIDE_TABLE), **found} if made else found
+
+
 def describe(app: FastAPI) -> None:
     """Adds what the routes' descriptions refer to."""
     schema = app.openapi()
@@ -59,9 +66,9 @@ def _problem(slugs: list[str]) -> dict[str, Any]:
     return {"description": text, "content": {MEDIA_TYPE: {"schema": {"$ref": _PROBLEM}}}}
 
 
-def _release(description: str) -> dict[str, Any]:
+def _release(description: str, schema: str = _RELEASE) -> dict[str, Any]:
     binary = {"schema": {"type": "string", "format": "binary"}}
     content: dict[str, Any] = {form.media_type: binary for form in Format}
-    content |= {Format.JSON.media_type: {"schema": {"$ref": _RELEASE}}}
+    content |= {Format.JSON.media_type: {"schema": {"$ref": schema}}}
     header = {"description": "everything but the rows, as JSON in ASCII", "schema": {"type": "string"}}
     return {"description": description, "content": content, "headers": {"Dpstats-Release": header}}

@@ -1,4 +1,5 @@
-"""What happens around every request, outermost first: `Watch`, `TokenFirst`, `WholeBody`.
+"""What happens around every request, outermost first: `Watch`, `TokenFirst`, `SessionFirst` of the
+pages, `RateLimit`, `WholeBody`.
 
 Nothing of a request is looked at before its token. No log line holds a token, a parameter, a name that was asked for,
 or the text of an exception.
@@ -13,13 +14,14 @@ from collections.abc import Iterable
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dpstats.api.logs import outcome_fields
 from dpstats.api.metrics import Metrics
 from dpstats.api.oidc import Issuer, is_jwt
 from dpstats.api.outcome import PROBLEM, Outcome, outcome_of
-from dpstats.api.problems import TOO_LARGE, RequestRefused, internal_error, problem_of
+from dpstats.api.problems import TOO_LARGE, RequestRefused, answer_to, internal_error, problem_of
 from dpstats.errors import Unauthorized
 from dpstats.ledger.tokens import Identity
 from dpstats.workspace import Workspace
@@ -81,7 +83,7 @@ class Watch:
             problem = internal_error(request_id)
         scope[PROBLEM] = problem.slug
         if not sent.status:
-            await problem.response(scope["path"])(scope, receive, sent)
+            await answer_to(Request(scope), error, problem)(scope, receive, sent)
 
 
 class TokenFirst:

@@ -35,6 +35,7 @@ from dpstats.errors import (
     Unauthorized,
     Unavailable,
 )
+from dpstats.web.refusals import FormRefused, Told, refused, wants_page
 
 MEDIA_TYPE = "application/problem+json"
 MOST_SHOWN = 10
@@ -59,6 +60,7 @@ KINDS: dict[str, Kind] = {
     "bad-request": Kind(400, "Request not understood", "Send what /openapi.json describes."),
     "unauthorized": Kind(401, "No valid token", "Send `Authorization: Bearer TOKEN`. A steward makes tokens."),
     "forbidden": Kind(403, "Not allowed", "The token's role does not allow this. Ask a steward."),
+    "foreign-form": Kind(403, "Form not from here", "Open the page again, and send the form from there."),
     "not-found": Kind(404, "Not found", "It is not there, or this token may not see it."),
     "method-not-allowed": Kind(405, "Method not allowed", "The `Allow` header names the methods that there are."),
     "not-acceptable": Kind(406, "No such format", "Ask in `Accept` for one of the formats that the detail names."),
@@ -137,6 +139,8 @@ def problem_of(error: Exception) -> Problem | None:
     match error:
         case RequestRefused():
             return error.problem
+        case FormRefused():
+            return _ours(error.error)
         case DpstatsError():
             return _ours(error)
         case RequestValidationError():
@@ -153,7 +157,19 @@ async def explain(request: Request, error: Exception) -> Response:
     if problem is None:
         raise error
     request.scope[PROBLEM] = problem.slug
-    return problem.response(request.url.path)
+    return answer_to(request, error, problem)
+
+
+def answer_to(request: Request, error: Exception, problem: Problem) -> Response:
+    """A problem as whoever asked can read it: a page for a browser on a page's address, else problem+json."""
+    if not (wants_page(request) or isinstance(error, FormRefused)):
+        return problem.response(request.scope["path"])
+    kind = KINDS[problem.slug]
+    told = Told(kind.status, kind.title, problem.detail, kind.advice, problem.slug)
+    response = error.again(told) if isinstance(error, FormRefused) else refused(request, told)
+    if "Retry-After" in problem.headers:
+        response.headers["Retry-After"] = problem.headers["Retry-After"]
+    return response
 
 
 def _ours(error: DpstatsError) -> Problem:

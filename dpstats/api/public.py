@@ -1,9 +1,9 @@
-"""Routes that need no token: health, metrics, the landing page, and a page for each kind of problem."""
+"""Routes that need no token: health, metrics, and a page for each kind of problem."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import JSONResponse
 
 from dpstats.api import answers
 from dpstats.api.described import operation_id, unavailable
@@ -36,22 +36,10 @@ def metrics(request: Request) -> Response:
     return Response(request.app.state.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
 
-@router.get("/", include_in_schema=False)
-def landing() -> Response:
-    """What this is."""
-    return HTMLResponse(pages.landing())
-
-
-@router.get("/style.css", include_in_schema=False)
-def style() -> Response:
-    """How the pages look."""
-    return Response(pages.style(), media_type="text/css")
-
-
 @router.get("/problems/{slug}", include_in_schema=False)
-def problem(slug: str) -> Response:
+def problem(slug: str, request: Request) -> Response:
     """What a problem's `type` means."""
     kind = KINDS.get(slug)
     if kind is None:
         raise NotFound("problem", slug)
-    return HTMLResponse(pages.problem(slug, kind.status, kind.title, kind.advice))
+    return pages.problem(request, slug, kind.status, kind.title, kind.advice)

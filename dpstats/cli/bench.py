@@ -10,7 +10,7 @@ from dpstats.cli import inputs
 from dpstats.cli.output import Table, show, show_json
 from dpstats.cli.session import working
 
-app = typer.Typer(help="The speed, measured here and now: serve.")
+app = typer.Typer(help="The speed, measured here and now: serve, features.")
 
 
 @app.callback()
@@ -44,3 +44,27 @@ def serve(
         show_json(asdict(size) | asdict(found))
     else:
         show(Table(("measured", "value"), tuple(table(size, found)), frozenset({"value"})))
+
+
+@app.command("features")
+def features(
+    segments: Annotated[
+        int, typer.Option("--segments", min=1, max=1_000_000, metavar="N", help="Segments of the wide table.")
+    ] = 10_000,
+    columns: Annotated[int, typer.Option("--features", min=1, max=400, metavar="N", help="Its features.")] = 20,
+    as_json: inputs.AsJson = False,
+) -> None:
+    """Measure how long a wide table that was released already takes as Arrow.
+
+    In a workspace of its own, with synthetic rows, that is gone afterwards.
+    """
+    from dataclasses import asdict
+
+    from dpstats.bench.features import measure, table
+
+    with working("measuring"):
+        found = measure(segments, columns)
+    if as_json:
+        show_json({"segments": segments, "features": columns} | asdict(found))
+    else:
+        show(Table(("measured", "value"), tuple(table(segments, columns, found)), frozenset({"value"})))

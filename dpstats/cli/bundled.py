@@ -1,4 +1,4 @@
-"""The datasets and queries that come with dpstats."""
+"""The datasets, queries and feature views that come with dpstats."""
 
 from __future__ import annotations
 
@@ -22,3 +22,8 @@ def bundled(dataset: str) -> Path:
 def bundled_queries(dataset: str) -> tuple[Path, ...]:
     """The files of a bundled dataset's queries, by name."""
     return tuple(sorted(file for file in bundled(dataset).glob("*.yaml") if file.name != "dataset.yaml"))
+
+
+def bundled_views(dataset: str) -> tuple[Path, ...]:
+    """The files of a bundled dataset's feature views, by name."""
+    return tuple(sorted((bundled(dataset) / "features").glob("*.yaml")))

@@ -9,12 +9,20 @@ import typer
 
 from dpstats.cli import inputs
 from dpstats.cli.output import Table, note, say, show, show_json
-from dpstats.cli.session import loading, session_of
+from dpstats.cli.session import loading, session_of, values_refused
 from dpstats.cli.words import utc
 
 app = typer.Typer(help="Datasets: register, load, list.")
 
 DatasetPath = Annotated[Path, typer.Argument(metavar="FILE", help="The dataset.yaml.")]
+Blocks = Annotated[
+    tuple[str, str] | None,
+    typer.Option(
+        "--blocks",
+        metavar="FIRST LAST",
+        help="The time blocks that the files bring anything new of; others' feature releases stay as they are.",
+    ),
+]
 Append = Annotated[bool, typer.Option("--append", help="Add the rows to those that are there.")]
 
 
@@ -40,6 +48,7 @@ def load(
     more: inputs.MoreSources = None,
     source: inputs.Sources = None,
     append: Append = False,
+    blocks: Blocks = None,
 ) -> None:
     """Load new data; prints the data version.
 
@@ -47,8 +56,8 @@ def load(
     """
     files = inputs.sources(source, more)
     with session_of(context).opened() as (workspace, me):
-        with loading() as progress:
-            version = workspace.datasets.load(me, name, files, append=append, progress=progress)
+        with values_refused(), loading() as progress:
+            version = workspace.datasets.load(me, name, files, append=append, blocks=blocks, progress=progress)
         say(version)
 
 

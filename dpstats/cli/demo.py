@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dpstats.cli.answer import show_answer
-from dpstats.cli.bundled import bundled, bundled_queries
+from dpstats.cli.bundled import bundled, bundled_queries, bundled_views
 from dpstats.cli.demo_text import next_text, start_text, tokens_text
 from dpstats.cli.output import note, say
 from dpstats.cli.serve import UNREAD, Port, start
@@ -110,7 +110,8 @@ def _approve(workspace: Workspace, me: Identity) -> None:
         for file in files:
             name, version = workspace.review.submit(me, file)
             workspace.review.approve(me, name, version)
-    say(f"Approved {counted(len(files), 'query', 'queries')}.")
+        views = [workspace.features.submit(me, file) for file in bundled_views(DATASET)]
+    say(f"Approved {counted(len(files), 'query', 'queries')}, and registered {counted(len(views), 'feature view')}.")
 
 
 def _answer(workspace: Workspace, me: Identity) -> None:

@@ -10,7 +10,7 @@ from dpstats.cli.exits import OneLineGroup
 
 SECTIONS = {
     "To begin": ("demo", "init", "serve"),
-    "Data, questions and answers": ("dataset", "query", "release", "plan", "apply", "refresh"),
+    "Data, questions and answers": ("dataset", "query", "release", "features", "refresh", "plan", "apply"),
     "Budgets and access": ("budget", "ledger", "token"),
     "People's rights": ("consent", "rights", "notice", "transparency"),
     "To check": ("doctor", "audit", "bench"),

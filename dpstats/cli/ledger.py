@@ -26,7 +26,7 @@ OptionalDataset = Annotated[
 ]
 Receipts = Annotated[
     list[Path] | None,
-    typer.Option("--head", metavar="FILE", help="A signed head that was kept elsewhere (JSON); once for each."),
+    typer.Option("--head", metavar="FILE", help="A signed head or a release that was kept (JSON); once for each."),
 ]
 _PAGE = 1000
 

@@ -10,7 +10,22 @@ from typing import Annotated
 import typer
 
 from dpstats import __version__
-from dpstats.cli import audit, bench, budget, dataset, demo, doctor, ledger, policy, query, release, serve, tokens
+from dpstats.cli import (
+    audit,
+    bench,
+    budget,
+    dataset,
+    demo,
+    doctor,
+    features,
+    ledger,
+    policy,
+    query,
+    refresh,
+    release,
+    serve,
+    tokens,
+)
 from dpstats.cli.exits import WRONG_USAGE
 from dpstats.cli.helped import Below, Top
 from dpstats.cli.output import say
@@ -26,6 +41,8 @@ app = typer.Typer(
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(query.app, name="query")
 app.add_typer(release.app, name="release")
+app.add_typer(features.app, name="features")
+app.command("refresh")(refresh.refresh)
 app.add_typer(budget.app, name="budget")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(tokens.app, name="token")

@@ -19,6 +19,7 @@ from urllib.parse import quote
 from dpstats.client.errors import BadAnswer
 from dpstats.client.listing import Budget, Listing
 from dpstats.client.release import Release
+from dpstats.client.signals import PROBABILITY, Signal, rank
 
 T = TypeVar("T")
 Flow: TypeAlias = Generator["Call", Any, T]
@@ -56,6 +57,19 @@ def datasets() -> Flow[Listing]:
 def dataset(dataset: str) -> Flow[dict[str, Any]]:
     """One dataset: its tables, columns, bounds and values."""
     return dict((yield Call("GET", _path("datasets", dataset))))
+
+
+def signals(view: str, segment: Mapping[str, Any], *, probability: float = PROBABILITY) -> Flow[list[Signal]]:
+    """What stands out for a segment of a feature view, the surest first; nothing where noise rules; free.
+
+    Args:
+      segment: a value for each of the view's keys.
+      probability: how likely a signal must be real given the noise, from 0.5 to below 1.
+
+    Raises:
+      ValueError: there is no such segment.
+    """
+    return rank(dict((yield Call("GET", _path("features", view)))), segment, probability=probability)
 
 
 def budget(dataset: str) -> Flow[Budget]:

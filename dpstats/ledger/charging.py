@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -11,7 +12,7 @@ from sqlalchemy import Connection
 from dpstats.errors import BudgetExhausted, IdempotencyConflict
 from dpstats.ledger import blocks, journal, shelf
 from dpstats.ledger.chain import Content, Entry, Kind, canonical_json
-from dpstats.ledger.clock import moment_of, stamp
+from dpstats.ledger.clock import moment_of, month_of, stamp
 from dpstats.ledger.records import BudgetState, Charged, ChargeRequest, StoredRelease
 from dpstats.ledger.standing import check_standing
 from dpstats.ledger.writer import ChainEnd, ChainWriter
@@ -29,7 +30,8 @@ def decide(connection: Connection, writer: ChainWriter, request: ChargeRequest, 
       Frozen, NotApproved: the dataset is frozen, or the query's version is not approved, by now.
       IdempotencyConflict: the key was used for another request, its charge was for other data or another plan, or its
         release was withdrawn.
-      BudgetExhausted: the loss does not fit in what the lineage, the token or one of the blocks has left.
+      BudgetExhausted: the loss does not fit in what the lineage, the token, the month's envelope or one of the blocks
+        has left.
       LedgerBroken: the end of the chain cannot be trusted.
     """
     terms = journal.known_terms(connection, request.lineage)
@@ -47,6 +49,7 @@ def decide(connection: Connection, writer: ChainWriter, request: ChargeRequest, 
     if decision is None:
         _check_fits(end.sums.budget(measure), request)
         _check_token(connection, request)
+        _check_envelope(connection, request, now)
         if terms.blocks is not None and request.blocks is not None:
             blocks.charge(connection, request.lineage, terms.blocks, request.blocks, request.loss)
         decision = _append(connection, writer, request, end, now)
@@ -54,9 +57,26 @@ def decide(connection: Connection, writer: ChainWriter, request: ChargeRequest, 
     return decision
 
 
+def together(error: BudgetExhausted, before: Sequence[Entry]) -> BudgetExhausted:
+    """The refusal of one of several charges, told of all of them up to it: `before` are undone with it."""
+    if error.scope == "block":  # those before may have been of other blocks
+        return error
+    losses = [entry.loss for entry in before]
+    amounts = (loss.delta_decimal if error.measure == "delta" else loss.amount_decimal for loss in losses)
+    undone = sum(amounts, start=Decimal(0))
+    return BudgetExhausted(
+        measure=error.measure,
+        requested=error.requested + undone,
+        remaining=error.remaining + undone,
+        scope=error.scope,
+    )
+
+
 def taken_up(entry: Entry, *, resumed: bool) -> Charged:
     """The charge of an entry, as the caller holds it."""
-    return Charged(str(entry.release_id), entry.lineage, entry.seq, moment_of(entry.at), resumed)
+    return Charged(
+        str(entry.release_id), entry.lineage, entry.seq, moment_of(entry.at), resumed, entry.hash, entry.signature
+    )
 
 
 def _under_key(connection: Connection, request: ChargeRequest) -> StoredRelease | Charged | None:
@@ -116,6 +136,21 @@ def _check_token(connection: Connection, request: ChargeRequest) -> None:
         )
 
 
+def _check_envelope(connection: Connection, request: ChargeRequest, now: datetime) -> None:
+    """The month's charges are added up in the charge's own transaction: two who charge at once cannot both fit."""
+    envelope = request.envelope
+    if envelope is None:
+        return
+    left = max(0, envelope.amount - journal.spent_since(connection, request.lineage, envelope.reason, month_of(now)))
+    if request.loss.amount > left:
+        raise BudgetExhausted(
+            measure=request.loss.measure.unit,
+            requested=request.loss.amount_decimal,
+            remaining=Decimal(left) / AMOUNT_STEPS,
+            scope="envelope",
+        )
+
+
 def _append(connection: Connection, writer: ChainWriter, request: ChargeRequest, end: ChainEnd, now: datetime) -> Entry:
     content = Content(
         lineage=request.lineage,
@@ -126,6 +161,7 @@ def _append(connection: Connection, writer: ChainWriter, request: ChargeRequest,
         epsilon=0,
         at=stamp(now),
         actor=request.actor,
+        reason=request.envelope.reason if request.envelope else "",
         token_id=request.token_id,
         release_id=secrets.token_hex(16),
         dataset=request.dataset,

@@ -55,3 +55,8 @@ def later(moment: datetime, span: timedelta) -> datetime:
         return moment + span
     except OverflowError:
         return datetime.max.replace(tzinfo=UTC)
+
+
+def month_of(moment: datetime) -> datetime:
+    """When the calendar month of UTC began that `moment` is in."""
+    return moment.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)

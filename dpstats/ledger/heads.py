@@ -81,7 +81,7 @@ class KnownHeads:
 
 
 def head_of_receipt(file: Path) -> Head:
-    """The head in a JSON file: a head alone, or under `head`, as a ledger's answer and an export have it.
+    """The head in a JSON file: alone, under `head` in a ledger's answer or an export, or a release's `receipt`.
 
     Its lineage is empty where the file does not say: its signature covers the name.
 
@@ -90,7 +90,7 @@ def head_of_receipt(file: Path) -> Head:
     """
     try:
         body = json.loads(file.read_bytes())
-        inner = body.get("head", body)
+        inner = body.get("head", body.get("receipt", body))
         return Head(str(inner.get("lineage", "")), int(inner["seq"]), str(inner["hash"]), str(inner["signature"]))
     except (OSError, ValueError, AttributeError, LookupError, TypeError):
         raise FileError(str(file), "holds no head: a JSON object with seq, hash and signature") from None

@@ -13,7 +13,7 @@ from dpstats.errors import NotFound
 from dpstats.ledger import schema
 from dpstats.ledger.blocks import read_terms, recorded
 from dpstats.ledger.chain import Entry, Kind
-from dpstats.ledger.clock import moment_of
+from dpstats.ledger.clock import moment_of, stamp
 from dpstats.ledger.records import BudgetState, ChargeRequest, LineageTerms
 from dpstats.privacy.loss import Loss, Measure
 
@@ -166,6 +166,17 @@ def pays_for(entry: Entry, request: ChargeRequest) -> bool:
 def token_spent(connection: Connection, token_id: str) -> int:
     """Everything that the token ever charged, in steps of 1e-12."""
     query = select(func.sum(_ENTRIES.amount)).where(_ENTRIES.token_id == token_id, _ENTRIES.kind == Kind.CHARGE)
+    return int(connection.execute(query).scalar() or 0)
+
+
+def spent_since(connection: Connection, lineage: str, reason: str, since: datetime) -> int:
+    """What was charged for a reason from a moment on, in steps of 1e-12."""
+    query = select(func.sum(_ENTRIES.amount)).where(
+        _ENTRIES.lineage == lineage,
+        _ENTRIES.kind == Kind.CHARGE,
+        _ENTRIES.reason == reason,
+        _ENTRIES.at >= stamp(since),
+    )
     return int(connection.execute(query).scalar() or 0)
 
 

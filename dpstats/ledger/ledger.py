@@ -13,13 +13,13 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, insert
 
-from dpstats.errors import DpstatsError, LedgerBroken, NotFound
+from dpstats.errors import BudgetExhausted, DpstatsError, LedgerBroken, NotFound
 from dpstats.ledger import granting, journal, schema, shelf
 from dpstats.ledger.blocks import BlockTerms, Totals, totals
 from dpstats.ledger.blocks import read as read_blocks
 from dpstats.ledger.chain import Content, Entry, Kind
-from dpstats.ledger.charging import Decision, decide, taken_up
-from dpstats.ledger.clock import Clock, is_right, moment_of, stamp
+from dpstats.ledger.charging import Decision, decide, taken_up, together
+from dpstats.ledger.clock import Clock, is_right, moment_of, month_of, stamp
 from dpstats.ledger.database import faults_explained, reading, writing
 from dpstats.ledger.granting import Opening
 from dpstats.ledger.groups import Groups
@@ -30,6 +30,7 @@ from dpstats.ledger.records import (
     ChargeRequest,
     LineageTerms,
     Question,
+    ReleaseMark,
     ReleasePage,
     StoredRelease,
 )
@@ -51,7 +52,7 @@ class Ledger:
 
     def __init__(self, engine: Engine, writer: ChainWriter, signer: Signer, clock: Clock) -> None:
         self._engine, self._writer, self._signer, self._clock = engine, writer, signer, clock
-        self._charges: Groups[ChargeRequest, Decision] = Groups(self._charge_all)
+        self._charges: Groups[ChargeRequest, Decision] = Groups(self._charge_group)
 
     def open_lineage(
         self,
@@ -147,6 +148,27 @@ class Ledger:
         decision = self._charges.ask(request)
         return taken_up(decision, resumed=False) if isinstance(decision, Entry) else decision
 
+    def charge_all(self, requests: Sequence[ChargeRequest]) -> tuple[Charged | StoredRelease, ...]:
+        """What `charge` gives, for several requests in one transaction: all that must be charged is, or nothing.
+
+        Raises:
+          What `charge` raises for any of them; `BudgetExhausted` tells what those up to the one that did not fit cost
+          together, and what was left before all of them.
+        """
+        decisions = self._written(lambda connection: self._decided(connection, requests))
+        for entry in {entry.lineage: entry for entry in decisions if isinstance(entry, Entry)}.values():
+            self._publish(entry)
+        return tuple(taken_up(made, resumed=False) if isinstance(made, Entry) else made for made in decisions)
+
+    def _decided(self, connection: Connection, requests: Sequence[ChargeRequest]) -> tuple[Decision, ...]:
+        decisions: list[Decision] = []
+        for request in requests:
+            try:
+                decisions.append(decide(connection, self._writer, request, self._clock()))
+            except BudgetExhausted as error:
+                raise together(error, [entry for entry in decisions if isinstance(entry, Entry)]) from None
+        return tuple(decisions)
+
     def store(self, charged: Charged, *, body: bytes, fresh_for: timedelta) -> StoredRelease:
         """Stores the release made under a charge, unless one is there, and returns what is stored then.
 
@@ -182,6 +204,28 @@ class Ledger:
         with reading(self._engine) as connection:
             found = shelf.find_fresh(connection, question, self._clock())
             return None if found is None else _given_out(connection, found, self._clock())
+
+    def find_newest(self, question: Question) -> ReleaseMark | None:
+        """The newest release of the question that was not withdrawn, fresh or not, without its body; free.
+
+        Raises:
+          Frozen, NotApproved: there is one, and it is not given out now.
+        """
+        with reading(self._engine) as connection:
+            found = shelf.find_newest(connection, question)
+            if found is not None:
+                check_standing(connection, found.dataset, found.query, found.query_version, self._clock())
+            return found
+
+    def times_released(self, question: Question) -> int:
+        """How often the question was ever answered anew, withdrawn answers too."""
+        with reading(self._engine) as connection:
+            return shelf.count(connection, question)
+
+    def spent_this_month(self, lineage: str, reason: str) -> int:
+        """What was charged for a reason in this calendar month of UTC, in steps of 1e-12."""
+        with reading(self._engine) as connection:
+            return journal.spent_since(connection, lineage, reason, month_of(self._clock()))
 
     def release(self, release_id: str) -> StoredRelease:
         """One release.
@@ -298,22 +342,22 @@ class Ledger:
     def _written(self, step: Callable[[Connection], Outcome]) -> Outcome:
         """What `step` makes of one write transaction. An entry stands if it is in its place, lost connection or not."""
         outcomes: list[Outcome] = []
-        with writing(self._engine, lambda later: journal.holds(later, outcomes[-1])) as connection:
+        with writing(self._engine, lambda later: journal.holds(later, _last(outcomes[-1]))) as connection:
             outcomes.append(step(connection))
         return outcomes[-1]
 
-    def _charge_all(self, requests: Sequence[ChargeRequest]) -> list[Decision | Exception]:
+    def _charge_group(self, requests: Sequence[ChargeRequest]) -> list[Decision | Exception]:
         """What each request gets, in one transaction: a refused one leaves nothing, and undoes no other's charge."""
         decisions: list[Decision | Exception] = []
         with writing(self._engine, lambda later: _hold(later, decisions)) as connection:
             for request in requests:
-                decisions.append(self._decided(connection, request))
+                decisions.append(self._decided_alone(connection, request))
         newest = {decision.lineage: decision for decision in decisions if isinstance(decision, Entry)}
         for entry in newest.values():
             self._publish(entry)
         return decisions
 
-    def _decided(self, connection: Connection, request: ChargeRequest) -> Decision | Exception:
+    def _decided_alone(self, connection: Connection, request: ChargeRequest) -> Decision | Exception:
         try:
             with connection.begin_nested():
                 return decide(connection, self._writer, request, self._clock())
@@ -329,6 +373,12 @@ def _hold(connection: Connection, decisions: Sequence[object]) -> bool:
     """Whether the entries among these stand in their places; no if there are none, as nothing shows it then."""
     entries = [decision for decision in decisions if isinstance(decision, Entry)]
     return bool(entries) and all(journal.holds(connection, entry) for entry in entries)
+
+
+def _last(outcome: object) -> object:
+    """The newest entry of an outcome of several: the chain has it only if it has those before it."""
+    entries = [made for made in outcome if isinstance(made, Entry)] if isinstance(outcome, tuple) else []
+    return entries[-1] if entries else outcome
 
 
 def _given_out(connection: Connection, stored: StoredRelease, now: datetime) -> StoredRelease:

@@ -31,13 +31,21 @@ class Question:
 
 
 @dataclass(frozen=True)
+class Envelope:
+    """What charges for one reason may come to in a calendar month of UTC: `amount` steps of 1e-12, >= 0."""
+
+    reason: str
+    amount: int
+
+
+@dataclass(frozen=True)
 class ChargeRequest:
     """A wish to release one answer.
 
     `events` are the mechanism events, JSON of strings and integers. `token_cap`, in steps of 1e-12, limits everything
     that `token_id` ever charged. `fresh`: draw anew and pay, whatever was released before. `fresh_for`: how old an
     unfinished charge of the same question may be and still be taken up again. `blocks`: what it reads, in a lineage
-    that has time blocks.
+    that has time blocks. `envelope`: what it must fit in besides; its reason is recorded with the charge.
 
     Raises:
       ValueError: the loss is less than one step or than its events come to by the second accountant, an event is of a
@@ -58,6 +66,7 @@ class ChargeRequest:
     idempotency_key: str | None
     fresh_for: timedelta = FRESH_FOR
     blocks: Touched | None = None
+    envelope: Envelope | None = None
 
     def __post_init__(self) -> None:
         if self.loss.amount < 1:
@@ -77,7 +86,7 @@ class ChargeRequest:
 class Charged:
     """A durable charge that one release may now be made under. `resumed`: an earlier one, not yet answered.
 
-    `created_at` is when the charge was made: the release's own creation time.
+    `created_at` is when the charge was made: the release's own creation time. `hash` and `signature` are its entry's.
     """
 
     release_id: str
@@ -85,6 +94,8 @@ class Charged:
     seq: int
     created_at: datetime
     resumed: bool
+    hash: str
+    signature: str
 
 
 @dataclass(frozen=True)
@@ -99,6 +110,18 @@ class StoredRelease:
     created_at: datetime
     fresh_until: datetime
     body: bytes
+
+
+@dataclass(frozen=True)
+class ReleaseMark:
+    """A stored release without its body, which may be large."""
+
+    release_id: str
+    dataset: str
+    query: str
+    query_version: str
+    data_version: str
+    created_at: datetime
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,16 @@ Nothing is forgotten: a change is a new row, and the newest row is what holds no
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Engine, RowMapping, select, update
+from sqlalchemy import Connection, Engine, RowMapping, insert, select, update
 
 from dpstats.errors import Conflict, NotFound
 from dpstats.ledger import approvals, histories, schema
 from dpstats.ledger.approvals import Approval, Wish, as_approval
+from dpstats.ledger.chain import canonical_json
 from dpstats.ledger.clock import Clock, moment_of, stamp
 from dpstats.ledger.database import reading, writing
 
@@ -62,11 +64,45 @@ class QueryRecord:
     actor: str
 
 
+@dataclass(frozen=True)
+class ViewRecord:
+    """One revision of a feature view's text (raw YAML), from 1."""
+
+    name: str
+    dataset: str
+    text: str
+    submitted_at: datetime
+    revision: int
+    actor: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a load brought, as its steward said it: `tables`, and of the blocked one the blocks from `first` to `last`.
+
+    Both ends None: every block. Nothing in it was counted from rows.
+    """
+
+    tables: frozenset[str]
+    first: str | None = None
+    last: str | None = None
+
+    def brings(self, table: str, block: str | None = None) -> bool:
+        """Whether it brought the table, or that block of it."""
+        if table not in self.tables:
+            return False
+        return block is None or self.first is None or self.last is None or self.first <= block <= self.last
+
+
 class Registry:
     """Datasets, data versions, queries and approvals, in the ledger's database."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine, self._clock = engine, clock
+
+    def now(self) -> datetime:
+        """What time it is, by the ledger's clock."""
+        return self._clock()
 
     def register_dataset(self, dataset: str, definition: str, lineage: str) -> DatasetRecord:
         """Makes `definition` the current one; the same text again changes nothing.
@@ -117,6 +153,52 @@ class Registry:
                 raise Conflict(f"data version {data_version} is there already: choose another random id")
             histories.append(connection, table, dataset, values | {"created_at": self._now()})
         return self.data_version(dataset)
+
+    def add_manifest(self, data_version: str, manifest: Manifest) -> None:
+        """Records what the load of a data version brought; once. Before the version itself, so that none lacks it."""
+        row = {"first_block": manifest.first, "last_block": manifest.last}
+        with writing(self._engine) as connection:
+            tables = canonical_json(sorted(manifest.tables))
+            connection.execute(insert(schema.load_manifests).values(data_version=data_version, tables=tables, **row))
+
+    def manifests(self) -> dict[str, Manifest]:
+        """What each load brought, by data version; of one that is not there it is not known, so take it for all."""
+        with reading(self._engine) as connection:
+            rows = connection.execute(select(schema.load_manifests)).mappings().all()
+        return {
+            row["data_version"]: Manifest(frozenset(json.loads(row["tables"])), row["first_block"], row["last_block"])
+            for row in rows
+        }
+
+    def submit_view(self, view: str, dataset: str, text: str, actor: str) -> ViewRecord:
+        """Makes a text the feature view's current one; the same text again changes nothing.
+
+        Raises:
+          NotFound: the dataset was never registered. Conflict: another dataset has a view of this name.
+        """
+        with writing(self._engine) as connection:
+            histories.known(connection, schema.datasets, dataset)
+            known = histories.newest(connection, schema.feature_views, view)
+            if known is not None and known["dataset"] != dataset:
+                raise Conflict(f"feature view {view} is one of dataset {known['dataset']}: choose another name")
+            if known is None or known["text"] != text:
+                row = {"dataset": dataset, "text": text, "submitted_at": self._now(), "actor": actor}
+                histories.append(connection, schema.feature_views, view, row)
+            return _view(histories.known(connection, schema.feature_views, view))
+
+    def view(self, name: str) -> ViewRecord:
+        """A feature view's current text.
+
+        Raises:
+          NotFound: no view of this name.
+        """
+        with reading(self._engine) as connection:
+            return _view(histories.known(connection, schema.feature_views, name))
+
+    def views(self) -> tuple[ViewRecord, ...]:
+        """Every feature view's current text, by name."""
+        with reading(self._engine) as connection:
+            return tuple(_view(row) for row in histories.newest_of_each(connection, schema.feature_views))
 
     def data_version(self, dataset: str) -> DataVersionRecord:
         """The dataset's current data version.
@@ -287,6 +369,17 @@ def _freeze(row: RowMapping) -> FreezeRecord:
 def _query(row: RowMapping) -> QueryRecord:
     return QueryRecord(
         name=row["query"],
+        dataset=row["dataset"],
+        text=row["text"],
+        submitted_at=moment_of(row["submitted_at"]),
+        revision=row["revision"],
+        actor=row["actor"],
+    )
+
+
+def _view(row: RowMapping) -> ViewRecord:
+    return ViewRecord(
+        name=row["view"],
         dataset=row["dataset"],
         text=row["text"],
         submitted_at=moment_of(row["submitted_at"]),

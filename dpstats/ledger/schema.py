@@ -1,7 +1,8 @@
 """The tables, as the newest revision in `migrations` leaves them: what is read and written goes by these.
 
 History is append-only in the database too: triggers refuse to change, remove or replace a row (`append_only`).
-`block_totals` is no history: it is what the entries' charges of blocks add up to.
+`block_totals` is no history: it is what the entries' charges of blocks add up to. Nor is `sessions`: a sign-in that
+is over is forgotten.
 """
 
 from __future__ import annotations
@@ -184,6 +185,27 @@ approvals = Table(
     info={"owner": "query", "number": "number"},
 )
 
+feature_views = Table(
+    "feature_views",
+    metadata,
+    Column("view", Text, primary_key=True),
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("dataset", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("submitted_at", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    info={"owner": "view", "number": "revision"},
+)
+
+load_manifests = Table(
+    "load_manifests",
+    metadata,
+    Column("data_version", Text, primary_key=True),
+    Column("tables", Text, nullable=False),
+    Column("first_block", Text),
+    Column("last_block", Text),
+)
+
 tokens = Table(
     "tokens",
     metadata,
@@ -202,4 +224,14 @@ tokens = Table(
     Column("earlier_hash", Text),
     Column("earlier_until", Text),
     Index("tokens_earlier", "earlier_hash", unique=True),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("session_hash", Text, primary_key=True),
+    Column("token_id", Text, ForeignKey("tokens.token_id"), nullable=False),
+    Column("token_hash", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("expires_at", Text, nullable=False),
 )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Exists, RowMapping, insert, or_, select
+from sqlalchemy import Connection, Exists, RowMapping, Select, func, insert, or_, select
 
 from dpstats.errors import NotFound
 from dpstats.ledger import schema
 from dpstats.ledger.chain import Entry, canonical_json, sha256
 from dpstats.ledger.clock import later, moment_of, stamp
-from dpstats.ledger.records import ChargeRequest, Question, ReleasePage, StoredRelease
+from dpstats.ledger.records import ChargeRequest, Question, ReleaseMark, ReleasePage, StoredRelease
 
 _RELEASES = schema.releases.c
 _WITHDRAWN = schema.withdrawals.c
@@ -55,6 +56,24 @@ def find_fresh(connection: Connection, question: Question, now: datetime) -> Sto
     )
     row = connection.execute(query).mappings().one_or_none()
     return None if row is None else as_release(row)
+
+
+def find_newest(connection: Connection, question: Question) -> ReleaseMark | None:
+    """The newest release of the question that was not withdrawn, fresh or not, without its body."""
+    columns = [_RELEASES[field.name] for field in fields(ReleaseMark)]
+    query = _of_question(select(*columns), question).where(~withdrawn())
+    newest = query.order_by(_RELEASES.created_at.desc(), _RELEASES.release_id).limit(1)
+    row = connection.execute(newest).mappings().one_or_none()
+    return None if row is None else ReleaseMark(**{**row, "created_at": moment_of(row["created_at"])})
+
+
+def count(connection: Connection, question: Question) -> int:
+    """How many releases of the question were ever stored, withdrawn ones too."""
+    return int(connection.execute(_of_question(select(func.count()), question)).scalar() or 0)
+
+
+def _of_question(query: Select[Any], question: Question) -> Select[Any]:
+    return query.where(_RELEASES.question_hash == question.hash, _RELEASES.query == question.query)
 
 
 def withdrawn() -> Exists:

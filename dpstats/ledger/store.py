@@ -16,6 +16,7 @@ from dpstats.ledger.ledger import Ledger
 from dpstats.ledger.migrating import revision_of, upgrade
 from dpstats.ledger.postgres import examine, opening_explained, postgres_engine
 from dpstats.ledger.registry import Registry
+from dpstats.ledger.sessions import Sessions
 from dpstats.ledger.signing import Signer
 from dpstats.ledger.sqlite import sqlite_engine
 from dpstats.ledger.tokens import Tokens
@@ -30,12 +31,13 @@ BUSY_TIMEOUT_MS = 30_000
 
 @dataclass(frozen=True)
 class Store:
-    """An open ledger with its registry and tokens."""
+    """An open ledger with its registry, tokens and sign-ins."""
 
     engine: Engine
     ledger: Ledger
     registry: Registry
     tokens: Tokens
+    sessions: Sessions
 
     def close(self) -> None:
         """Closes every connection."""
@@ -76,7 +78,8 @@ def open_store(
     except BaseException:
         engine.dispose()
         raise
-    return Store(engine, ledger, Registry(engine, clock), Tokens(engine, clock))
+    tokens = Tokens(engine, clock)
+    return Store(engine, ledger, Registry(engine, clock), tokens, Sessions(engine, clock, tokens))
 
 
 def _prepare_server(engine: Engine, signer: Signer) -> None:

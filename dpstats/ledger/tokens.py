@@ -116,7 +116,7 @@ class Tokens:
             "role": Role(role),
             "datasets": canonical_json(sorted(set(datasets))),
             "cap_steps": None if cap_rho is None else amount_down(cap_rho),
-            "token_hash": _hash(text),
+            "token_hash": secret_hash(text),
             "prefix": text[:_PREFIX_LENGTH],
             "created_by": actor,
             "created_at": stamp(now),
@@ -149,7 +149,7 @@ class Tokens:
                 raise NotFound("live token", name_or_id)
             ends = min(end for end in (stamp(later(now, grace)), row["expires_at"]) if end is not None)
             changed = {
-                "token_hash": _hash(text),
+                "token_hash": secret_hash(text),
                 "prefix": text[:_PREFIX_LENGTH],
                 "rotated_at": stamp(now),
                 "earlier_hash": row["token_hash"] if grace else None,
@@ -161,13 +161,13 @@ class Tokens:
 
     def authenticate(self, token: str) -> Identity | None:
         """Whose token this is; None if it is unknown, expired or revoked."""
-        digest, now = _hash(token), self._clock()
+        digest, now = secret_hash(token), self._clock()
         earlier = and_(_TOKENS.earlier_hash == digest, _TOKENS.earlier_until > stamp(now))
         with reading(self._engine) as connection:
             row = _live(connection, or_(_TOKENS.token_hash == digest, earlier), now)
         if row is None or not any(hmac.compare_digest(row[name] or "", digest) for name in _HASHES):
             return None
-        return _identity(row)
+        return identity_of(row)
 
     def list(self) -> tuple[TokenRecord, ...]:
         """Every token ever made, oldest first."""
@@ -178,7 +178,7 @@ class Tokens:
     def revoke(self, name_or_id: str) -> int:
         """Ends the live token of this name or id, at once and for good, and says how many ended."""
         now = self._clock()
-        ended = update(schema.tokens).where(_named(name_or_id), _still(now)).values(revoked_at=stamp(now))
+        ended = update(schema.tokens).where(_named(name_or_id), still_live(now)).values(revoked_at=stamp(now))
         with writing(self._engine) as connection:
             return connection.execute(ended).rowcount
 
@@ -186,8 +186,8 @@ class Tokens:
 _HASHES = ("token_hash", "earlier_hash")
 
 
-def _still(now: datetime) -> ColumnElement[bool]:
-    """Neither revoked nor expired."""
+def still_live(now: datetime) -> ColumnElement[bool]:
+    """Of a token: neither revoked nor expired."""
     return and_(_TOKENS.revoked_at.is_(None), or_(_TOKENS.expires_at.is_(None), _TOKENS.expires_at > stamp(now)))
 
 
@@ -196,7 +196,7 @@ def _named(name_or_id: str) -> ColumnElement[bool]:
 
 
 def _live(connection: Connection, which: ColumnElement[bool], now: datetime) -> RowMapping | None:
-    return connection.execute(select(schema.tokens).where(which, _still(now))).mappings().first()
+    return connection.execute(select(schema.tokens).where(which, still_live(now))).mappings().first()
 
 
 def _end(now: datetime, life: timedelta | None) -> str | None:
@@ -209,12 +209,14 @@ def _new_secret() -> str:
     return f"dps_{secrets.token_urlsafe(32)}"
 
 
-def _hash(token: str) -> str:
+def secret_hash(token: str) -> str:
+    """What is kept of a secret."""
     # The token has 256 random bits, so a plain hash cannot be searched; `replace` lets any text be refused, not fail.
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
-def _identity(row: RowMapping) -> Identity:
+def identity_of(row: RowMapping) -> Identity:
+    """Whose token a row of `tokens` is."""
     return Identity(
         token_id=row["token_id"],
         name=row["name"],
@@ -227,7 +229,7 @@ def _identity(row: RowMapping) -> Identity:
 def _record(row: RowMapping, now: str) -> TokenRecord:
     earlier_until = row["earlier_until"]
     return TokenRecord(
-        identity=_identity(row),
+        identity=identity_of(row),
         prefix=row["prefix"],
         created_by=row["created_by"],
         created_at=moment_of(row["created_at"]),

@@ -1,38 +1,39 @@
-"""The public pages as HTML. Every value is escaped; a page names no dataset, query or person."""
+"""Every page: what `create_app` puts beside the API. A part of the pages adds its router to `ROUTERS`.
+
+A page's function reads what was asked, calls the workspace as the API and the command line do, and renders:
+
+    @router.get("/queries")
+    def catalog(request: Request, visit: Visit) -> Response:
+        queries = visit.workspace.review.all(visit.identity, approved_only=True)
+        return page(request, "catalog.html", queries=queries)
+"""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from importlib import resources
+from fastapi import Request, Response
+from starlette.routing import BaseRoute
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from dpstats.web import answering, asking, comparing, signing_in
+from dpstats.web.assets import KEPT, asset_at
+from dpstats.web.rendering import page
+from dpstats.web.visiting import page_router
 
-import dpstats
+router = page_router()
+ROUTERS = (router, signing_in.router, asking.router, answering.router, comparing.router)
 
 
-def landing() -> str:
-    """What this service is, and where to go on."""
-    return _environment().get_template("landing.html").render(version=dpstats.__version__)
+def routes() -> list[BaseRoute]:
+    """The routes of all pages."""
+    return [route for found in ROUTERS for route in found.routes]
 
 
-def problem(slug: str, status: int, title: str, advice: str) -> str:
+@router.get("/static/{address}")
+def static(address: str) -> Response:
+    """The style sheet, the script."""
+    asset = asset_at(address)
+    return Response(asset.content, media_type=asset.media_type, headers={"Cache-Control": KEPT})
+
+
+def problem(request: Request, slug: str, status: int, title: str, advice: str) -> Response:
     """What one kind of problem means."""
-    page = _environment().get_template("problem.html")
-    return page.render(version=dpstats.__version__, slug=slug, status=status, title=title, advice=advice)
-
-
-@lru_cache(maxsize=1)
-def style() -> str:
-    """The one style sheet."""
-    return (resources.files("dpstats.web") / "templates" / "style.css").read_text(encoding="utf-8")
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("dpstats.web"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    return page(request, "problem.html", slug=slug, status_told=status, title=title, advice=advice)

@@ -7,7 +7,8 @@
     sandbox                          a mark: the data in this workspace are invented
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
-`.review`, `.planning`, `.applying`, `.releases`, `.tokens` and `.doctor`; each of them checks who calls.
+`.review`, `.planning`, `.applying`, `.releases`, `.features`, `.refreshing`, `.tokens` and `.doctor`;
+each of them checks who calls.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from dpstats.turns import Limits, Turns
 from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.doctor import Doctor
+from dpstats.workspace.features import Features
+from dpstats.workspace.features_refresh import Refreshing
 from dpstats.workspace.policy import Planning
 from dpstats.workspace.policy_apply import Applying
 from dpstats.workspace.releases import Releases
@@ -57,6 +60,8 @@ class Workspace:
         self.planning = Planning(store, self.review, self.datasets)
         self.applying = Applying(store, self.datasets)
         self.releases = Releases(store, library, road, self.budgets, sandbox=self.sandbox)
+        self.features = Features(store, library, road, self.budgets)
+        self.refreshing = Refreshing(store, road, self.features)
         self.tokens = TokenDesk(store, library)
         self.doctor = Doctor(home, store, library, road)
 

@@ -16,6 +16,7 @@ from dpstats.catalog.source import load_file
 from dpstats.engine.load import load
 from dpstats.errors import Conflict, NotFound
 from dpstats.ledger.blocks import BlockTerms
+from dpstats.ledger.registry import Manifest
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.library import Library
@@ -46,7 +47,7 @@ class Datasets:
         with _kept_if_entered(self._load(dataset, sources, version, as_of, append=False, progress=progress)):
             self._open_lineage(identity, dataset)
             self._registry.register_dataset(dataset.dataset, text, dataset.lineage)
-            self._enter(dataset, version, as_of)
+            self._enter(dataset, version, as_of, _manifest(dataset, sources, None))
         self._forget_old(dataset.dataset)
         return version
 
@@ -57,18 +58,25 @@ class Datasets:
         sources: Mapping[str, Path],
         *,
         append: bool = False,
+        blocks: tuple[str, str] | None = None,
         progress: Progress | None = None,
     ) -> str:
         """A new data version of a registered dataset: the given tables anew (or added to), the others carried over.
 
+        Args:
+          blocks: the first and the last time block that the sources bring anything new of, as the steward knows it;
+            None: it may be any. It limits nothing: it is what a feature view's renewal goes by.
+
         Raises:
           NotFound: no such dataset. FileError: a source is wrong; nothing is changed then.
+          ValueError: `blocks` are none of this dataset's.
         """
         check(identity, Action.STEWARD)
         dataset = self._library.dataset(identity, name)
+        manifest = _manifest(dataset, sources, blocks)
         version, as_of = _new_version(), datetime.now(UTC)
         with _kept_if_entered(self._load(dataset, sources, version, as_of, append=append, progress=progress)):
-            self._enter(dataset, version, as_of)
+            self._enter(dataset, version, as_of, manifest)
         self._forget_old(name)
         return version
 
@@ -121,8 +129,9 @@ class Datasets:
         )
         return target
 
-    def _enter(self, dataset: DatasetFile, version: str, as_of: datetime) -> None:
+    def _enter(self, dataset: DatasetFile, version: str, as_of: datetime, manifest: Manifest) -> None:
         """Records a data version. `as_of` is when its load began: blocks end there, in the file and in charges."""
+        self._registry.add_manifest(version, manifest)
         self._registry.add_data_version(
             dataset.dataset,
             version,
@@ -205,6 +214,18 @@ def _kept_if_entered(target: Path) -> Iterator[None]:
     except BaseException:
         target.unlink(missing_ok=True)
         raise
+
+
+def _manifest(dataset: DatasetFile, sources: Mapping[str, Path], blocks: tuple[str, str] | None) -> Manifest:
+    """What a load brings, as its steward says it."""
+    if blocks is None:
+        return Manifest(frozenset(sources))
+    if dataset.blocks is None:
+        raise ValueError(f"dataset {dataset.dataset} has no blocks: load it without naming any")
+    first, last = (dataset.blocks.every.block_of(dataset.blocks.every.first_day(name)) for name in blocks)
+    if first > last:
+        raise ValueError(f"{first} is after {last}: name the earlier block first")
+    return Manifest(frozenset(sources), first, last)
 
 
 def _new_version() -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dpstats.catalog.dataset import DatasetFile, parse_dataset
+from dpstats.catalog.features import FOLDER as FEATURES_FOLDER
 from dpstats.catalog.query import QueryFile, named_query
 from dpstats.catalog.source import load_file
 from dpstats.errors import FileError
@@ -50,14 +51,15 @@ class PolicyFiles:
 
 
 def read_policy(folder: Path) -> PolicyFiles:
-    """Every `*.yaml` of the folder and of the folders right below it.
+    """Every `*.yaml` of the folder and of the folders right below it, but for feature views.
 
     Raises:
       FileError: there is no such folder, or no YAML file in it.
     """
     if not folder.is_dir():
         raise FileError(str(folder), "there is no such folder: give one like queries/, with a folder for each dataset")
-    files = sorted((*folder.glob("*.yaml"), *folder.glob("*/*.yaml")))
+    below = (file for file in folder.glob("*/*.yaml") if file.parent.name != FEATURES_FOLDER)
+    files = sorted((*folder.glob("*.yaml"), *below))
     if not files:
         raise FileError(str(folder), "there is no YAML file in it or in a folder right below it")
     datasets: dict[str, DatasetText] = {}

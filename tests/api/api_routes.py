@@ -10,6 +10,7 @@ import httpx
 from api_town import ME, Town
 
 from dpstats.api.middleware import REQUEST_HEADER
+from dpstats.web.assets import address_of
 
 CALLERS = (
     None,
@@ -53,18 +54,42 @@ def stewards(status: int) -> dict[str | None, int]:
     }
 
 
+def visitors(status: int, elsewhere: int | None = None, collector: int = 403) -> dict[str | None, int]:
+    """For pages of whoever is signed in and may read; nobody signs in with a token that is over."""
+    return readers(status, status if elsewhere is None else elsewhere) | {"collector": collector}
+
+
 @dataclass(frozen=True)
 class Case:
-    """A request to a route, and the status that each caller gets."""
+    """A request to a route, and the status that each caller gets.
+
+    `form`: of a page's POST; whoever sends it is signed in with their token, if that can be done.
+    """
 
     path: str
     statuses: dict[str | None, int]
     body: dict[str, Any] | None = None
+    form: dict[str, str] | None = None
+    page: bool = False
 
 
 TABLE = {
     ("GET", "/"): Case("/", ANYONE),
-    ("GET", "/style.css"): Case("/style.css", ANYONE),
+    ("GET", "/static/{address}"): Case(address_of("style.css"), ANYONE),
+    ("GET", "/welcome"): Case("/welcome", visitors(200, collector=200), page=True),
+    ("GET", "/queries"): Case("/queries?q=spend", visitors(200), page=True),
+    ("GET", "/queries/{name}"): Case("/queries/spend_by_band", visitors(200, 404), page=True),
+    ("GET", "/queries/{name}/expected"): Case("/queries/spend_by_band/expected", visitors(200, 404), page=True),
+    ("POST", "/queries/{name}/ask"): Case("/queries/spend_by_band/ask", visitors(303, 404), form={}, page=True),
+    ("GET", "/releases"): Case("/releases", visitors(200), page=True),
+    ("GET", "/releases/{release_id}"): Case("/releases/RELEASE", visitors(200, 404), page=True),
+    ("GET", "/releases/{release_id}/chart/{measure}.{form}"): Case(
+        "/releases/RELEASE/chart/spend.svg?theme=dark", visitors(200, 404), page=True
+    ),
+    ("GET", "/releases/{release_id}/file.{form}"): Case("/releases/RELEASE/file.csv", visitors(200, 404), page=True),
+    ("GET", "/compare"): Case("/compare?left=RELEASE", visitors(200, 404), page=True),
+    ("POST", "/sign-in"): Case("/sign-in", dict.fromkeys(CALLERS, 403), form={"proof": "", "token": "dps_of_nobody"}),
+    ("POST", "/sign-out"): Case("/sign-out", visitors(303, collector=303), form={}, page=True),
     ("GET", "/problems/{slug}"): Case("/problems/frozen", ANYONE),
     ("GET", "/openapi.json"): Case("/openapi.json", ANYONE),
     ("GET", "/health/live"): Case("/health/live", ANYONE),
@@ -84,6 +109,10 @@ TABLE = {
     ("POST", "/v1/queries/{query}/releases"): Case("/v1/queries/spend_by_band/releases", readers(), {}),
     ("GET", "/v1/releases"): Case("/v1/releases", readers(elsewhere=200)),
     ("GET", "/v1/releases/{release_id}"): Case("/v1/releases/RELEASE", readers()),
+    ("POST", "/v1/features"): Case("/v1/features", readers(), {"queries": ["spend_by_band"]}),
+    ("GET", "/v1/features"): Case("/v1/features", readers(elsewhere=200)),
+    ("GET", "/v1/features/{view}"): Case("/v1/features/bands", readers()),
+    ("GET", "/v1/features/{view}/segments"): Case("/v1/features/bands/segments", readers()),
     ("POST", "/v1/releases/{release_id}/withdrawal"): Case(
         "/v1/releases/RELEASE/withdrawal", stewards(201), {"reason": "a wrong file"}
     ),
@@ -123,10 +152,19 @@ def token_of(town: Town, caller: str | None) -> str | None:
 def ask(town: Town, route: tuple[str, str], caller: str | None) -> httpx.Response:
     """The table's request to a route, with the caller's token."""
     case = TABLE[route]
+    if case.page or case.form is not None:
+        return visit(town, route[0], case, caller)
     path = case.path.replace("RELEASE", town.run().json()["release_id"])
     version = town.workspace.review.one(ME, "draft")["query_version"]
     body = {name: version if value == "VERSION" else value for name, value in (case.body or {}).items()}
     return town.ask(route[0], path, token=token_of(town, caller), **({} if case.body is None else {"json": body}))
+
+
+def visit(town: Town, method: str, case: Case, caller: str | None) -> httpx.Response:
+    """The table's request to a page, from a browser of the caller's."""
+    with town.browser(token_of(town, caller)) as browser:
+        path = case.path.replace("RELEASE", town.run().json()["release_id"])
+        return browser.request(method, path, data=None if case.form is None else browser.fields(**case.form))
 
 
 def bare(answer: httpx.Response) -> tuple[int, bytes, tuple[tuple[str, str], ...]]:

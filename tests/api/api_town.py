@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import itertools
+import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -99,6 +101,15 @@ sql: SELECT COUNT(DISTINCT household) AS households FROM homes
 cost: {rho: 0.01}
 """,
 }
+VIEW = """
+view: bands
+dataset: town
+segment: [band]
+queries: [spend_by_band]
+refresh: 7d
+max_age: 30d
+monthly: {rho: 0.2}
+"""
 ROLES = ("analyst", "job", "steward", "collector")
 ME = operator("tests")
 
@@ -133,6 +144,8 @@ def write_files(folder: Path) -> None:
             csv.writer(file).writerows(rows)
     for name, text in {"town": TOWN, "harbour": HARBOUR, **QUERIES}.items():
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    (folder / "features").mkdir()
+    (folder / "features" / "bands.yaml").write_text(VIEW, encoding="utf-8")
 
 
 def build(home: Path, files: Path) -> None:
@@ -145,14 +158,20 @@ def build(home: Path, files: Path) -> None:
         workspace.review.submit(ME, files / f"{name}.yaml")
         if name != "draft":
             workspace.review.approve(ME, name)
+    workspace.features.submit(ME, files / "features" / "bands.yaml")
     workspace.close()
 
 
 class InMemory(httpx.BaseTransport):
     """Takes requests to an app in this process, on an event loop of its own; many threads may use it at once."""
 
-    def __init__(self, app: FastAPI, portal: BlockingPortal) -> None:
-        self._asgi, self._portal = httpx.ASGITransport(app, raise_app_exceptions=False), portal
+    def __init__(self, app: FastAPI, portal: BlockingPortal, address: str = "127.0.0.1") -> None:
+        self._asgi = httpx.ASGITransport(app, raise_app_exceptions=False, client=(address, 1))
+        self._app, self._portal = app, portal
+
+    def at(self, address: str) -> InMemory:
+        """The same app for a caller at another address."""
+        return InMemory(self._app, self._portal, address)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         return self._portal.call(self._ask, request)
@@ -174,6 +193,30 @@ class _Parts(httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for part in self._parts:
             yield part
+
+
+_ADDRESSES = itertools.count()
+
+
+class Browser(httpx.Client):
+    """Visits the pages from an address of its own: keeps cookies, asks for HTML, sends forms with their proof."""
+
+    def __init__(self, town: Town, token: str | None) -> None:
+        transport = town.transport.at(f"10.0.0.{next(_ADDRESSES)}")
+        super().__init__(transport=transport, base_url="http://town", headers={"Accept": "text/html"})
+        self._proof = self.proof_on("/")
+        if token is not None:
+            self.post("/sign-in", data=self.fields(token=token))
+            self._proof = self.proof_on("/welcome")
+
+    def proof_on(self, path: str) -> str:
+        """What the forms of a page hold."""
+        found = re.search(r'name="proof" value="([0-9a-f]{64})"', self.get(path, follow_redirects=True).text)
+        return found[1] if found else ""
+
+    def fields(self, **fields: str) -> dict[str, str]:
+        """A form's fields, with the proof that it is from a page of this browser's."""
+        return {"proof": self._proof} | fields
 
 
 @dataclass
@@ -202,6 +245,13 @@ class Town:
         headers = ({"Authorization": f"Bearer {token}"} if token else {}) | sent.pop("headers", {})
         with httpx.Client(transport=self.transport, base_url="http://town") as client:
             return client.request(method, path, headers=headers, **sent)
+
+    @contextmanager
+    def browser(self, token: str | None = None) -> Iterator[Browser]:
+        """A browser of its own, signed in if the token is taken."""
+        browser = Browser(self, token)
+        yield browser
+        browser.close()
 
     def run(self, query: str = "spend_by_band", role: str = "analyst", **sent: Any) -> httpx.Response:
         """Asks for a release."""

@@ -58,6 +58,7 @@ def unexpected(town: Town) -> httpx.Response:
 
 
 WAYS: dict[str, Callable[[Town], httpx.Response]] = {
+    "foreign-form": lambda town: town.ask("POST", "/sign-in", data={"token": "dps_unknown"}),
     "bad-request": lambda town: town.run(content=b"{", headers=JSON),
     "unauthorized": lambda town: town.ask("GET", "/v1/datasets"),
     "forbidden": lambda town: town.ask("GET", "/v1/datasets/town/ledger", role="analyst"),

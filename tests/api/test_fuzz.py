@@ -40,6 +40,7 @@ CHECKS = [
 KNOWN: dict[str, list[str]] = {
     "dataset": ["town", "harbour"],
     "query": ["spend_by_band", "costly", "by_shop", "boats", "draft"],
+    "view": ["bands"],
 }
 """Names that are there, so that requests come past the first refusal."""
 
@@ -49,6 +50,7 @@ WHOLE: dict[str, list[Any]] = {
         {"rho": 0.001, "reason": "more"},
     ],
     "PUT /v1/datasets/{dataset}/frozen": [{"frozen": False}],
+    "POST /v1/features": [{"queries": ["spend_by_band"]}, {"queries": ["spend_by_band", "by_shop"]}],
     "POST /v1/queries/{query}/preview": [{}, {"parameters": {"since": "2017-03-01"}}],
     "POST /v1/queries/{query}/releases": [{}, {"reuse": "never"}, {"parameters": {"until": "2017-03-01"}}],
 }

@@ -7,9 +7,20 @@ from sqlalchemy import inspect
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
+from dpstats.ledger.registry import Manifest
 from dpstats.ledger.store import Store
 
-WRITTEN_ONCE = ["entries", "releases", "lineages", "datasets", "queries", "freezes", "withdrawals"]
+WRITTEN_ONCE = [
+    "entries",
+    "releases",
+    "lineages",
+    "datasets",
+    "queries",
+    "freezes",
+    "withdrawals",
+    "feature_views",
+    "load_manifests",
+]
 
 
 @pytest.fixture
@@ -19,6 +30,8 @@ def full(store: Store, raw: Connection) -> Connection:
     store.registry.register_dataset("shop", "yaml", "shoppers")
     store.registry.submit_query("q", "shop", "yaml", "stu")
     store.registry.freeze("shop", "stu")
+    store.registry.submit_view("v", "shop", "yaml", "stu")
+    store.registry.add_manifest("dv1", Manifest(frozenset({"visits"})))
     return raw
 
 

@@ -1,0 +1,133 @@
+"""Charts of a release: Vega-Lite by Altair, drawn on the server. A number never stands without its interval.
+
+A dot is the answer, the line through it its 95 % interval; where the interval holds zero, both fade. Labels stand at
+the marks, so colour carries nothing. Altair and vl-convert are loaded when the first chart is drawn.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any
+
+from dpstats.web.reading import Cell, Column, Release
+
+DRAWN_MAX = 40
+"""Rows that a chart has room for; a series over time may have ten times as many."""
+WIDTHS = {"wide": 560, "narrow": 190}
+"""Pixels between the labels and the edge: for a desktop, and for a phone."""
+_ROW, _SERIES_HEIGHT = 26, 260
+_ORDERED = {"date", "timestamp"}
+
+
+class Theme(StrEnum):
+    """What a chart is read on."""
+
+    LIGHT = "light"
+    DARK = "dark"
+
+
+_COLOURS = {
+    Theme.LIGHT: {"ink": "#1d2126", "soft": "#59616b", "line": "#d9dde2", "mark": "#0b5c8a", "ground": "#ffffff"},
+    Theme.DARK: {"ink": "#e6e9ec", "soft": "#a3acb5", "line": "#333a41", "mark": "#6fb7e6", "ground": "#121518"},
+}
+
+
+def is_series(release: Release) -> bool:
+    """Whether the rows are moments of time, to be drawn from left to right."""
+    keys = release["keys"]
+    return len(keys) == 1 and keys[0]["type"] in _ORDERED and len(release["rows"]) > 2
+
+
+def drawn(release: Release, found: Column) -> tuple[Cell, ...]:
+    """The numbers that a chart shows: those with an interval, as many as there is room for."""
+    cells = [cell for cell in found.cells if cell.value is not None and cell.low is not None and cell.high is not None]
+    return tuple(cells[: DRAWN_MAX * 10 if is_series(release) else DRAWN_MAX])
+
+
+def spec(release: Release, found: Column, order: Sequence[str], theme: Theme, size: str = "wide") -> dict[str, Any]:
+    """The chart of one measure, as Vega-Lite.
+
+    Args:
+      order: the labels from top to bottom. size: one of `WIDTHS`.
+    """
+    import altair
+
+    alt: Any = altair  # its classes are made from a schema, partly without types
+    colours, series = _COLOURS[theme], is_series(release)
+    data = alt.Data(values=[_datum(cell) for cell in drawn(release, found)])
+    sure = alt.condition("datum.told", alt.value(1), alt.value(0.35))
+    title = f"{found.words} ({found.unit})" if found.unit else found.words
+    base = alt.Chart(data)
+    along = alt.X("label:T", title=None) if series else alt.Y("label:N", sort=list(order), title=None)
+    span = {"x": alt.X("low:Q", title=title), "x2": "high:Q", "y": along}
+    dot = {"x": alt.X("value:Q", title=title), "y": along}
+    if series:
+        span = {"y": alt.Y("low:Q", title=title), "y2": "high:Q", "x": along}
+        dot = {"y": alt.Y("value:Q", title=title), "x": along}
+    width = 2 if series else 4
+    layers = [
+        base.mark_rule(strokeWidth=width, color=colours["mark"], strokeCap="round", opacity=0.5).encode(
+            **span, strokeOpacity=sure
+        ),
+        base.mark_circle(size=40 if series else 90, color=colours["mark"], opacity=1).encode(**dot, fillOpacity=sure),
+    ]
+    if not series:
+        layers.append(
+            base.mark_text(align="left", dx=8, fontSize=13, color=colours["soft"]).encode(
+                x="high:Q", y=along, text="text:N"
+            )
+        )
+    height = _SERIES_HEIGHT if series else max(1, len(drawn(release, found))) * _ROW
+    chart = alt.layer(*layers).properties(
+        width=WIDTHS[size] + (70 if series else 0), height=height, background=colours["ground"]
+    )
+    made: dict[str, Any] = _quiet(chart, colours, across=series, narrow=size == "narrow").to_dict()
+    return made
+
+
+def _datum(cell: Cell) -> dict[str, Any]:
+    text = cell.about if cell.told else "too noisy to tell"
+    return {
+        "label": cell.label,
+        "value": cell.value,
+        "low": cell.low,
+        "high": cell.high,
+        "told": cell.told,
+        "text": text,
+    }
+
+
+def _quiet(chart: Any, colours: Mapping[str, str], *, across: bool, narrow: bool) -> Any:
+    """Thin axes, no frame."""
+    text = {"labelColor": colours["soft"], "titleColor": colours["soft"], "labelFontSize": 13, "titleFontSize": 13}
+    lines = {"domain": False, "ticks": False, "gridColor": colours["line"], "titleFontWeight": "normal"}
+    return (
+        chart.configure_view(stroke=None)
+        .configure_axis(**text, **lines, labelFont="sans-serif", titleFont="sans-serif")
+        .configure_axisY(grid=across, labelLimit=120 if narrow else 260, labelPadding=10, labelColor=colours["ink"])
+        .configure_axisX(grid=not across, tickCount=3 if narrow else 5, titlePadding=10, labelFlush=False)
+        .configure_text(font="sans-serif")
+    )
+
+
+def as_svg(chart: Mapping[str, Any]) -> bytes:
+    """Drawn as SVG."""
+    return _drawn(json.dumps(chart, sort_keys=True), "svg")
+
+
+def as_png(chart: Mapping[str, Any]) -> bytes:
+    """Drawn as PNG, at twice the size so that it stays sharp."""
+    return _drawn(json.dumps(chart, sort_keys=True), "png")
+
+
+@lru_cache(maxsize=64)
+def _drawn(chart: str, form: str) -> bytes:
+    import vl_convert
+
+    if form == "png":
+        return bytes(vl_convert.vegalite_to_png(chart, scale=2))
+    svg: str = vl_convert.vegalite_to_svg(chart)
+    return svg.encode()

@@ -1,0 +1,133 @@
+"""What an answer will be like before it is asked for, in words: how sure, against what is typical, and at which price.
+
+From the query's files and from earlier releases only; the data are never looked at.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from dpstats.errors import DpstatsError
+from dpstats.plan.wording import about, exactly, noun, plural, share
+from dpstats.web.visiting import Visitor
+from dpstats.web.words import amount, counted, day, in_words
+
+_SPAN = re.compile(r"\[([^,\]]+), ([^\]]+)\]")
+LOOKED_AT = 50
+"""The newest releases of a query among which one is looked for."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One measure: how sure it will be, and what that is next to."""
+
+    words: str
+    sureness: str
+    beside: str
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A release made before: of the same question where `same`, and whether it is `free` to show again."""
+
+    release_id: str
+    created_at: str
+    same: bool
+    free: bool
+
+
+def earlier_of(visitor: Visitor, preview: Mapping[str, Any]) -> Earlier | None:
+    """The newest release of this very question, else of this query in this version."""
+    listed = visitor.workspace.releases.all(visitor.identity, query=preview["query"], limit=LOOKED_AT)
+    found = [item for item in listed["items"] if item["query_version"] == preview["query_version"]]
+    same = [item for item in found if item["parameters"] == preview["parameters"]]
+    newest = next(iter(same or found), None)
+    if newest is None:
+        return None
+    fresh = datetime.fromisoformat(newest["fresh_until"]) > datetime.now(UTC)
+    return Earlier(newest["release_id"], newest["created_at"], bool(same), bool(same) and fresh)
+
+
+def expected(
+    visitor: Visitor, query: Mapping[str, Any], preview: Mapping[str, Any], unit: str, earlier: Earlier | None
+) -> list[Expected]:
+    """Each measure's sureness, next to a typical value of an earlier release, else to its bounds.
+
+    Args:
+      unit: the name of the privacy unit's column.
+    """
+    release: Mapping[str, Any] = {}
+    if earlier is not None:
+        with suppress(DpstatsError):
+            release = visitor.workspace.releases.earlier(visitor.identity, earlier.release_id)
+    return [
+        Expected(in_words(name), _sureness(name, measure), _beside(name, measure, query, release, noun(unit)))
+        for name, measure in preview["measures"].items()
+    ]
+
+
+def _sureness(name: str, measure: Mapping[str, Any]) -> str:
+    unit = measure.get("unit") or (in_words(name) if measure["type"] == "integer" else None)
+    if measure.get("rank_error_95") is not None:
+        return f"its place in the order is right to {counted(measure['rank_error_95'], 'row')}"
+    if measure["half_width_95"] is not None:
+        return f"give or take {amount(measure['half_width_95'], unit)}"
+    told = [(size, width) for size, width in measure.get("half_width_95_at", {}).items() if width is not None]
+    if not told:
+        return "each number will say how sure it is"
+    size, width = told[len(told) // 2] if len(told) > 2 else told[0]
+    of = "in the denominator" if measure["denominator"] == "denominator" else measure["denominator"]
+    return f"give or take {amount(width, measure.get('unit'))} where there are {float(size):,.0f} {of}"
+
+
+def _beside(
+    name: str, measure: Mapping[str, Any], query: Mapping[str, Any], release: Mapping[str, Any], unit: str
+) -> str:
+    width, values = measure["half_width_95"], _values(release, name)
+    if values:
+        middle = statistics.median(values)
+        where = "The release" if len(values) == 1 else "The middle group in the release"
+        text = f"{where} of {day(release['created_at'])} had about {about(middle, measure.get('unit'))}"
+        return f"{text}; this is {share(width, abs(middle))}." if width and abs(middle) > width else f"{text}."
+    bound = max((abs(end) for end in query["bounds"].get(name, ())), default=0)
+    if not width or not bound or measure.get("rank_error_95") is not None:
+        return ""
+    most = exactly(bound, measure.get("unit"))
+    return f"As much as {counted(round(width / bound), unit, plural(unit))} with {most}, the most that one counts for."
+
+
+def _values(release: Mapping[str, Any], name: str) -> list[float]:
+    if name not in release.get("measures", {}):
+        return []
+    return [float(row[name]["value"]) for row in release["rows"] if row[name]["value"] is not None]
+
+
+def limits(preview: Mapping[str, Any], unit: str) -> list[str]:
+    """What one unit can add to each measure at most, in words."""
+    one = noun(unit)
+    said: dict[str, list[str]] = {}
+    for name, measure in preview["measures"].items():
+        said.setdefault(_limit(measure["bounding"], one, measure.get("unit")), []).append(in_words(name))
+    return [f"{' and '.join(names)}: {text}" if len(said) > 1 else text for text, names in said.items()]
+
+
+def _limit(bounding: str, one: str, unit: str | None) -> str:
+    parts = []
+    for part in re.split(r", (?![^\[]*\])", bounding):
+        head, _, number = part.partition(" ")
+        if head == "max_groups" and number.isdecimal():
+            parts.append(f"one {one} counts in at most {counted(int(number), 'group')}")
+        elif head == "max_rows" and number.isdecimal():
+            parts.append(f"with at most {counted(int(number), 'row')} of its own")
+        elif part.startswith("max_norm"):
+            parts.append(f"what one {one} adds to all groups together is at most {part.removeprefix('max_norm ')}")
+        else:
+            kept = part.replace("values clipped to", "each value kept between").replace("clipped to", "kept between")
+            parts.append(_SPAN.sub(lambda span: f"{span[1]} and {span[2]} {unit or ''}".strip(), kept))
+    return ", ".join(parts).strip()

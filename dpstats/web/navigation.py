@@ -1,0 +1,37 @@
+"""The sections of the pages, in the order of the left column, and who sees which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dpstats.access import ALLOWED, Action
+from dpstats.ledger.tokens import Identity
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the pages: where it begins, what it is called, and what whoever sees it may do."""
+
+    path: str
+    label: str
+    action: Action
+
+    def holds(self, path: str) -> bool:
+        """Whether a page is in this section."""
+        return path == self.path or path.startswith(f"{self.path}/")
+
+
+SECTIONS = (
+    Section("/queries", "Ask", Action.RELEASE),
+    Section("/releases", "Learned", Action.READ),
+)
+
+
+def sections_of(identity: Identity) -> tuple[Section, ...]:
+    """What the identity sees in the left column."""
+    return tuple(section for section in SECTIONS if section.action in ALLOWED[identity.role])
+
+
+def home_of(identity: Identity) -> str:
+    """Where somebody begins after signing in; "/welcome" if no section is theirs."""
+    return next((section.path for section in sections_of(identity)), "/welcome")

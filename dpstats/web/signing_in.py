@@ -1,0 +1,88 @@
+"""The landing page, signing in with a token, and signing out."""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+
+from fastapi import Request, Response
+
+from dpstats.errors import RateLimited
+from dpstats.web.navigation import home_of
+from dpstats.web.rendering import done, page
+from dpstats.web.visiting import DOORSTEP, SESSION, Sent, Visit, page_router, sign_in_cookie, visitor_of
+from dpstats.workspace import Workspace
+
+TRIES, SPAN_S = 20, 60
+"""Sign-ins that one address may try in a span, in each process."""
+ADDRESSES_MAX = 10_000
+_LOCAL = re.compile(r"/(?![/\\])[^\\\x00-\x1f]*")
+
+router = page_router()
+
+
+class Tries:
+    """Counts the sign-ins of each address, right and wrong ones alike. `clock` gives seconds that never go back."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._lock = clock, threading.Lock()
+        self._tried: dict[str, list[float]] = {}
+
+    def take(self, address: str) -> None:
+        """Counts one.
+
+        Raises:
+          RateLimited: there were too many lately; says in how many seconds there may be another.
+        """
+        now = self._clock()
+        with self._lock:
+            lately = [moment for moment in self._tried.pop(address, []) if now - moment < SPAN_S]
+            self._tried[address] = lately
+            if len(self._tried) > ADDRESSES_MAX:
+                del self._tried[next(iter(self._tried))]
+            if len(lately) >= TRIES:
+                raise RateLimited(max(1, math.ceil(SPAN_S - (now - lately[0]))))
+            lately.append(now)
+
+
+@router.get("/")
+def landing(request: Request) -> Response:
+    """What this is, and the sign-in form; whoever is signed in begins where their work is."""
+    visitor = visitor_of(request)
+    if visitor is not None:
+        return done(request, home_of(visitor.identity))
+    return page(request, "landing.html", onward="/", wrong=False)
+
+
+@router.get("/welcome")
+def welcome(request: Request, visit: Visit) -> Response:
+    """For whoever has no section of their own."""
+    return page(request, "welcome.html", role=visit.identity.role)
+
+
+@router.post("/sign-in")
+def sign_in(request: Request, sent: Sent) -> Response:
+    """Takes a token; one that is unknown, expired or revoked is refused in the same words."""
+    workspace: Workspace = request.app.state.workspace
+    request.app.state.tries.take(request.client.host if request.client else "")
+    onward = sent.get("onward", "/") if _LOCAL.fullmatch(sent.get("onward", "/")) else "/"
+    secret = workspace.store.sessions.begin(sent.get("token", "").strip())
+    if secret is None:
+        return page(request, "sign_in.html", HTTPStatus.UNAUTHORIZED, onward=onward, ended=False, wrong=True)
+    response = done(request, onward)
+    sign_in_cookie(request, response, secret)
+    response.delete_cookie(DOORSTEP, path="/")
+    return response
+
+
+@router.post("/sign-out")
+def sign_out(request: Request, visit: Visit) -> Response:
+    """Ends the sign-in, here and wherever else its cookie may be."""
+    visit.workspace.store.sessions.end(visit.secret)
+    response = done(request, "/")
+    response.delete_cookie(SESSION, path="/")
+    return response

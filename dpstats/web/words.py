@@ -1,0 +1,118 @@
+"""Numbers, times and uncertainty as a page words them. Pure: what time it is is said by the caller."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from decimal import ROUND_DOWN, Decimal
+from typing import Any
+
+MONTHS = "January February March April May June July August September October November December"
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def number(value: float | None) -> str:
+    """An amount, exactly, without an exponent: 0.005, 0.000001."""
+    if value is None:
+        return "none"
+    text = f"{Decimal(repr(value)):,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def at_least(value: float) -> str:
+    """An amount that is left, rounded down to four digits: 0.165749908689 is `0.1657`."""
+    exact = Decimal(repr(value))
+    if not exact:
+        return "0"
+    return f"{exact.quantize(Decimal(1).scaleb(exact.adjusted() - 3), rounding=ROUND_DOWN).normalize():f}"
+
+
+def half_width(value: float | None, unit: str | None = None) -> str:
+    """A 95 % half-width to two digits, whole from 10 on: `give or take 28`, `give or take 14,000 USD`."""
+    if value is None or not math.isfinite(value):
+        return "give or take what each row says"
+    return f"give or take {amount(value, unit)}"
+
+
+def amount(value: float, unit: str | None = None, digits: int = 2) -> str:
+    """A number to two digits, rounded up so that no error looks smaller: `28`, `14,000 USD`, `0.013`."""
+    if not value:
+        return f"0 {unit}" if unit else "0"
+    places = digits - 1 - math.floor(math.log10(abs(value)))
+    step = 10.0**-places
+    text = f"{math.ceil(value / step - 1e-9) * step:,.{max(0, places)}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return f"{text} {unit}" if unit else text
+
+
+def enough(times: int, thing: str = "question") -> str:
+    """`enough for about 37 more questions like this`."""
+    if times < 1:
+        return f"not enough for another {thing} like this"
+    return f"enough for about {times:,} more {thing if times == 1 else thing + 's'} like this"
+
+
+def counted(count: int, thing: str, things: str = "") -> str:
+    """`1 group`, `12 groups`, `1,204 entries`."""
+    return f"{count:,} {thing if count == 1 else things or thing + 's'}"
+
+
+def day(iso: str | datetime, now: datetime | None = None) -> str:
+    """`3 March`, with its year if that is not this one; in UTC, as the ledger counts days."""
+    moment, today = _moment(iso), now or datetime.now(UTC)
+    text = f"{moment.day} {MONTHS.split()[moment.month - 1]}"
+    return text if moment.year == today.year else f"{text} {moment.year}"
+
+
+def age(iso: str | datetime, now: datetime | None = None) -> str:
+    """`just now`, `5 minutes ago`, `1 day ago`; a moment after `now` is just now."""
+    seconds = int(((now or datetime.now(UTC)) - _moment(iso)).total_seconds())
+    for span, name in ((_DAY, "day"), (_HOUR, "hour"), (_MINUTE, "minute")):
+        if seconds >= span:
+            return f"{counted(seconds // span, name)} ago"
+    return "just now"
+
+
+def moment(iso: str | datetime) -> str:
+    """A stored moment to the minute: `3 March 2026, 14:05 UTC`."""
+    there = _moment(iso)
+    return f"{there.day} {MONTHS.split()[there.month - 1]} {there.year}, {there:%H:%M} UTC"
+
+
+def in_words(name: str) -> str:
+    """A name of a file or column as words: `spend_by_income` is `spend by income`."""
+    return name.replace("_", " ").strip()
+
+
+def listed(items: list[str] | tuple[str, ...]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *first, last = items or ("nothing",)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def settings(parameters: Mapping[str, object]) -> str:
+    """`since 2017-01-01, until 2018-01-02`; without parameters `everything`."""
+    return ", ".join(f"{in_words(name)} {value}" for name, value in parameters.items())
+
+
+def _moment(iso: str | datetime) -> datetime:
+    found = datetime.fromisoformat(iso) if isinstance(iso, str) else iso
+    return found.astimezone(UTC)
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "number": number,
+    "at_least": at_least,
+    "half_width": half_width,
+    "amount": amount,
+    "enough": enough,
+    "counted": counted,
+    "day": day,
+    "age": age,
+    "moment": moment,
+    "in_words": in_words,
+    "listed": listed,
+    "settings": settings,
+}
+"""What templates may call, as `{{ value | name }}`."""

@@ -1,0 +1,149 @@
+"""An analyst's way from sign-in to download, in a real browser: wide and narrow, light and dark, with and without
+scripts; nothing on the console, nothing that the Content-Security-Policy had to stop, nothing that axe finds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from api_town import ME
+from axe_core_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Page
+
+from dpstats.workspace import Workspace
+
+Served = tuple[str, Workspace]
+LOOKS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+@dataclass
+class Visit:
+    """A page that is open, and everything that its console said."""
+
+    page: Page
+    said: list[str] = field(default_factory=list)
+
+    def hear(self, message: ConsoleMessage) -> None:
+        """Errors and warnings, those of the Content-Security-Policy among them."""
+        if message.type in {"error", "warning"}:
+            self.said.append(message.text)
+
+    def look(self) -> None:
+        """Nothing was complained of, axe finds nothing, and nothing is wider than the window."""
+        # axe-core is put in by the debugger, which no policy of the page's own concerns.
+        found: dict[str, Any] = Axe().run(self.page, options={"runOnly": {"type": "tag", "values": TAGS}})
+        assert [(item["id"], [node["html"] for node in item["nodes"]]) for item in found["violations"]] == []
+        assert self.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert self.page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+        assert self.said == []
+
+
+@contextmanager
+def visiting(
+    browser: Browser, served: Served, *, width: int = 1280, theme: str = "light", scripts: bool = True
+) -> Iterator[Visit]:
+    context = browser.new_context(
+        base_url=served[0],
+        viewport={"width": width, "height": 900},
+        color_scheme=theme,  # type: ignore[arg-type]
+        java_script_enabled=scripts,
+    )
+    visit = Visit(context.new_page())
+    visit.page.on("console", visit.hear)
+    visit.page.on("pageerror", lambda error: visit.said.append(str(error)))
+    yield visit
+    context.close()
+
+
+def sign_in(page: Page, token: str) -> None:
+    page.goto("/")
+    page.get_by_label("Token").fill(token)
+    page.get_by_role("button", name="Sign in").click()
+
+
+@pytest.mark.parametrize(("width", "theme"), LOOKS)
+def test_an_analyst_goes_from_sign_in_to_download(
+    chromium: Browser, served: Served, analyst: str, width: int, theme: str
+) -> None:
+    with visiting(chromium, served, width=width, theme=theme) as visit:
+        page = visit.page
+        page.goto("/")
+        visit.look()
+        sign_in(page, analyst)
+        assert page.locator("h1").inner_text() == "What can I ask?"
+        visit.look()
+        page.get_by_role("searchbox").fill("band")
+        page.get_by_role("button", name="Search").click()
+        page.get_by_role("link", name="Spend by band").click()
+        visit.look()
+        page.get_by_role("button", name="Ask").click()
+        assert re.search("(This answer is new|already released)", page.get_by_role("status").first.inner_text())
+        page.get_by_role("link", name="spend", exact=True).click()
+        page.wait_for_load_state("networkidle", timeout=120_000)  # the first chart of a process takes a while
+        visit.look()
+        assert "95 % interval" in (page.locator("figure img").get_attribute("alt") or "")
+        with page.expect_download() as download:
+            page.get_by_role("link", name="CSV").click()
+        assert Path(download.value.path()).read_text().startswith("band,households,households_low,")
+        page.get_by_role("button", name="Compare").click()
+        assert page.locator("h1").inner_text() == "Is one truly above the other?"
+        visit.look()
+        page.get_by_role("link", name="Learned").click()
+        visit.look()
+        page.get_by_role("button", name="Sign out").click()
+        assert page.get_by_label("Token").is_visible()
+        visit.look()
+
+
+def test_the_preview_follows_while_somebody_types(chromium: Browser, served: Served, analyst: str) -> None:
+    with visiting(chromium, served) as visit:
+        sign_in(visit.page, analyst)
+        visit.page.goto("/queries/spend_by_band")
+        assert not visit.page.get_by_role("button", name="Show what this costs").is_visible()
+        for day, says in (("2017-03-02", "Enough for about"), ("2019-01-01", "cannot be asked as it is")):
+            with visit.page.expect_response("**/expected?**"):
+                visit.page.get_by_label("Since").fill(day)
+            visit.page.get_by_text(says).wait_for()
+        assert visit.said == []
+
+
+def test_everything_but_the_preview_works_without_scripts(chromium: Browser, served: Served, analyst: str) -> None:
+    with visiting(chromium, served, scripts=False) as visit:
+        page = visit.page
+        sign_in(page, analyst)
+        page.goto("/queries/spend_by_band")
+        page.get_by_label("Since").fill("2017-02-03")
+        page.get_by_role("button", name="Show what this costs").click()
+        assert page.get_by_label("Since").input_value() == "2017-02-03"
+        page.get_by_role("button", name="Ask", exact=True).click()
+        assert "This answer is new" in page.get_by_role("status").first.inner_text()
+        page.reload()
+        assert page.get_by_text("This answer is new").count() == 0
+
+
+def test_a_form_that_fails_keeps_what_was_typed(chromium: Browser, served: Served, analyst: str) -> None:
+    with visiting(chromium, served, scripts=False) as visit:
+        sign_in(visit.page, analyst)
+        visit.page.goto("/queries/spend_by_band?p.since=2017-05-05&p.until=2017-04-04")
+        visit.page.get_by_role("button", name="Ask", exact=True).click()
+        assert visit.page.get_by_label("Since").input_value() == "2017-05-05"
+        assert visit.page.locator(".fault").count() >= 1
+
+
+def test_what_is_not_there_and_a_sign_in_that_ended_are_told_in_words(chromium: Browser, served: Served) -> None:
+    token = served[1].tokens.create(ME, "brief", "analyst")
+    with visiting(chromium, served, width=390) as visit:
+        sign_in(visit.page, token)
+        visit.page.goto("/queries/nothing")
+        assert visit.page.locator("h1").inner_text() == "Not found"
+        served[1].tokens.revoke(ME, "brief")
+        visit.page.goto("/queries")
+        assert visit.page.locator("h1").inner_text() == "Your sign-in has ended"
+        visit.said.clear()  # Chromium says of each status above 400 that there was one
+        visit.look()
