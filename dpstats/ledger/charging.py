@@ -152,9 +152,8 @@ def _check_envelope(chains: Growing, request: ChargeRequest, now: datetime) -> N
     envelope = request.envelope
     if envelope is None:
         return
-    left = max(
-        0, envelope.amount - journal.spent_since(chains.connection, request.lineage, envelope.reason, month_of(now))
-    )
+    spent = journal.spent_since(chains.connection, request.lineage, envelope.reason, month_of(now))
+    left = max(0, envelope.amount - spent)
     if request.loss.amount > left:
         raise BudgetExhausted(
             measure=request.loss.measure.unit,
