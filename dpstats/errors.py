@@ -16,6 +16,9 @@
     +-- Busy                         too many releases are being computed; nothing was charged
     +-- Unavailable                  it could not be done now; says nothing about why, because it may have seen rows
     +-- NotLoaded                    the dataset's data are not there in the form its definition asks for
+    +-- ConsentUnknown               the purpose asks for consent, and no epoch of late says who gave it
+
+
     +-- TooOld                       a feature view has no numbers that are young enough to be given
     +-- Conflict                     the steward's change contradicts what is recorded
     +-- LedgerBroken                 the ledger cannot be trusted; nothing is answered until it is looked at
@@ -233,6 +236,19 @@ class NotLoaded(DpstatsError):
             f"`dpstats dataset load {dataset} --source TABLE=PATH`"
         )
         self.dataset = dataset
+
+
+class ConsentUnknown(DpstatsError):
+    """The purpose asks for consent, and no epoch was closed of late, or not for the dataset as it is defined now."""
+
+    slug = "unavailable"
+
+    def __init__(self, dataset: str, purpose: str) -> None:
+        super().__init__(
+            f"who consents to {purpose} in dataset {dataset} is not known as of late, so nothing is answered for it: "
+            "a steward closes an epoch with `dpstats consent epoch`"
+        )
+        self.dataset, self.purpose = dataset, purpose
 
 
 class TooOld(DpstatsError):

@@ -9,18 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, NoReturn
 
 from dpstats import views
 from dpstats.catalog.canonical import canonical_json, load_fingerprint
+from dpstats.catalog.consented import consent_rules
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.catalog.parameters import BoundParameters, bind_parameters
+from dpstats.catalog.purposes import Kind
 from dpstats.catalog.query import KeysFrom
 from dpstats.engine.duck import DuckEngine
+from dpstats.engine.meta import ConsentMeta
 from dpstats.engine.noise import add_noise
 from dpstats.engine.versions import Engines
-from dpstats.errors import FileError, NotLoaded
+from dpstats.errors import ConsentUnknown, FileError, NotLoaded
 from dpstats.grid import Grid
 from dpstats.ledger.records import Charged, ChargeRequest, Envelope, Question, StoredRelease
 from dpstats.ledger.registry import DataVersionRecord
@@ -34,6 +37,10 @@ from dpstats.plan.caps import nothing_counted
 from dpstats.plan.plan import Noisy, Plan
 from dpstats.privacy.blocks import Touched
 from dpstats.turns import NO_TURN, Turns
+
+ADS: frozenset[Kind] = frozenset({"cross_context_ads", "sale", "contextual_ads"})
+ADS_FRESH_FOR = timedelta(days=15)
+"""How long an answer for advertising is given again: opt-outs count within 15 business days (11 CCR 7026(f))."""
 
 
 @dataclass(frozen=True)
@@ -67,19 +74,24 @@ class _Wish:
 
 
 class Road:
-    """Takes an `Ask` to an `Answer`. What depends on rows takes a turn of `turns`, and ends on the `grid`."""
+    """Takes an `Ask` to an `Answer`. What depends on rows takes a turn of `turns`, and ends on the `grid`.
 
-    def __init__(self, store: Store, library: Library, engines: Engines, turns: Turns, grid: Grid) -> None:
+    `consent_max_age`: how old the epoch may be as of which a data version knows who consents.
+    """
+
+    def __init__(
+        self, store: Store, library: Library, engines: Engines, turns: Turns, grid: Grid, consent_max_age: timedelta
+    ) -> None:
         self._ledger, self._registry = store.ledger, store.registry
         self._library, self._engines = library, engines
-        self._turns, self._grid = turns, grid
+        self._turns, self._grid, self._consent_max_age = turns, grid, consent_max_age
 
     def release(self, ask: Ask) -> Answer:
         """The answer, new and charged or made before and free. Callers of one question wait for the first of them.
 
         Raises:
-          Forbidden, NotFound, Frozen, NotApproved, InvalidParameters, QueryRefused, NotLoaded, BudgetExhausted,
-          IdempotencyConflict, Busy: refused, nothing is charged.
+          Forbidden, NotFound, Frozen, NotApproved, InvalidParameters, QueryRefused, NotLoaded, ConsentUnknown,
+          BudgetExhausted, IdempotencyConflict, Busy: refused, nothing is charged.
           Frozen, NotApproved: or a steward said so while it ran: charged and stored, and free when it is given again.
           Unavailable: it failed after the charge, which stays; the next try goes on under it.
         """
@@ -111,6 +123,7 @@ class Road:
 
     def _made(self, ask: Ask, known: Known, analysis: Analysis, parameters: BoundParameters) -> Answer:
         with self.data(known.dataset) as (version, engine):
+            self._check_consent(analysis, engine.consent)
             plan = build(analysis, parameters, engine.public_values, engine.public_count)
             blocks = None if analysis.blocks is None else analysis.blocks.touched(parameters, loaded_on(version))
             granted = self._ledger.charge(_request(ask, known, plan, version, blocks))
@@ -124,6 +137,15 @@ class Road:
         stored = self._ledger.store(granted, body=body, fresh_for=_fresh_for(known))
         # Of two callers under one charge, one finds the other's draw stored: its own is gone, and it gets a replay.
         return Answer(stored, made_now=stored.body == body)
+
+    def _check_consent(self, analysis: Analysis, known: ConsentMeta | None) -> None:
+        """Refuses, before the charge, what asks for consent where that is not known of late, or by other rules."""
+        consented = analysis.consented
+        if consented is None:
+            return
+        rules = consent_rules(analysis.dataset)
+        if known is None or known.rules != rules or datetime.now(UTC) - known.closed_at > self._consent_max_age:
+            raise ConsentUnknown(analysis.dataset.dataset, consented.purpose)
 
     def release_all(self, asks: Sequence[Ask], envelope: Envelope | None = None) -> tuple[Answer, ...]:
         """The answers to several questions about one dataset, in their order: all of them, or nothing is charged.
@@ -164,6 +186,8 @@ class Road:
 
     def _all_made(self, wishes: Sequence[_Wish], envelope: Envelope | None) -> tuple[Answer, ...]:
         with self.data(wishes[0].known.dataset) as (version, engine):
+            for wish in wishes:
+                self._check_consent(wish.analysis, engine.consent)
             plans = [build(w.analysis, w.parameters, engine.public_values, engine.public_count) for w in wishes]
             requests = [
                 replace(_request(w.ask, w.known, plan, version, _blocks(w, version)), envelope=envelope)
@@ -268,7 +292,10 @@ def _request(ask: Ask, known: Known, plan: Plan, version: DataVersionRecord, blo
 
 
 def _fresh_for(known: Known) -> timedelta:
-    return known.query.fresh_for or known.dataset.fresh_for
+    asked = known.query.fresh_for or known.dataset.fresh_for
+    if known.analysis is None or known.analysis.consented is None or known.analysis.consented.kind not in ADS:
+        return asked
+    return min(asked, ADS_FRESH_FOR)
 
 
 def _core(plan: Plan, charged: Charged, version: DataVersionRecord, noisy: Noisy, known: Known) -> dict[str, Any]:

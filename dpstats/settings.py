@@ -58,7 +58,21 @@ class Settings(BaseSettings):
     latency_step_ms: int = Field(
         100, ge=0, le=60_000, description="the service's new releases leave on a grid of so many milliseconds; 0: none"
     )
+    consent_epoch_at: str = Field(
+        "03:00",
+        pattern=r"^(never|([01][0-9]|2[0-3]):[0-5][0-9])$",
+        description="when the service closes a consent epoch each day, in UTC: 03:00, or never (cron does it)",
+    )
+    consent_max_age: str = Field(
+        "48h",
+        pattern=r"^[1-9][0-9]{0,2}[hd]$",
+        description="how old the last consent epoch may be before purposes that ask for consent answer nothing",
+    )
     deadline_s: float = Field(60.0, gt=0, description="seconds after which a query is given up, or the wait for one")
+    business: str = Field("", max_length=200, description="the business's name, as the public pages tell it")
+    contact: str = Field(
+        "", max_length=500, description="where people send requests about their data, as the public pages tell it"
+    )
     log_format: Literal["text", "json"] = Field("text", description="how log lines look on stderr: text or json")
 
     @field_validator("oidc_issuer")

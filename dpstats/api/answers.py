@@ -52,6 +52,9 @@ class Column(_Answer):
     category: str | None
     purposes: list[str] | None
     why: str | None
+    sensitive: bool | str
+    retention_days: float | None
+    never_disclose: bool
 
 
 class Table(_Answer):
@@ -76,6 +79,7 @@ class Blocks(_Answer):
 class Purpose(_Answer):
     title: str
     consent: str
+    kind: str
 
 
 class Dataset(_Answer):
@@ -128,6 +132,82 @@ class Budget(_Answer):
     rho_remaining: float | None
     delta_remaining: float
     blocks: list[Block] | None = None
+
+
+class BudgetDay(_Answer):
+    """The budget at the end of a day (UTC) on which something was granted or charged, in `measure`."""
+
+    day: str
+    granted: float
+    spent: float
+    remaining: float
+    delta_remaining: float
+
+
+class PaceForecast(_Answer):
+    """Until when a budget lasts at the pace of late; `earliest` and `latest`: 95 %. A day that is null is too far off.
+
+    `since`, `days`, `charges` and `amount` are what it goes by, null where there is too little to go by.
+    """
+
+    since: str | None
+    days: int | None
+    charges: int | None
+    amount: float | None
+    runs_out: Literal["rho", "epsilon", "delta"] | None
+    ends_on: str | None
+    earliest: str | None
+    latest: str | None
+    says: str
+    assumes: str
+
+
+class CadenceForecast(_Answer):
+    """Until when a budget lasts if every approved query is asked at its cadence. `charges`, `amount`: of a year."""
+
+    queries: int
+    charges: int
+    amount: float
+    runs_out: Literal["rho", "epsilon", "delta"] | None
+    ends_on: str | None
+    earliest: str | None
+    latest: str | None
+    says: str
+    assumes: str
+
+
+class Forecast(_Answer):
+    from_spending: PaceForecast
+    from_cadences: CadenceForecast
+
+
+class Spender(_Answer):
+    """What one cause charged; `share` is of everything spent."""
+
+    name: str
+    charges: int
+    amount: float
+    delta: float
+    share: float
+    last_on: str
+
+
+class SpentBy(_Answer):
+    query: list[Spender]
+    purpose: list[Spender]
+    role: list[Spender]
+    actor: list[Spender]
+
+
+class Spending(_Answer):
+    """Where a budget goes and until when it lasts; amounts are in `measure`."""
+
+    dataset: str
+    measure: Literal["rho", "epsilon"]
+    today: str
+    burn_down: list[BudgetDay]
+    forecast: Forecast
+    spent_by: SpentBy
 
 
 class Cost(_Answer):
@@ -372,6 +452,157 @@ class ReleaseLine(_Answer):
 
 class Releases(_Answer):
     items: list[ReleaseLine]
+    next: str | None
+
+
+class HeldColumn(_Answer):
+    table: str
+    column: str
+    why: str
+    never_disclosed: bool
+
+
+class HeldCategory(_Answer):
+    category: str
+    section: str | None
+    sensitive: list[str]
+    columns: list[HeldColumn]
+    purposes: list[str]
+    retention_days: int | None
+
+
+class PublicPurpose(_Answer):
+    purpose: str
+    title: str
+    consent: Literal["always", "notice", "opt_out", "opt_in"]
+    says: str
+    sold_or_shared: bool
+
+
+class PublicQuery(_Answer):
+    query: str
+    query_version: str
+    says: str
+    purpose: str
+    cadence: str | None
+
+
+class SpentInMonth(_Answer):
+    month: str
+    purpose: str
+    answers: int
+    amount: float
+    delta: float
+
+
+class PublicGrant(_Answer):
+    day: str
+    grants: int
+    amount: float
+
+
+class PublicHead(_Answer):
+    seq: int
+    hash: str
+    signature: str
+
+
+class PublicDataset(_Answer):
+    dataset: str
+    title: str
+    description: str
+    whose: str
+    categories: list[HeldCategory]
+    purposes: list[PublicPurpose]
+    sold_or_shared: bool
+    unit_of_privacy: str
+    queries: list[PublicQuery]
+    budget: dict[str, Any]
+    spent: list[SpentInMonth]
+    grants: list[PublicGrant]
+    who_may_raise: str
+    ledger_head: PublicHead
+
+
+class Commitment(_Answer):
+    version: int
+    text: str
+
+
+class Transparency(_Answer):
+    business: str
+    contact: str | None
+    notice_version: str
+    software: str
+    public_key: str
+    datasets: list[PublicDataset]
+    reidentification_commitment: Commitment
+    how_to_opt_out: str
+    past_statistics: str
+
+
+class GlobalPrivacyControl(_Answer):
+    gpc: Literal[True]
+    lastUpdate: str  # noqa: N815 (the specification's name)
+
+
+class Received(_Answer):
+    """A decision is kept. `nonce`: of an opt-in, what a confirmation takes; null otherwise."""
+
+    event_id: str
+    received_at: str
+    nonce: str | None
+
+
+class ConsentReceived(_Answer):
+    items: list[Received]
+    next: str | None
+
+
+class SignalReceived(_Answer):
+    """What the signal refuses, by what it said alone."""
+
+    received_at: str
+    refused: list[str]
+
+
+class RightsRequest(_Answer):
+    """A request of a person about its own data. Dates are days in Los Angeles."""
+
+    id: str
+    type: Literal["know", "delete", "correct", "opt_out", "limit"]
+    dataset: str
+    state: str
+    status: dict[str, str]
+    received_at: str
+    confirm_due: str | None
+    respond_due: str
+    extended: bool
+    level: str
+    next: str | None
+
+
+class RightsStep(_Answer):
+    step: str
+    at: str
+    actor: str
+
+
+class RightsPackage(_Answer):
+    path: str
+    expires_at: str
+
+
+class RightsRequestWhole(RightsRequest):
+    """`package`: where the answer to a request to know is fetched, once; told when it is made, and never again."""
+
+    steps: list[RightsStep]
+    evidence: dict[str, Any]
+    package: RightsPackage | None = None
+
+
+class RightsRequests(_Answer):
+    items: list[RightsRequest]
     next: str | None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 import dpstats
-from dpstats.api import datasets, features, public, queries, releases
+from dpstats.api import consent, datasets, features, public, published, queries, releases, rights
 from dpstats.api.described import describe
+from dpstats.api.epochs import closing_epochs
 from dpstats.api.marked import Marked
 from dpstats.api.metrics import Metrics
 from dpstats.api.middleware import TokenFirst, Watch, WholeBody
@@ -43,6 +44,7 @@ def create_app(
     counted_in: Path | None = None,
     issuer: Issuer | None = None,
     rate_per_minute: int | None = None,
+    keeps_time: bool = False,
 ) -> FastAPI:
     """The service over an open workspace.
 
@@ -51,6 +53,7 @@ def create_app(
       counted_in: the folder where the workers of one service count together; None where one process serves alone.
       issuer: whose JWTs are taken beside the workspace's own tokens; None: nobody's.
       rate_per_minute: requests that a token may make in this process, None for any number.
+      keeps_time: close consent epochs by the workspace's timetable while it serves.
     """
     metrics = Metrics(workspace, counted_in)
 
@@ -59,7 +62,8 @@ def create_app(
         # Those who compute or wait hold threads: whoever does neither must find as many as ever.
         limits = workspace.turns.limits
         current_default_thread_limiter().total_tokens += limits.at_once + limits.waiting
-        yield
+        with closing_epochs(workspace) if keeps_time else nullcontext():
+            yield
         if close:
             workspace.close()
 
@@ -76,8 +80,11 @@ def create_app(
             *datasets.router.routes,
             *queries.router.routes,
             *releases.router.routes,
+            *consent.router.routes,
+            *rights.router.routes,
             *features.router.routes,
             *public.router.routes,
+            *published.router.routes,
             *pages.routes(),
         ],
         middleware=[
@@ -114,4 +121,5 @@ def app_of_home(settings: Settings, counted_in: Path | None = None) -> FastAPI:
         counted_in=counted_in,
         issuer=issuer_of(settings),
         rate_per_minute=settings.rate_per_minute,
+        keeps_time=True,
     )

@@ -11,9 +11,11 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     StrictBool,
     StrictStr,
+    Tag,
     model_validator,
 )
 
@@ -113,6 +115,79 @@ class ApproveRequest(_Asking):
     version: Annotated[StrictStr, Field(pattern="^sha256:[0-9a-f]{64}$")]
 
 
+def _person_id(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("must be a whole number or a text")
+    return value
+
+
+PersonId = Annotated[Any, BeforeValidator(_person_id, json_schema_input_type=int | str)]
+"""An id of a person: whether anything is known of it is never told."""
+Word = Annotated[StrictStr, Field(max_length=128)]
+
+
+class ConsentEvent(_Asking):
+    """One decision of one person. `observed_at`: when it was made, now if empty.
+
+    `purpose`: one of the dataset's, or `all_sale_share`, `limit_spi` or `known_minor`. `decision`: `opt_in`, `opt_out`,
+    `withdraw`, or `confirm` of an opt-in, with that one's `event_id` in `confirms` and its `nonce`.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "dataset": "complete_journey",
+                "unit": 1,
+                "purpose": "all_sale_share",
+                "decision": "opt_out",
+                "source": "form",
+                "observed_at": "2026-01-31T12:00:00Z",
+                "event_id": "0b6f1a4e",
+            }
+        }
+    )
+
+    dataset: Word
+    unit: PersonId
+    purpose: Word
+    decision: Word
+    event_id: Word
+    source: Word = "api"
+    observed_at: Word = ""
+    confirms: Word = ""
+    nonce: Word = ""
+
+
+class ConsentEvents(_Asking):
+    """Decisions that are kept together, all or none."""
+
+    events: Annotated[list[ConsentEvent], Field(min_length=1, max_length=1000)]
+
+
+class ConsentSignal(_Asking):
+    """What a person's browser or app said, and every id of the person that came with it.
+
+    `gpc`: the value of the Sec-GPC header that the browser sent, or of each of several; only 1 is a signal. `gpp`: the
+    Global Privacy Platform string.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"dataset": "complete_journey", "units": [1], "gpc": "1"}},
+    )
+
+    dataset: Word
+    units: Annotated[list[PersonId], Field(min_length=1, max_length=100)]
+    gpc: StrictStr | Annotated[list[StrictStr], Field(max_length=20)] = ""
+    gpp: StrictStr = ""
+    observed_at: Word = ""
+    event_id: Word = ""
+
+
+def _how_many(body: object) -> str:
+    """Which of the two a body means to be, so that what is wrong is told of that one."""
+    return "(many)" if isinstance(body, ConsentEvents) or (isinstance(body, dict) and "events" in body) else "(one)"
+
+
 class LedgerPage(_Asking):
     """Which entries of a ledger."""
 
@@ -129,6 +204,9 @@ class ReleasePage(_Asking):
     limit: int = Field(100, ge=1, le=1000)
 
 
+ConsentBody = Annotated[
+    Annotated[ConsentEvent, Tag("(one)")] | Annotated[ConsentEvents, Tag("(many)")], Discriminator(_how_many), Body()
+]
 PreviewBody = Annotated[PreviewRequest | None, Body()]
 RunBody = Annotated[RunRequest | None, Body()]
 LedgerQuery = Annotated[LedgerPage, Query()]
@@ -141,3 +219,36 @@ IdempotencyKey = Annotated[
         description="the same key with the same request gives the same release, and pays once",
     ),
 ]
+
+
+class RightsOpening(_Asking):
+    """What a person asks for: know, delete, correct, opt_out or limit. `agent`: who asks for the person, if another."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"type": "delete", "dataset": "complete_journey", "unit": 1}}
+    )
+
+    type: Word
+    dataset: Word
+    unit: PersonId
+    agent: Annotated[StrictStr, Field(max_length=1000)] = ""
+    permission: Annotated[StrictStr, Field(max_length=1000)] = ""
+
+
+class Verification(_Asking):
+    """How sure the caller is of who asks: none, reasonable or reasonably_high; and how it was found out."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"level": "reasonably_high", "method": "signed declaration"}}
+    )
+
+    level: Word
+    method: Annotated[StrictStr, Field(max_length=1000), AfterValidator(_text)]
+
+
+class RightsReason(_Asking):
+    """Why: of a denial a word of the list (no_match, not_covered ..) or a sentence, as the person was told."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"reason": "no_match"}})
+
+    reason: Annotated[StrictStr, Field(max_length=1000), AfterValidator(_text)]

@@ -36,6 +36,12 @@ def get_budget(dataset: str, visit: Visit) -> Response:
     return JSONResponse(visit.workspace.budgets.one(visit.identity, dataset))
 
 
+@router.get("/{dataset}/spending", response_model=answers.Spending, responses=problems("not-found"))
+def get_spending(dataset: str, visit: Visit) -> Response:
+    """The budget over time, until when it lasts, and who and what spends it (steward)."""
+    return JSONResponse(visit.workspace.spending.of(visit.identity, dataset))
+
+
 @router.get("/{dataset}/ledger", response_model=answers.Ledger, responses=problems("not-found"))
 def get_ledger(dataset: str, page: asking.LedgerQuery, visit: Visit) -> Response:
     """Grants and charges, oldest first, and the signed head (steward)."""

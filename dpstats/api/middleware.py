@@ -86,14 +86,18 @@ class Watch:
             await answer_to(Request(scope), error, problem)(scope, receive, sent)
 
 
+PUBLIC = "/v1/transparency"
+"""The one address under `/v1` that is for everybody."""
+
+
 class TokenFirst:
-    """Everything under `/v1`, even what is not there, needs a valid token; it is checked anew for each request."""
+    """All else under `/v1`, even what is not there, needs a valid token; it is checked anew for each request."""
 
     def __init__(self, app: ASGIApp, workspace: Workspace, issuer: Issuer | None = None) -> None:
         self._app, self._tokens, self._issuer = app, workspace.store.tokens, issuer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (scope["path"] + "/").startswith("/v1/"):
+        if scope["type"] == "http" and (scope["path"] + "/").startswith("/v1/") and scope["path"] != PUBLIC:
             scope.setdefault("state", {})["identity"] = await self._identity(Headers(scope=scope))
         await self._app(scope, receive, send)
 

@@ -22,6 +22,7 @@ from dpstats.catalog.text import quoted
 from dpstats.errors import (
     BudgetExhausted,
     Busy,
+    ConsentUnknown,
     DpstatsError,
     FileError,
     Frozen,
@@ -191,6 +192,8 @@ def _carried(error: DpstatsError) -> dict[str, Any]:
             return {"query": error.query, "reasons": [str(reason) for reason in error.reasons]}
         case NotApproved():
             return {"query": error.query, "query_version": error.version}
+        case ConsentUnknown():
+            return {"dataset": error.dataset, "purpose": error.purpose}
         case Frozen() | NotLoaded():
             return {"dataset": error.dataset}
         case RateLimited() | Busy():
@@ -226,8 +229,11 @@ def _invalid(error: RequestValidationError) -> Problem:
 
 
 def _place(loc: tuple[int | str, ...]) -> str:
-    """The field's name, without where in the request it stood; the body as a whole is "body"."""
-    name = ".".join(str(part) for part in loc[1:]) or str(loc[0])
+    """The field's name, without where in the request it stood; the body as a whole is "body".
+
+    Which of several forms a body has stands in parentheses, and is no field.
+    """
+    name = ".".join(str(part) for part in loc[1:] if not str(part).startswith("(")) or str(loc[0])
     return name if _FIELD.fullmatch(name) else quoted(name)
 
 

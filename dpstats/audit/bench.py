@@ -22,6 +22,7 @@ from dpstats.errors import BudgetExhausted
 from dpstats.release import Ask
 from dpstats.settings import read_settings
 from dpstats.workspace import Workspace
+from dpstats.workspace.invented import everybody_consents
 
 Tables = Mapping[str, Mapping[str, Sequence[object]]]
 """Each table's columns, by name."""
@@ -51,6 +52,7 @@ class Bench:
             self._workspace = self._opened(sources)
         else:
             self._workspace.datasets.load(AUDITOR, self.dataset.dataset, sources)
+            everybody_consents(self._workspace, AUDITOR, self.dataset, tables)
 
     def ask(self, query: str) -> dict[str, Any]:
         """A fresh release of a query, with its default parameters."""
@@ -90,6 +92,7 @@ class Bench:
         workspace = Workspace.open(read_settings(home=self._folder / f"home{self._workspaces}", threads=1))
         try:
             workspace.datasets.add(AUDITOR, self._file("dataset.yaml", self._text), sources)
+            everybody_consents(workspace, AUDITOR, self.dataset, self._tables)
             for name, text in self._queries.items():
                 _, version = workspace.review.submit(AUDITOR, self._file(f"{name}.yaml", text))
                 workspace.review.approve(AUDITOR, name, version)

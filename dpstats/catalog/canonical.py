@@ -61,9 +61,10 @@ def dataset_content(dataset: DatasetFile, used: Mapping[str, Collection[str]]) -
         "delta": canonical_decimal(dataset.budget.delta),
         "max_rows_per_unit": dataset.max_rows_per_unit,
         "min_units": dataset.min_units,
-        "purposes": {name: purpose.consent for name, purpose in dataset.purposes.items()},
+        "purposes": {name: dataset.consent_of(name) for name in dataset.purposes},
         "tables": {name: _table_content(dataset, dataset.tables[name], columns) for name, columns in used.items()},
         **_slices(dataset),
+        **_links(dataset),
     }
 
 
@@ -84,6 +85,7 @@ def load_fingerprint(dataset: DatasetFile) -> str:
             for name, table in dataset.tables.items()
         },
         **_slices(dataset),
+        **_links(dataset),
     }
     return hashlib.sha256(canonical_json(content)).hexdigest()
 
@@ -91,6 +93,11 @@ def load_fingerprint(dataset: DatasetFile) -> str:
 def _slices(dataset: DatasetFile) -> dict[str, Any]:
     """The blocks; nothing where there are none, so that datasets from before blocks keep their hashes."""
     return {"blocks": [dataset.blocks.column, str(dataset.blocks.every)]} if dataset.blocks else {}
+
+
+def _links(dataset: DatasetFile) -> dict[str, Any]:
+    """Whether ids are resolved to units; nothing where they are not, as with `_slices`."""
+    return {"links": True} if dataset.links else {}
 
 
 def _table_content(dataset: DatasetFile, table: Table, used: Collection[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from decimal import ROUND_FLOOR, Context, Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -41,6 +41,7 @@ from dpstats.catalog.fields import (
     not_empty,
     parse_each,
 )
+from dpstats.catalog.purposes import Category, Consent, Purpose, Sensitivity, Specific, consent_needed
 from dpstats.catalog.source import Problem, load_file, read_yaml
 from dpstats.catalog.types import ColumnType, Value, parse_value
 from dpstats.catalog.validation import validate
@@ -52,8 +53,10 @@ UNIT_TYPES = ("bigint", "integer", "varchar", "uuid")
 TIME_TYPES = ("date", "timestamp")
 """The types that a column of time may have."""
 DEFAULT_PURPOSE = "measurement"
-RESERVED_PURPOSES = ("all_sale_share", "limit_spi")
-"""A refusal of these names means more than one purpose, so no purpose may be called so."""
+RESERVED_PURPOSES = ("all_sale_share", "limit_spi", "known_minor")
+"""What these names say of a person is about more than one purpose, so no purpose may be called so."""
+LINKS = "links"
+"""The name under which a load takes the links between several ids of one person."""
 DEFAULT_FRESH_FOR = timedelta(days=30)
 _SMALLEST_DELTA = Decimal("1e-15")
 _LARGEST_DELTA = Decimal("0.01")
@@ -87,28 +90,22 @@ class BudgetSpec(FileModel):
     delta: Annotated[Number, AfterValidator(_some_delta)]
 
 
-class Purpose(FileModel):
-    """What data may be used for, and the consent that it needs."""
-
-    title: Line = ""
-    consent: Literal["always", "notice", "opt_out", "opt_in"]
-
-
 class Column(FileModel):
     """One column that is loaded. `bounds` (low < high) and `values` (of the column's type) are public knowledge.
 
-    `purposes` is None where the file says nothing: `DatasetFile.allowed_purposes` says what that means.
+    `purposes` is None where the file says nothing: `DatasetFile.allowed_purposes` says what that means. `retention`:
+    how long its cells are needed. `never_disclose`: not even to the person whom it is about.
     """
 
     type: Annotated[InstanceOf[ColumnType], BeforeValidator(_column_type)]
     bounds: Bounds | None = None
     values: tuple[Value, ...] | None = None
     unit: Line | None = None
-    category: Name | None = None
+    category: Category | None = None
     purposes: Items[Name] | None = None
-    why: Prose = ""
-    sensitive: bool = False
-    retention: Line | None = None
+    why: Annotated[Prose, Specific] = ""
+    sensitive: Sensitivity = False
+    retention: Duration | None = None
     never_disclose: bool = False
     bounds_why: Prose = ""
     values_why: Prose = ""
@@ -216,7 +213,8 @@ class DatasetFile(FileModel):
     that has blocks. `min_units`: the least noisy
     count of units at which a group whose key was found in the data is released. `fresh_for`: how long a release is
     given again for free. `approvals_expire`: how long an approval of a query holds at most; None: until it is revoked.
-    `lineage`: the name under which the budget lives, by default the dataset's.
+    `lineage`: the name under which the budget lives, by default the dataset's. `links`: people may have several ids,
+    which a load makes one unit by a source of its own.
     """
 
     dataset: Name
@@ -229,6 +227,7 @@ class DatasetFile(FileModel):
     approvals_expire: Duration | None = None
     max_rows_per_unit: Annotated[int, between(1, 10_000_000)] = 20_000
     min_units: Annotated[int, between(1, 1_000_000)] = 20
+    links: bool = False
     lineage: Name = ""  # set before the fields are checked
     purposes: Annotated[FrozenMap[Name, Purpose], AfterValidator(not_empty)] = Field(default_factory=_default_purposes)
     tables: Annotated[FrozenMap[Name, Table], AfterValidator(not_empty)]
@@ -272,6 +271,10 @@ class DatasetFile(FileModel):
         """The type of the privacy unit's key, the same in all personal tables."""
         return next(iter(self.personal_tables.values())).columns[self.privacy_unit].type
 
+    def consent_of(self, purpose: str, *, sensitive: bool = False) -> Consent:
+        """The consent that a use for one of the dataset's purposes needs; `sensitive`: it reads a sensitive column."""
+        return consent_needed(purpose, self.purposes[purpose], sensitive=sensitive)
+
     def allowed_purposes(self, table: str, column: str) -> frozenset[str]:
         """The purposes for which a query may read a column.
 
@@ -305,7 +308,9 @@ def load_dataset(path: str | Path) -> DatasetFile:
 def _dataset_problems(dataset: DatasetFile) -> Iterator[Problem]:
     for purpose in RESERVED_PURPOSES:
         if purpose in dataset.purposes:
-            yield ("purposes", purpose), f"{purpose} is the name of a refusal: choose another"
+            yield ("purposes", purpose), f"{purpose} is the name of a refusal of many purposes: choose another"
+    if dataset.links and LINKS in dataset.tables:
+        yield ("tables", LINKS), f"is the name of the links between ids: choose another, or remove `{LINKS}: true`"
     for name, table in dataset.tables.items():
         yield from _table_problems(dataset, name, table)
     if not dataset.personal_tables:

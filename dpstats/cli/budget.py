@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from dpstats.cli import inputs
-from dpstats.cli.output import Table, say, show, show_json
+from dpstats.cli.output import Table, say, show, show_json, tell
 from dpstats.cli.session import session_of, values_refused
 from dpstats.cli.words import number
 
@@ -17,12 +17,13 @@ app = typer.Typer(help="Budgets: show, grant, freeze, thaw.")
 
 @app.command("show")
 def show_budget(context: typer.Context, dataset: inputs.DatasetName, as_json: inputs.AsJson = False) -> None:
-    """Show what is spent and what is left of a dataset's budget."""
+    """Show what is spent and what is left of a dataset's budget, and until when it lasts."""
     with session_of(context).opened() as (workspace, me):
         budget = workspace.budgets.one(me, dataset)
         frozen = workspace.datasets.one(me, dataset)["frozen"]
+        spending = workspace.spending.of(me, dataset)
     if as_json:
-        show_json(budget)
+        show_json(budget | {name: spending[name] for name in ("forecast", "spent_by", "burn_down")})
         return
     say(f"{dataset}: {left_text(budget)}")
     if budget["rho"] is not None:
@@ -35,6 +36,9 @@ def show_budget(context: typer.Context, dataset: inputs.DatasetName, as_json: in
         )
         say("  this block alone, the line above for a unit's whole history:")
         show(_blocks_table(budget["blocks"]))
+    for forecast in spending["forecast"].values():
+        tell(f"  {forecast['says']}")
+        tell(f"    {forecast['assumes']}")
     if frozen:
         say(f"  frozen: nobody can ask it anything until `dpstats budget thaw {dataset}`")
 

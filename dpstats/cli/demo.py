@@ -19,6 +19,7 @@ import typer
 
 from dpstats.cli.answer import show_answer
 from dpstats.cli.bundled import bundled, bundled_queries, bundled_views
+from dpstats.cli.demo_consent import show_consent
 from dpstats.cli.demo_text import next_text, start_text, tokens_text
 from dpstats.cli.output import note, say
 from dpstats.cli.serve import UNREAD, Port, start
@@ -53,6 +54,7 @@ def demo(
         _load(workspace, me, sources)
         _approve(workspace, me)
         _answer(workspace, me)
+        show_consent(workspace, me)
         tokens = {role: _renewed(workspace, me, role) for role in ROLES}
     say(tokens_text(tokens))
     if once:
@@ -85,8 +87,7 @@ def _load(workspace: Workspace, me: Identity, sources: dict[str, Path]) -> None:
     digest = hashlib.sha256(definition.read_bytes()).hexdigest()
     loaded_from = {"dataset.yaml": digest, PACKAGE: importlib.metadata.version(PACKAGE)}
     marker = workspace.home / "demo.json"
-    versions = {item["dataset"]: item["data_version"] for item in workspace.datasets.all(me)}
-    if versions.get(DATASET) and _read(marker) == loaded_from | {"data_version": versions[DATASET]}:
+    if _read(marker) == loaded_from | {"data_version": _last_load(workspace)}:
         say(f"The Complete Journey data are in {workspace.home} already.")
         return
     say(f"Loading the Complete Journey data, a year of groceries, into {workspace.home}")
@@ -95,6 +96,16 @@ def _load(workspace: Workspace, me: Identity, sources: dict[str, Path]) -> None:
         version = workspace.datasets.add(me, definition, sources, progress)
     marker.write_text(json.dumps(loaded_from | {"data_version": version}), encoding="utf-8")
     say(f"Loaded in {time.monotonic() - started:.1f} s.")
+
+
+def _last_load(workspace: Workspace) -> str:
+    """The data version that was loaded last; consent epochs since have made others of the same rows."""
+    registry = workspace.store.registry
+    manifests, loads = registry.manifests(), [""]
+    for record in registry.data_versions(DATASET):
+        if record.data_version not in manifests or manifests[record.data_version].tables:
+            loads.append(record.data_version)
+    return loads[-1]
 
 
 def _read(marker: Path) -> object:

@@ -14,15 +14,19 @@ from dpstats.cli import (
     audit,
     bench,
     budget,
+    consent,
     dataset,
     demo,
     doctor,
     features,
     ledger,
+    minimise,
+    notices,
     policy,
     query,
     refresh,
     release,
+    rights,
     serve,
     tokens,
 )
@@ -46,6 +50,11 @@ app.command("refresh")(refresh.refresh)
 app.add_typer(budget.app, name="budget")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(tokens.app, name="token")
+app.add_typer(consent.app, name="consent")
+app.add_typer(rights.app, name="rights")
+app.add_typer(minimise.app, name="minimise")
+app.add_typer(notices.notice, name="notice")
+app.add_typer(notices.transparency, name="transparency")
 app.command("plan")(policy.plan)
 app.command("apply")(policy.apply)
 app.add_typer(bench.app, name="bench")

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import duckdb
 
 from dpstats.catalog.types import Value
-from dpstats.engine.meta import Meta, read_meta
+from dpstats.engine.meta import ConsentMeta, Meta, read_meta
 from dpstats.engine.names import quoted
 from dpstats.engine.noise import Exact
 from dpstats.engine.probes import probe
@@ -121,6 +121,11 @@ class DuckEngine:
     def fingerprint(self) -> str:
         """The load fingerprint of the dataset file with which this data version was loaded."""
         return self._meta.fingerprint
+
+    @property
+    def consent(self) -> ConsentMeta | None:
+        """As of when this data version knows its people's consent; None if it does not."""
+        return self._meta.consent
 
     def run(self, plan: Plan) -> Exact:
         """The plan's exact answer, closed; `noise.add_noise` opens it.

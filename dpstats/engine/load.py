@@ -7,7 +7,7 @@ blocks can still hold it. No error text holds a cell.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ from typing import Any
 import duckdb
 
 from dpstats.catalog.canonical import load_fingerprint
-from dpstats.catalog.dataset import Blocks, Column, DatasetFile, Table
+from dpstats.catalog.dataset import LINKS, Blocks, Column, DatasetFile, Table
 from dpstats.catalog.types import ColumnType
 from dpstats.engine.bound import bounded, hash_key, ranked, twins, units_over
 from dpstats.engine.cells import cast, clean, clean_id, given, is_readable
+from dpstats.engine.consent import Roll, write_consent
 from dpstats.engine.duck import CONNECT_CONFIG
-from dpstats.engine.meta import Meta, read_meta, write_meta
+from dpstats.engine.links import pairs_of_file, pairs_of_version, resolving, units_of, write_links
+from dpstats.engine.meta import ConsentMeta, Meta, read_meta, write_meta
 from dpstats.engine.names import literal, quoted
 from dpstats.engine.source import Source, SourceColumn, Trouble, file_error, open_source, trouble_in
 from dpstats.engine.whole import whole_file
@@ -30,6 +32,8 @@ from dpstats.plan.sources import BLOCK_RANK, RANK, texts_of
 BLOCK = "dp_block"
 """The column of a row's block while it is loaded."""
 Progress = Callable[[str, float], None]
+LeftOut = Callable[[str], bool]
+"""Says of a privacy unit's id, as text, whether its rows may not be in a data version."""
 
 
 def load(
@@ -43,12 +47,14 @@ def load(
     progress: Progress | None = None,
     memory_limit_mb: int = 4096,
     today: date | None = None,
-) -> None:
+    roll: Roll | None = None,
+    left_out: LeftOut | None = None,
+) -> frozenset[str]:
     """Builds the data version `target` from one source file a table; a table without one is carried over from `base`.
 
     Args:
       dataset: Says which tables and columns are loaded, and how many rows of one unit.
-      sources: Table name -> Parquet or CSV file.
+      sources: Table name -> Parquet or CSV file; where the dataset has links, `links` -> a file of `id` and `unit`.
       target: The file to make. Its folder is made if it is missing.
       key: The workspace's secret key; which rows are kept of a unit over its cap depends on it.
       base: An earlier data version of the dataset; opened only if something is carried over.
@@ -57,32 +63,43 @@ def load(
       memory_limit_mb: Memory of the load; what does not fit is spilled beside the new file, and removed.
       today: The day of the load in UTC, today if None. Of a table with blocks, rows of later blocks are dropped, so
         that "every block that there is" is known without a look at the data; so are rows with no time.
+      roll: Whom the dataset's purposes count; None: it is not known, and a query that asks for consent is refused.
+      left_out: Whose rows come neither from a source nor from the base: units that were erased. None: nobody's.
+
+    Returns:
+      The ids that are linked to one that is left out: they are the same person's, and are left out too.
 
     Raises:
       FileError: a source is missing, unreadable, malformed, empty or of the wrong types, a table has neither source
         nor base, or the file cannot be written. `target` is then as it was before.
     """
-    for name in sources:
+    tables = {name: path for name, path in sources.items() if not (dataset.links and name == LINKS)}
+    for name in tables:
         if name not in dataset.tables:
             what = f"there is no such table; the tables are {', '.join(dataset.tables)}"
             raise FileError(dataset.dataset, what, key=name)
     with whole_file(target) as made, duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
         _set_up(connection, made.parent / "spill", memory_limit_mb)
-        loader = _Loader(connection, dataset, target, hash_key(key), today or datetime.now(UTC).date())
+        loader = _Loader(connection, dataset, target, hash_key(key), today or datetime.now(UTC).date(), left_out)
         # A base that nothing is carried over from may be damaged or gone: this load replaces it.
-        carries = append or any(name not in sources for name in dataset.tables)
-        loader.attach(made, base if carries else None)
-        feeds = {name: loader.feed(name, sources.get(name), append=append) for name in dataset.tables}
+        carries = append or any(name not in tables for name in dataset.tables)
+        links_of_base = dataset.links and LINKS not in sources
+        loader.attach(made, base if carries or links_of_base else None)
+        if dataset.links:
+            loader.link(sources.get(LINKS))
+        feeds = {name: loader.feed(name, tables.get(name), append=append) for name in dataset.tables}
         for place, (name, feed) in enumerate(feeds.items()):
             if progress:
                 progress(f"loading {name}", place / len(feeds))
             loader.table(name, feed)
-        loader.finish()
+        loader.finish(roll)
         if progress:
             progress("loaded", 1.0)
+        return loader.linked_out
 
 
 def _set_up(connection: duckdb.DuckDBPyConnection, spill: Path, memory_limit_mb: int) -> None:
+    """Settings of a connection that builds a data version; what does not fit in memory goes to the folder `spill`."""
     connection.execute(f"SET temp_directory = {literal(spill)}")
     connection.execute(f"SET memory_limit = '{memory_limit_mb}MB'")
     connection.execute("SET TimeZone = 'UTC'")
@@ -102,10 +119,17 @@ class _Loader:
     """One load. `dp_made` is the new file, `dp_base` the earlier data version, `dp_rows` the rows of one table."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, dataset: DatasetFile, target: Path, row_hash_key: str, today: date
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        dataset: DatasetFile,
+        target: Path,
+        row_hash_key: str,
+        today: date,
+        left_out: LeftOut | None,
     ) -> None:
         self._connection, self._dataset, self._target, self._hash_key = connection, dataset, target, row_hash_key
-        self._today = today
+        self._today, self._left_out = today, left_out
+        self.linked_out: frozenset[str] = frozenset()
         self._base: Path | None = None
         self._base_columns: dict[str, dict[str, str]] = {}
 
@@ -121,6 +145,22 @@ class _Loader:
         for table, column, data_type in self._connection.execute(sql).fetchall():
             self._base_columns.setdefault(table, {})[column] = data_type
         self._base = base
+
+    def link(self, path: Path | None) -> None:
+        """Writes the links between ids: those of the file and, where rows are carried over, the base's."""
+        pairs = pairs_of_version(self._connection, "dp_base.main") if self._base is not None else []
+        if path is not None:
+            pairs += pairs_of_file(self._dataset, path)
+        elif not pairs:
+            what = f"no links between ids are there yet: add `--source {LINKS}=PATH`"
+            raise FileError(self._dataset.dataset, what, key=LINKS)
+        units = units_of(pairs)
+        if self._left_out is not None:
+            gone = {unit for each, unit in units.items() if self._left_out(each)}
+            self.linked_out = frozenset(each for each, unit in units.items() if unit in gone)
+            units = {each: unit for each, unit in units.items() if unit not in gone}
+        if trouble_in(lambda: write_links(self._connection, "dp_made.main", self._dataset, units)):
+            raise self._cannot_write()
 
     def feed(self, name: str, path: Path | None, *, append: bool) -> _Feed:
         """Where the table's rows are to come from; the file is opened and its columns found, no row is read."""
@@ -151,14 +191,17 @@ class _Loader:
         if table.public:
             self._write(f"CREATE TABLE dp_made.main.{quoted(name)} AS FROM dp_rows")
         else:
+            if self._dataset.links:
+                self._write(resolving("dp_rows", "dp_made.main", self._dataset.privacy_unit))
+            self._leave_out()
             self._write_personal(name, table)
         self._write("DROP TABLE dp_rows")
 
-    def finish(self) -> None:
+    def finish(self, roll: Roll | None) -> None:
         """Completes the new file and closes it."""
         public = {name: tuple(t.columns) for name, t in self._dataset.tables.items() if t.public}
         meta = Meta(load_fingerprint(self._dataset), public)
-        if trouble_in(lambda: write_meta(self._connection, "dp_made.main", meta)):
+        if trouble_in(lambda: write_about(self._connection, self._dataset, meta, roll)):
             raise self._cannot_write()
         self._write("CHECKPOINT dp_made")
         self._write("DETACH dp_made")
@@ -199,6 +242,17 @@ class _Loader:
         sql = f"INSERT INTO dp_rows SELECT {columns} FROM dp_base.main.{quoted(name)}{self._of_somebody(table)}"
         if self._run(sql):
             raise FileError(str(self._base), "cannot be read: it is damaged, or memory and disk are full")
+
+    def _leave_out(self) -> None:
+        """Takes the rows of units that may not be in the data out of `dp_rows`, before anything else looks at them."""
+        if self._left_out is None:
+            return
+        unit = f"CAST({quoted(self._dataset.privacy_unit)} AS VARCHAR)"
+        self._write(f"SELECT DISTINCT {unit} FROM dp_rows")
+        rows = self._connection.fetchall()
+        gone = [name for (name,) in rows if name in self.linked_out or self._left_out(name)]
+        if gone:
+            self._write(f"DELETE FROM dp_rows WHERE {unit} IN (SELECT unnest($dp_gone))", {"dp_gone": gone})
 
     def _write_personal(self, name: str, table: Table) -> None:
         unit, columns = self._dataset.privacy_unit, list(table.columns)
@@ -244,20 +298,32 @@ class _Loader:
         instead = "load it without `--append`" if append else f"add `--source {name}=PATH`"
         return FileError(self._dataset.dataset, f"{why}: {instead}", key=name)
 
-    def _one_row(self, sql: str, binds: Mapping[str, str] | None = None) -> tuple[Any, ...]:
+    def _one_row(self, sql: str, binds: Mapping[str, object] | None = None) -> tuple[Any, ...]:
         self._write(sql, binds)
         (row,) = self._connection.fetchall()
         return row
 
-    def _write(self, sql: str, binds: Mapping[str, str] | None = None) -> None:
+    def _write(self, sql: str, binds: Mapping[str, object] | None = None) -> None:
         if self._run(sql, binds):
             raise self._cannot_write()
 
     def _cannot_write(self) -> FileError:
         return FileError(str(self._target), "cannot be written: too little memory or disk, or no permission")
 
-    def _run(self, sql: str, binds: Mapping[str, str] | None = None) -> Trouble | None:
+    def _run(self, sql: str, binds: Mapping[str, object] | None = None) -> Trouble | None:
         return trouble_in(lambda: self._connection.execute(sql, binds or {}))
+
+
+def write_about(connection: duckdb.DuckDBPyConnection, dataset: DatasetFile, meta: Meta, roll: Roll | None) -> None:
+    """Writes whom a new data version's purposes count, and what it says about itself; its tables must be there.
+
+    Raises:
+      duckdb.Error: it cannot be written.
+    """
+    if roll is not None:
+        write_consent(connection, "dp_made.main", dataset, roll)
+        meta = replace(meta, consent=ConsentMeta(roll.closed_at, roll.rules))
+    write_meta(connection, "dp_made.main", meta)
 
 
 def _wrong_type(source: Source, column: str, found: SourceColumn, spec: Column) -> FileError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, func, or_, select
@@ -14,7 +14,7 @@ from dpstats.ledger import schema
 from dpstats.ledger.blocks import read_terms, recorded
 from dpstats.ledger.chain import Entry, Kind
 from dpstats.ledger.clock import moment_of, stamp
-from dpstats.ledger.records import BudgetState, ChargeRequest, LineageTerms
+from dpstats.ledger.records import BudgetState, ChargeRequest, DaySum, LineageTerms, Which
 from dpstats.privacy.loss import Loss, Measure
 
 _ENTRIES = schema.entries.c
@@ -143,6 +143,19 @@ def page(
     return tuple(_read(connection, query))
 
 
+def latest(connection: Connection, lineage: str, which: Which, limit: int) -> tuple[Entry, ...]:
+    """Up to `limit` entries of those that are asked for, newest first."""
+    query = _of_lineage(lineage).order_by(_ENTRIES.seq.desc()).limit(limit)
+    if which.before:
+        query = query.where(_ENTRIES.seq < which.before)
+    if which.datasets:
+        query = query.where(or_(_ENTRIES.kind == Kind.GRANT, _ENTRIES.dataset.in_(which.datasets)))
+    for column, value in ((_ENTRIES.kind, which.kind), (_ENTRIES.actor, which.actor), (_ENTRIES.query, which.query)):
+        if value:
+            query = query.where(column == value)
+    return tuple(_read(connection, query))
+
+
 def stream(connection: Connection, lineage: str) -> Iterator[Entry]:
     """Every entry of the lineage, oldest first, never many in memory."""
     query = _of_lineage(lineage).order_by(_ENTRIES.seq)
@@ -165,6 +178,32 @@ def sums(connection: Connection, lineage: str) -> Sums:
 def count(connection: Connection, lineage: str, after: int = 0) -> int:
     """How many entries the lineage has with a seq above `after`."""
     return int(connection.execute(_COUNT, {"lineage": lineage, "after": after}).scalar() or 0)
+
+
+def by_day(connection: Connection, lineage: str) -> tuple[DaySum, ...]:
+    """The lineage's entries added up by day and cause, oldest day first; grants of a day before its charges."""
+    day = func.substr(_ENTRIES.at, 1, len("2026-03-01"))
+    causes = (
+        _ENTRIES.kind,
+        _ENTRIES.dataset,
+        _ENTRIES.query,
+        _ENTRIES.query_version,
+        _ENTRIES.token_id,
+        _ENTRIES.actor,
+    )
+    steps = (_ENTRIES.amount, _ENTRIES.delta, _ENTRIES.epsilon)
+    numbers = (
+        func.count(),
+        *(func.sum(column) for column in steps),
+        func.max(_ENTRIES.amount),
+        func.max(_ENTRIES.delta),
+    )
+    query = select(day, *causes, *numbers).where(_ENTRIES.lineage == lineage).group_by(day, *causes)
+    found = [
+        DaySum(date.fromisoformat(row[0]), *row[1:7], *(int(value) for value in row[7:]))
+        for row in connection.execute(query)
+    ]
+    return tuple(sorted(found, key=lambda item: (item.day, item.kind != Kind.GRANT, item.query or "", item.actor)))
 
 
 def unfinished(connection: Connection, request: ChargeRequest, now: datetime) -> Entry | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, insert
@@ -30,11 +30,13 @@ from dpstats.ledger.records import (
     BudgetState,
     Charged,
     ChargeRequest,
+    DaySum,
     LineageTerms,
     Question,
     ReleaseMark,
     ReleasePage,
     StoredRelease,
+    Which,
 )
 from dpstats.ledger.signing import Signer
 from dpstats.ledger.standing import check_standing
@@ -287,6 +289,20 @@ class Ledger:
         """
         with reading(self._engine) as connection:
             return journal.page(connection, lineage, after, max(1, limit), datasets)
+
+    def latest(self, lineage: str, which: Which, limit: int = 100) -> tuple[Entry, ...]:
+        """Up to `limit` entries of those that are asked for, newest first; none for an unknown lineage."""
+        with reading(self._engine) as connection:
+            return journal.latest(connection, lineage, which, max(1, limit))
+
+    def by_day(self, lineage: str) -> tuple[DaySum, ...]:
+        """The lineage's entries added up by day (UTC) and cause, oldest first; none for an unknown lineage."""
+        with reading(self._engine) as connection:
+            return journal.by_day(connection, lineage)
+
+    def today(self) -> date:
+        """The day that an entry of now would bear, in UTC."""
+        return self._clock().astimezone(UTC).date()
 
     def head(self, lineage: str) -> Head:
         """The lineage's newest entry as a signed head.

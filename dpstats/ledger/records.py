@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from dpstats.ledger.blocks import BlockTerms
 from dpstats.ledger.chain import canonical_json, sha256
@@ -157,3 +157,40 @@ class BudgetState:
     def remaining(self) -> Loss:
         """What may still be charged."""
         return Loss(self.measure, self.cap.amount - self.spent.amount, self.cap.delta - self.spent.delta)
+
+
+@dataclass(frozen=True)
+class Which:
+    """Some entries of a lineage. What is empty, or 0, asks for all.
+
+    `before`: with a seq below it. `datasets`: of charges, those for them.
+    """
+
+    before: int = 0
+    kind: str = ""
+    actor: str = ""
+    query: str = ""
+    datasets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DaySum:
+    """A lineage's entries of one day and one cause, added up.
+
+    Of a grant, `dataset`, `query` and `query_version` are None. `day` is in UTC. `amount`, `delta` and `epsilon` are
+    sums in steps, `most_amount` and `most_delta` the largest single entry's.
+    """
+
+    day: date
+    kind: str
+    dataset: str | None
+    query: str | None
+    query_version: str | None
+    token_id: str | None
+    actor: str
+    entries: int
+    amount: int
+    delta: int
+    epsilon: int
+    most_amount: int
+    most_delta: int

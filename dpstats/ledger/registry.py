@@ -284,6 +284,15 @@ class Registry:
         with reading(self._engine) as connection:
             return _query(histories.known(connection, schema.queries, name))
 
+    def query_revision(self, name: str, revision: int) -> QueryRecord:
+        """One text of a query, by its number from 1.
+
+        Raises:
+          NotFound: no such query, or no such revision.
+        """
+        with reading(self._engine) as connection:
+            return _query(histories.numbered(connection, schema.queries, name, revision))
+
     def queries(self, dataset: str | None = None) -> tuple[QueryRecord, ...]:
         """The current text of every query, or of one dataset's, by name."""
         with reading(self._engine) as connection:

@@ -19,11 +19,14 @@ from sqlglot import TokenType, exp
 from sqlglot.errors import SqlglotError
 
 from dpstats.catalog.canonical import canonical_json, dataset_content, query_content
+from dpstats.catalog.consented import ASKED
 from dpstats.catalog.dataset import DatasetFile
+from dpstats.catalog.purposes import Consent, kind_of
 from dpstats.catalog.query import CostAccuracy, KeysFrom, PrivateKeys, QueryFile
 from dpstats.errors import QueryRefused, Refusal
 from dpstats.plan.arithmetic import Expression
 from dpstats.plan.blocks import BLOCKS_MAX, BlockUse, blocks_read, lacking, use_of
+from dpstats.plan.consent import Consented
 from dpstats.plan.dialect import DIALECT
 from dpstats.plan.expressions import Compiler
 from dpstats.plan.fanout import Fanout, Readings, TooManyMatchesError, in_words, one_each, readings
@@ -86,7 +89,7 @@ class Analysis:
     """An answerable query, understood. `version` is the SHA-256 of its resolved specification.
 
     `deciding`: where keys are private, the draw that counts each group's units, by which groups are released. `top`:
-    only the groups with the largest values are released.
+    only the groups with the largest values are released. `consented`: only some people are counted.
     """
 
     query: QueryFile
@@ -109,6 +112,7 @@ class Analysis:
     fanouts: tuple[Fanout, ...]
     public_ctes: tuple[tuple[str, str], ...]
     blocks: BlockUse | None
+    consented: Consented | None
 
 
 def analyse(query: QueryFile, dataset: DatasetFile) -> Analysis:
@@ -158,12 +162,13 @@ class _Analyser:
         private = any(isinstance(key.source, PrivateKeys) for key in keys)
         deciding = statistics.deciding_units() if private else None
         self.refusals.raise_if_any()
+        consented = self._consented()
         made = Analysis(
             query=self.query,
             dataset=self.dataset,
-            version=self._version(),
+            version=self._version(consented),
             reads={table: frozenset(columns) for table, columns in self.sources.reads.items()},
-            ctes=(*self.sources.ctes(), *self.relations.ctes),
+            ctes=(*self.sources.ctes(consented), *self.relations.ctes),
             body=clause.body,
             unit=clause.unit or "",
             keys=tuple(keys),
@@ -179,6 +184,7 @@ class _Analyser:
             fanouts=tuple(self.relations.fanouts),
             public_ctes=(*self.sources.ctes(public=True), *self.relations.public_ctes),
             blocks=use_of(self.dataset, self.query, frozenset(self.sources.reads)),
+            consented=consented,
         )
         if _length(made) > GENERATED_MAX:
             self._stop("it is too complex", "Split it into several queries")
@@ -385,15 +391,50 @@ class _Analyser:
         if purpose not in self.dataset.purposes:
             known = ", ".join(self.dataset.purposes)
             self.refusals.add(None, f"the purpose {purpose} is not one of the dataset's", f"The purposes are: {known}")
-        for table, columns in sorted(self.sources.reads.items()):
-            for column in sorted(columns):
-                allowed = self.dataset.allowed_purposes(table, column)
-                if purpose not in allowed:
-                    self.refusals.add(
-                        None,
-                        f"{table}.{column} may not be read for {purpose}",
-                        f"Its purposes are: {', '.join(sorted(allowed))}",
-                    )
+        else:
+            self._check_basis()
+        for table, column in self._read_columns():
+            allowed = self.dataset.allowed_purposes(table, column)
+            if purpose not in allowed:
+                self.refusals.add(
+                    None,
+                    f"{table}.{column} may not be read for {purpose}",
+                    f"Its purposes are: {', '.join(sorted(allowed))}",
+                )
+
+    def _check_basis(self) -> None:
+        """Refuses sensitive personal information for a purpose that neither asks for consent nor has a basis."""
+        purpose = self.dataset.purposes[self.query.purpose]
+        if purpose.basis_7027m is not None or self._consent() not in {"always", "notice"}:
+            return
+        for table, column in self._read_columns():
+            sensitive = self.dataset.tables[table].columns[column].sensitive
+            if isinstance(sensitive, str):
+                self.refusals.add(
+                    None,
+                    f"{table}.{column} is sensitive ({sensitive}), and {self.query.purpose} asks for no consent",
+                    "Give the purpose `consent: opt_in`, or the `basis_7027m` (1 to 8) that lets it do without",
+                )
+
+    def _consent(self) -> Consent:
+        """The consent that the query needs, for all that it reads."""
+        return self.dataset.consent_of(self.query.purpose, sensitive=self._reads_sensitive())
+
+    def _reads_sensitive(self) -> bool:
+        """Whether it reads a sensitive column of people; a public table is nobody's data."""
+        personal = self.dataset.personal_tables
+        return any(personal[t].columns[column].sensitive for t, column in self._read_columns() if t in personal)
+
+    def _consented(self) -> Consented | None:
+        """Whom the query counts, where it does not count everybody."""
+        purpose, consent = self.query.purpose, self._consent()
+        if consent not in ASKED:
+            return None
+        kind = kind_of(purpose, self.dataset.purposes[purpose])
+        return Consented(purpose, consent, kind, self._reads_sensitive())
+
+    def _read_columns(self) -> list[tuple[str, str]]:
+        return [(table, column) for table, columns in sorted(self.sources.reads.items()) for column in sorted(columns)]
 
     def _warnings(self) -> list[str]:
         found = [
@@ -401,12 +442,6 @@ class _Analyser:
             for name in self.query.parameters.keys() - self.compiler.used_parameters
         ]
         found += in_words(self._readings())
-        consent = self.dataset.purposes[self.query.purpose].consent
-        if consent in {"opt_in", "opt_out"}:
-            found.append(
-                f"purpose {self.query.purpose} asks for {consent} consent, which this version does not enforce yet: "
-                "load only people whose consent allows it"
-            )
         return found
 
     def _readings(self) -> Readings:
@@ -446,10 +481,12 @@ class _Analyser:
         except TooManyMatchesError as error:
             self.refusals.add(None, str(error), "Narrow the ranges of the window's parameters, or aggregate first")
 
-    def _version(self) -> str:
+    def _version(self, consented: Consented | None) -> str:
         content = {
             "query": query_content(self.query) | {"sql": canonical_sql(self.query.sql)},
             "dataset": dataset_content(self.dataset, self.sources.reads),
+            # Where everybody is counted there is nothing to say, and the version is what it was before consent was.
+            **({} if consented is None else {"consented": consented.content}),
         }
         return "sha256:" + hashlib.sha256(canonical_json(content)).hexdigest()
 

@@ -278,6 +278,7 @@ def _proof(
         f"rows: at most {analysis.dataset.max_rows_per_unit} a unit in each personal table{_in_blocks(analysis)} "
         "(kept so at load); "
         f"values saturated to their columns' bounds; joins on {unit} only",
+        *([f"consent: {analysis.consented.in_words}"] if analysis.consented else []),
         *(f"joins: {line}" for line in joins),
         f"groups: {'found in the data' if found else f'{groups} declared'}; {_touched(analysis, max_groups)}",
     ]

@@ -47,7 +47,9 @@ def within_caps(
 
 
 def _read(analysis: Analysis, found: Readings) -> Analysis:
-    limited = dict(table_cte(analysis.dataset, t, analysis.reads[t], reading) for t, reading in found.items())
+    limited = dict(
+        table_cte(analysis.dataset, t, analysis.reads[t], reading, analysis.consented) for t, reading in found.items()
+    )
     ranks = [
         f"{reading.rank} rows of {t}{' in each block' * reading.by_block}"
         for t, reading in sorted(found.items())

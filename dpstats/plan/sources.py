@@ -11,6 +11,7 @@ from collections.abc import Collection
 from decimal import Decimal
 
 from dpstats.catalog.dataset import Column, DatasetFile, Table
+from dpstats.plan.consent import Consented
 from dpstats.plan.fanout import WHOLE, Fanout, Reading
 from dpstats.plan.relation import Relation
 from dpstats.plan.typed import Kind, Typed, quoted
@@ -68,10 +69,14 @@ class Sources:
         unit = not table.public and name == self._dataset.privacy_unit
         return Typed(quoted(name), kind, low, high, unit=unit, measured_in=column.unit, values=column.values or ())
 
-    def ctes(self, *, public: bool | None = None) -> list[tuple[str, str]]:
-        """For each table that is read: the name and the SELECT that saturates its columns; or of one kind of table."""
+    def ctes(self, consented: Consented | None = None, *, public: bool | None = None) -> list[tuple[str, str]]:
+        """For each table that is read: the name and the SELECT that saturates its columns; or of one kind of table.
+
+        Args:
+          consented: whose rows are read; None: everybody's.
+        """
         return [
-            table_cte(self._dataset, table, columns)
+            table_cte(self._dataset, table, columns, consented=consented)
             for table, columns in sorted(self.reads.items())
             if public is None or self._dataset.tables[table].public is public
         ]
@@ -83,7 +88,13 @@ def texts_of(dataset: DatasetFile, table: str, columns: Collection[str]) -> list
     return [name for name in columns if listed[name].type.name == "varchar" and name != dataset.privacy_unit]
 
 
-def table_cte(dataset: DatasetFile, table: str, columns: Collection[str], reading: Reading = WHOLE) -> tuple[str, str]:
+def table_cte(
+    dataset: DatasetFile,
+    table: str,
+    columns: Collection[str],
+    reading: Reading = WHOLE,
+    consented: Consented | None = None,
+) -> tuple[str, str]:
     """The name of a table in queries, and the SELECT that saturates its columns, of the rows that are read."""
     listed = dataset.tables[table].columns
     chosen = sorted(columns) or [next(iter(listed))]
@@ -93,8 +104,11 @@ def table_cte(dataset: DatasetFile, table: str, columns: Collection[str], readin
         cells |= {name: f"left({cells[name]}, {reading.characters})" for name in texts}
     parts = ", ".join(f"{cell} AS {quoted(name)}" for name, cell in cells.items())
     rank = BLOCK_RANK if reading.by_block else RANK
-    kept = "" if reading.rank is None else f" WHERE {rank} <= {reading.rank}"
-    return quoted(f"dp_t_{table}"), f"SELECT {parts} FROM {quoted(table)}{kept}"
+    kept = [] if reading.rank is None else [f"{rank} <= {reading.rank}"]
+    if consented is not None and not dataset.tables[table].public:
+        kept.append(consented.condition(dataset.privacy_unit))
+    where = f" WHERE {' AND '.join(kept)}" if kept else ""
+    return quoted(f"dp_t_{table}"), f"SELECT {parts} FROM {quoted(table)}{where}"
 
 
 def saturated(name: str, column: Column) -> str:

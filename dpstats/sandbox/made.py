@@ -20,6 +20,7 @@ from dpstats.sandbox.invented import Inventor
 from dpstats.sandbox.texts import Texts
 from dpstats.settings import Settings
 from dpstats.workspace import Workspace
+from dpstats.workspace.invented import everybody_consents
 from dpstats.workspace.sandbox import make_sandbox_home
 
 MAKER = operator("sandbox")
@@ -56,9 +57,11 @@ def _fill(workspace: Workspace, texts: Texts, folder: Path) -> None:
     queries = [parse_query(text, f"{name}.yaml") for name, text in texts.queries.items()]
     for name, text in texts.datasets.items():
         own = tuple(query for query in queries if query.dataset == name)
-        tables = Inventor(parse_dataset(text, name), own).tables()
+        dataset = parse_dataset(text, name)
+        tables = Inventor(dataset, own).tables()
         sources = {table: _written(folder / f"{table}.parquet", columns) for table, columns in tables.items()}
         workspace.datasets.add(MAKER, _text(folder / "dataset.yaml", with_largest_budget(text, name)), sources)
+        everybody_consents(workspace, MAKER, dataset, tables)
         for source in sources.values():
             source.unlink()
     for name, text in texts.queries.items():

@@ -9,7 +9,12 @@ from importlib import resources
 
 from dpstats.errors import NotFound
 
-MEDIA_TYPES = {"style.css": "text/css", "live.js": "text/javascript", "icon.svg": "image/svg+xml"}
+MEDIA_TYPES = {
+    "style.css": "text/css",
+    "steward.css": "text/css",
+    "live.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
 """Every file that is served as it is."""
 KEPT = "public, max-age=31536000, immutable"
 
@@ -30,7 +35,7 @@ class Asset:
 
 def address_of(name: str) -> str:
     """Where a page finds a file."""
-    return f"/static/{_asset(name).address}"
+    return f"/static/{asset_named(name).address}"
 
 
 def asset_at(address: str) -> Asset:
@@ -40,13 +45,14 @@ def asset_at(address: str) -> Asset:
       NotFound: no file, or not in the form that this service has.
     """
     for name in MEDIA_TYPES:
-        if _asset(name).address == address:
-            return _asset(name)
+        if asset_named(name).address == address:
+            return asset_named(name)
     raise NotFound("file", address)
 
 
 @lru_cache(maxsize=len(MEDIA_TYPES))
-def _asset(name: str) -> Asset:
+def asset_named(name: str) -> Asset:
+    """One of `MEDIA_TYPES`."""
     content = (resources.files("dpstats.web") / "static" / name).read_bytes()
     stem, _, ending = name.rpartition(".")
     return Asset(name, f"{stem}.{hashlib.sha256(content).hexdigest()[:16]}.{ending}", content)

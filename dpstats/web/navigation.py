@@ -24,6 +24,11 @@ class Section:
 SECTIONS = (
     Section("/queries", "Ask", Action.RELEASE),
     Section("/releases", "Learned", Action.READ),
+    Section("/waiting", "Waiting", Action.STEWARD),
+    Section("/budgets", "Budgets", Action.STEWARD),
+    Section("/asked", "Asked", Action.STEWARD),
+    Section("/ledger", "Ledger", Action.STEWARD),
+    Section("/tokens", "Tokens", Action.STEWARD),
 )
 
 

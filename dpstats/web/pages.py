@@ -13,13 +13,21 @@ from __future__ import annotations
 from fastapi import Request, Response
 from starlette.routing import BaseRoute
 
-from dpstats.web import answering, asking, comparing, signing_in
+from dpstats.web import answering, asking, comparing, published, signing_in, steward
 from dpstats.web.assets import KEPT, asset_at
 from dpstats.web.rendering import page
 from dpstats.web.visiting import page_router
 
 router = page_router()
-ROUTERS = (router, signing_in.router, asking.router, answering.router, comparing.router)
+ROUTERS = (
+    router,
+    published.router,
+    signing_in.router,
+    asking.router,
+    answering.router,
+    comparing.router,
+    *steward.ROUTERS,
+)
 
 
 def routes() -> list[BaseRoute]:

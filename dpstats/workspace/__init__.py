@@ -1,23 +1,28 @@
 """One folder with everything a dpstats service keeps, and everything that can be done with it.
 
     ledger.db, ledger.key, heads/    the ledger (unless it is on a server), its signing key, its newest heads
-    turns.lock                       what processes lock so that they take turns
+    turns.lock, *.lock               what processes lock so that they take turns
     bounding.key                     the secret that chooses which rows and groups of a unit are kept
+    consent.db, consent.key          consent, rights requests and who was erased; the key of their pseudonyms
+    packages/                        answers to requests to know, each until it is fetched, a week at most
     data/<dataset>/<version>.duckdb  the current data version of each dataset
     sandbox                          a mark: the data in this workspace are invented
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
-`.review`, `.planning`, `.applying`, `.releases`, `.features`, `.refreshing`, `.tokens` and `.doctor`;
-each of them checks who calls.
+`.spending`, `.review`, `.waiting`, `.planning`, `.applying`, `.releases`, `.features`, `.refreshing`, `.tokens`,
+`.consent`, `.epochs`, `.rights`, `.minimising`, `.publishing` and `.doctor`; each of them checks who calls.
 """
 
 from __future__ import annotations
 
 import secrets
 from contextlib import suppress
+from datetime import time
+from functools import partial
 from pathlib import Path
 
 from dpstats.access import operator
+from dpstats.catalog.fields import duration
 from dpstats.engine.versions import Engines
 from dpstats.errors import FileError, NotLoaded
 from dpstats.grid import NO_GRID, Grid
@@ -26,20 +31,35 @@ from dpstats.ledger.files import create_durably
 from dpstats.ledger.store import Store, open_store
 from dpstats.library import Library
 from dpstats.release import Road
+from dpstats.rights.consent_log import ConsentLog
+from dpstats.rights.consent_schema import ConsentDatabase
+from dpstats.rights.deliveries import Deliveries
+from dpstats.rights.notice import NOBODY_NAMED, Business
+from dpstats.rights.pseudonyms import Pseudonyms
+from dpstats.rights.request_log import RequestLog
+from dpstats.rights.roll import roll_of
+from dpstats.rights.suppression import Suppressions
 from dpstats.settings import Settings
 from dpstats.turns import Limits, Turns
 from dpstats.workspace.budgets import Budgets
+from dpstats.workspace.consent import Consent
 from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.doctor import Doctor
+from dpstats.workspace.epochs import NIGHTLY, Epochs, Timetable
 from dpstats.workspace.features import Features
 from dpstats.workspace.features_refresh import Refreshing
+from dpstats.workspace.minimising import Minimising
 from dpstats.workspace.policy import Planning
 from dpstats.workspace.policy_apply import Applying
+from dpstats.workspace.publishing import Publishing
 from dpstats.workspace.releases import Releases
 from dpstats.workspace.review import Review
+from dpstats.workspace.rights import Rights
 from dpstats.workspace.sandbox import is_sandbox
 from dpstats.workspace.selftest import self_test
+from dpstats.workspace.spending import Spending
 from dpstats.workspace.tokens import TokenDesk
+from dpstats.workspace.waiting import Waiting
 
 __all__ = ["Workspace"]
 
@@ -49,21 +69,54 @@ KEY_BYTES = 32
 class Workspace:
     """An open workspace. Thread-safe; one a process."""
 
-    def __init__(self, home: Path, store: Store, engines: Engines, key: bytes, *, turns: Turns, grid: Grid) -> None:
+    def __init__(
+        self,
+        home: Path,
+        store: Store,
+        engines: Engines,
+        key: bytes,
+        *,
+        turns: Turns,
+        grid: Grid,
+        timetable: Timetable = NIGHTLY,
+        business: Business = NOBODY_NAMED,
+    ) -> None:
         self.home, self.store, self.turns, self._engines = home, store, turns, engines
         self.sandbox = is_sandbox(home)
         self._library = library = Library(store.registry)
-        self._road = road = Road(store, library, engines, turns, grid)
-        self.datasets = Datasets(store, library, home / "data", key)
+        self._road = road = Road(store, library, engines, turns, grid, timetable.max_age)
+        self._consent_database = ConsentDatabase(home / "consent.db")
+        consent_log, pseudonyms = ConsentLog(self._consent_database), Pseudonyms.open(home / "consent.key")
+        suppressions = Suppressions(self._consent_database, pseudonyms)
+        rolls = partial(roll_of, log=consent_log, pseudonyms=pseudonyms)
+        self.datasets = Datasets(store, library, home / "data", key, suppressions, rolls)
         self.budgets = Budgets(store, library)
         self.review = Review(store, library, road)
+        self.spending = Spending(store, library, self.review)
+        self.waiting = Waiting(store, library, self.review)
         self.planning = Planning(store, self.review, self.datasets)
         self.applying = Applying(store, self.datasets)
         self.releases = Releases(store, library, road, self.budgets, sandbox=self.sandbox)
         self.features = Features(store, library, road, self.budgets)
         self.refreshing = Refreshing(store, road, self.features)
         self.tokens = TokenDesk(store, library)
-        self.doctor = Doctor(home, store, library, road)
+        self.consent = Consent(library, consent_log, pseudonyms)
+        self.epochs = Epochs(store, library, consent_log, self.datasets, timetable, home / "epochs.lock")
+        self.rights = Rights(
+            library,
+            RequestLog(self._consent_database),
+            pseudonyms,
+            suppressions,
+            self.datasets,
+            self.consent,
+            store,
+            self.budgets,
+            consent_log,
+            Deliveries(home / "packages"),
+        )
+        self.minimising = Minimising(library)
+        self.publishing = Publishing(store, library, self.spending, business)
+        self.doctor = Doctor(home, store, library, road, self.rights, self.epochs)
 
     @classmethod
     def open(cls, settings: Settings, *, check_ledger: bool = True, served: bool = False) -> Workspace:
@@ -94,7 +147,16 @@ class Workspace:
             deadline_s=settings.deadline_s,
         )
         grid = Grid(settings.latency_step_ms / 1000) if served else NO_GRID
-        return cls(settings.home, store, engines, key, turns=turns, grid=grid)
+        return cls(
+            settings.home,
+            store,
+            engines,
+            key,
+            turns=turns,
+            grid=grid,
+            timetable=_timetable(settings),
+            business=Business(settings.business, settings.contact),
+        )
 
     def open_data(self) -> None:
         """Opens what is loaded of every dataset, so that DuckDB's lock-down is probed before anything is served.
@@ -118,11 +180,17 @@ class Workspace:
     def close(self) -> None:
         """Closes files and connections."""
         self._engines.close()
+        self._consent_database.close()
         self.store.close()
 
 
 def _limits(settings: Settings) -> Limits:
     return Limits(settings.releases_at_once or settings.threads, settings.releases_waiting, settings.deadline_s)
+
+
+def _timetable(settings: Settings) -> Timetable:
+    at = None if settings.consent_epoch_at == "never" else time.fromisoformat(settings.consent_epoch_at)
+    return Timetable(at, duration(settings.consent_max_age))
 
 
 def _bounding_key(path: Path) -> bytes:

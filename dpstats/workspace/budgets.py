@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from dpstats import views
 from dpstats.access import Action, check
+from dpstats.errors import NotFound
 from dpstats.ledger.heads import Head
-from dpstats.ledger.records import LineageTerms
+from dpstats.ledger.records import LineageTerms, Which
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.ledger.verify import VerifyReport
@@ -133,6 +135,45 @@ class Budgets:
             "entries": [views.entry(entry) for entry in entries],
             "head": {"seq": head.seq, "hash": head.hash, "signature": head.signature},
         }
+
+    def latest(self, identity: Identity, name: str, which: Which, limit: int = 50) -> dict[str, Any]:
+        """Ledger entries of a dataset's lineage, newest first, as asked for, and where the next page begins.
+
+        As `entries`, it leaves out the charges of datasets that the caller may not see.
+
+        Returns:
+          `entries`, `next`: the `before` of the following page, None on the last one; and the signed `head`.
+        """
+        check(identity, Action.STEWARD)
+        lineage = self._library.dataset(identity, name).lineage
+        found = self._ledger.latest(lineage, replace(which, datasets=identity.datasets), limit + 1)
+        shown, head = found[:limit], self._ledger.head(lineage)
+        return {
+            "entries": [views.entry(entry) for entry in shown],
+            "next": shown[-1].seq if len(found) > limit else None,
+            "head": {"seq": head.seq, "hash": head.hash, "signature": head.signature},
+        }
+
+    def entry(self, identity: Identity, name: str, seq: int) -> dict[str, Any]:
+        """One entry of a dataset's lineage.
+
+        Raises:
+          NotFound: there is none of that number that the caller may see.
+        """
+        for entry in self.entries(identity, name, seq - 1, 1)["entries"] if seq > 0 else ():
+            if entry["seq"] == seq:
+                found: dict[str, Any] = entry
+                return found
+        raise NotFound("ledger entry", str(seq))
+
+    def freezes(self, identity: Identity, name: str) -> list[dict[str, Any]]:
+        """Every freeze and thaw of a dataset, newest first."""
+        check(identity, Action.STEWARD)
+        self._library.dataset(identity, name)
+        return [
+            {"frozen": item.frozen, "actor": item.actor, "at": item.at.isoformat()}
+            for item in reversed(self._registry.freezes(name))
+        ]
 
     def verify(self, identity: Identity, name: str | None = None, receipts: Sequence[Head] = ()) -> VerifyReport:
         """Walks the ledger of one dataset's lineage, or all of it; every receipt's entry must be in it."""

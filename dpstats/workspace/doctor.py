@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from dpstats.access import Action, check, operator
+from dpstats.catalog.consented import asked_purposes, consent_rules
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.errors import DpstatsError
 from dpstats.ledger.database import faults_explained
@@ -24,6 +25,8 @@ from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.library import Known, Library
 from dpstats.release import Road
+from dpstats.workspace.epochs import Epochs
+from dpstats.workspace.rights import Rights
 from dpstats.workspace.selftest import failed_checks
 from dpstats.workspace.tokens import TokenDesk
 
@@ -34,7 +37,6 @@ OLD_TOKEN = timedelta(days=90)
 LEFT_BEHIND_S = 3600
 """Age from which a file that nothing refers to was left behind: a load that still runs writes to its own."""
 
-_LATER = {"opt_in", "opt_out"}
 _BESIDE = re.compile(r"\..+\.[0-9a-f]{16}")  # as `files.create_durably` names what it has not yet put in its place
 
 
@@ -49,8 +51,9 @@ class Finding:
 class Doctor:
     """Looks a workspace over."""
 
-    def __init__(self, home: Path, store: Store, library: Library, road: Road) -> None:
+    def __init__(self, home: Path, store: Store, library: Library, road: Road, rights: Rights, epochs: Epochs) -> None:
         self._home, self._store, self._library, self._road = home, store, library, road
+        self._rights, self._epochs = rights, epochs
         self._tokens = TokenDesk(store, library)
 
     def findings(self, identity: Identity) -> tuple[Finding, ...]:
@@ -69,6 +72,7 @@ class Doctor:
             ("datasets", self._datasets),
             ("queries", self._queries),
             ("tokens", self._old_tokens),
+            ("rights", self._requests),
         ):
             found += _explained(about, look)
         return tuple(dict.fromkeys(found))
@@ -84,7 +88,7 @@ class Doctor:
     def _folder(self) -> Iterator[Finding]:
         if _shared(self._home):
             yield Finding("folder", f"{self._home} can be entered by others than its owner: chmod 700 it")
-        for name in ("ledger.key", "bounding.key"):
+        for name in ("ledger.key", "bounding.key", "consent.key"):
             key = self._home / name
             if key.exists() and _shared(key):
                 yield Finding("folder", f"{key} can be read by others than its owner: chmod 600 it")
@@ -96,6 +100,11 @@ class Doctor:
         for file in sorted(copies + beside):
             if _age_s(file) > LEFT_BEHIND_S:
                 yield Finding("folder", f"{file} was left behind, and may hold people's rows or a key: remove it")
+
+    def _requests(self) -> Iterator[Finding]:
+        for clock in self._rights.due():
+            when = f"was due on {clock['due']}" if clock["overdue"] else f"is due on {clock['due']}"
+            yield Finding("rights", f"request {clock['id']}: to {clock['what']} {when} (Los Angeles)")
 
     def _datasets(self) -> Iterator[Finding]:
         for dataset in self._library.datasets(operator("doctor")):
@@ -123,10 +132,19 @@ class Doctor:
             yield Finding(about, f"it is frozen since {since}, by {freezes[-1].actor}, and answers nothing: {thaw}")
 
     def _consent(self, about: str, dataset: DatasetFile) -> Iterator[Finding]:
-        for name, purpose in dataset.purposes.items():
-            if purpose.consent in _LATER:
-                what = f"purpose {name} needs consent ({purpose.consent}), which this version does not enforce"
-                yield Finding(about, f"{what}: load only people whose consent allows it")
+        purposes = ", ".join(asked_purposes(dataset))
+        if not purposes:
+            return
+        with self._road.data(dataset) as (_, engine):
+            known = engine.consent
+        close = "`dpstats consent epoch` closes one"
+        if known is None or known.rules != consent_rules(dataset):
+            yield Finding(
+                about, f"no consent epoch was closed for its data, so it answers nothing for {purposes}: {close}"
+            )
+        elif datetime.now(UTC) - known.closed_at > self._epochs.timetable.max_age:
+            since = f"the consent epoch of its data was closed on {known.closed_at:%Y-%m-%d %H:%M} UTC"
+            yield Finding(about, f"{since}, so it answers nothing for {purposes}: {close}")
 
     def _queries(self) -> Iterator[Finding]:
         for known in self._library.all(operator("doctor")):

@@ -118,13 +118,18 @@ class Refreshing:
         return f"{part.label} would pass its maximal age" if age + view.refresh > view.max_age else ""
 
     def _reloaded(self, part: Part, earlier: ReleaseMark) -> bool:
-        """Whether a load since brought anything of what the part reads, as far as its steward said."""
+        """Whether a load since brought anything of what the part reads, as far as its steward said.
+
+        An epoch brings no table: it is new to what counts only those who consent.
+        """
         versions = [record.data_version for record in self._registry.data_versions(part.known.dataset.dataset)]
         since = versions[versions.index(earlier.data_version) + 1 :] if earlier.data_version in versions else versions
         manifests, blocks = self._registry.manifests(), part.known.dataset.blocks
         timed = blocks.table if blocks is not None else None
+        by_consent = part.analysis.consented is not None
         return any(
             version not in manifests
+            or (by_consent and not manifests[version].tables)
             or any(manifests[version].brings(table, part.block if table == timed else None) for table in _reads(part))
             for version in since
         )

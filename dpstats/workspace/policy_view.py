@@ -11,11 +11,11 @@ from dpstats.errors import NotFound
 from dpstats.ledger.ledger import Ledger
 from dpstats.ledger.records import BudgetState
 from dpstats.plan.answer import measures
-from dpstats.plan.cadence import charges_a_year
 from dpstats.privacy.conversion import epsilon_of_rho, shown
 from dpstats.privacy.loss import AMOUNT_STEPS, Loss, Measure, amount_down, no_loss
 from dpstats.workspace.datasets import stated_cap
 from dpstats.workspace.policy import Change, DatasetChange, PolicyPlan, Priced, QueryChange, cadence_of
+from dpstats.workspace.yearly import Year, days_covered, together, year_of
 
 LASTING = frozenset({Change.NEW, Change.CHANGED, Change.UNCHANGED, Change.SUBMITTED, Change.EXPIRED})
 """Queries that may be asked once the plan is carried out; withdrawn ones only until they are revoked."""
@@ -66,7 +66,7 @@ def _query(change: QueryChange, cost_before: dict[str, Any] | None) -> dict[str,
     return told | {
         "cost": views.cost(change.priced.plan.loss, delta),
         "measures": measures(change.priced.plan),
-        "year": {"charges": _charges(change.priced)} | views.cost(_year(change.priced), delta),
+        "year": {"charges": _year(change.priced).charges} | views.cost(_year(change.priced).loss, delta),
         "warnings": list(change.priced.analysis.warnings),
     }
 
@@ -77,14 +77,8 @@ def _price_before(change: QueryChange, plan: PolicyPlan) -> dict[str, Any] | Non
     return views.cost(found[0].plan.loss, found[0].analysis.dataset.conversion_delta) if found else None
 
 
-def _charges(priced: Priced) -> int:
-    query, dataset = priced.analysis.query, priced.analysis.dataset
-    return charges_a_year(query.cadence, query.fresh_for or dataset.fresh_for)
-
-
-def _year(priced: Priced) -> Loss:
-    loss, times = priced.plan.loss, _charges(priced)
-    return Loss(loss.measure, loss.amount * times, loss.delta * times)
+def _year(priced: Priced) -> Year:
+    return year_of(priced.analysis.query, priced.analysis.dataset, priced.plan.loss)
 
 
 def _lineages(plan: PolicyPlan) -> Iterable[str]:
@@ -118,7 +112,7 @@ def _budget(lineage: str, plan: PolicyPlan, ledger: Ledger) -> dict[str, Any]:
         "epsilon_spent": _epsilon(now.spent, dataset.conversion_delta),
         "epsilon_after_year": _epsilon(spent, dataset.conversion_delta),
         "covered": year.fits(now.remaining),
-        "days": _days(year, now.remaining),
+        "days": days_covered(year, now.remaining),
     }
 
 
@@ -133,16 +127,10 @@ def _state(lineage: str, plan: PolicyPlan, ledger: Ledger) -> BudgetState:
 
 
 def _sum(measure: Measure, priced: Iterable[Priced]) -> Loss:
-    return sum((_year(item) for item in priced), start=no_loss(measure))
+    return together(measure, (_year(item) for item in priced))
 
 
 def _epsilon(spent: Loss, conversion_delta: Decimal) -> float:
     if spent.measure is Measure.PURE:
         return float(spent.amount_decimal)
     return float(shown(epsilon_of_rho(spent.amount, conversion_delta)))
-
-
-def _days(year: Loss, remaining: Loss) -> int | None:
-    """For how many days what is left would do at an even pace; None where the year takes nothing."""
-    parts = [(left, taken) for left, taken in ((remaining.amount, year.amount), (remaining.delta, year.delta)) if taken]
-    return min(365 * left // taken for left, taken in parts) if parts else None

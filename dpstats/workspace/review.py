@@ -64,9 +64,16 @@ class Review:
             dataset = parse_dataset(definition, query.dataset)
         else:
             dataset = load_dataset(file.parent / "dataset.yaml")
-        analysis = analyse(query, dataset)
+        return self.check_analysis(analyse(query, dataset))
+
+    def check_analysis(self, analysis: Analysis) -> Check:
+        """What a check finds of a query that can be answered.
+
+        Raises:
+          NotLoaded, QueryRefused: as `plan_of_defaults`.
+        """
         plan = self.plan_of_defaults(analysis)
-        found = Check(analysis, plan, _alone(plan, dataset), analysis.warnings)
+        found = Check(analysis, plan, _alone(plan, analysis.dataset), analysis.warnings)
         return found if plan is None else self._advised(found, plan)
 
     def _advised(self, found: Check, plan: Plan) -> Check:

@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from dpstats.access import Action, check
-from dpstats.errors import NotFound
+from dpstats.errors import Forbidden, NotFound
 from dpstats.ledger.store import Store
-from dpstats.ledger.tokens import AT_ONCE, Identity, TokenRecord
+from dpstats.ledger.tokens import AT_ONCE, Identity, State, TokenRecord
 from dpstats.library import Library
 from dpstats.privacy.loss import AMOUNT_STEPS
 
@@ -34,8 +34,11 @@ class TokenDesk:
 
         Raises:
           NotFound: no such dataset. Conflict: the name is in use. ValueError: no such role, a wrong cap or life.
+          Forbidden: a token for all datasets, by a steward of some.
         """
         check(identity, Action.STEWARD)
+        if identity.datasets and not datasets:
+            raise Forbidden(str(identity.role), "make a token for datasets that it does not see")
         for dataset in datasets:
             self._library.dataset(identity, dataset)
         return self._tokens.create(name, role, datasets, cap_rho, identity.name, life=life)
@@ -49,12 +52,23 @@ class TokenDesk:
           NotFound: no live token of this name or id. ValueError: a wrong grace or life.
         """
         check(identity, Action.STEWARD)
+        self._seen(identity, name)
         return self._tokens.rotate(name, grace=grace, life=life)
 
     def all(self, identity: Identity) -> list[dict[str, Any]]:
-        """Every token ever made, without its text."""
+        """Every token ever made, without its text; to a steward of some datasets those for these alone."""
         check(identity, Action.STEWARD)
-        return [_shown(record) for record in self._tokens.list()]
+        return [_shown(record) for record in self._tokens.list() if _within(identity, record)]
+
+    def _seen(self, identity: Identity, name: str) -> None:
+        """Passes over whom the caller may decide.
+
+        Raises:
+          NotFound: no live token of this name or id is for the caller's datasets alone.
+        """
+        live = [record for record in self._tokens.list() if record.state is State.LIVE]
+        if not any(name in (x.identity.name, x.identity.token_id) and _within(identity, x) for x in live):
+            raise NotFound("live token", name)
 
     def revoke(self, identity: Identity, name: str) -> None:
         """Ends a live token, at once.
@@ -63,8 +77,15 @@ class TokenDesk:
           NotFound: no live token of this name or id.
         """
         check(identity, Action.STEWARD)
+        self._seen(identity, name)
         if not self._tokens.revoke(name):
             raise NotFound("live token", name)
+
+
+def _within(identity: Identity, record: TokenRecord) -> bool:
+    """Whether a token is for no dataset that the caller does not see."""
+    theirs = record.identity.datasets
+    return not identity.datasets or (bool(theirs) and set(theirs) <= set(identity.datasets))
 
 
 def _shown(record: TokenRecord) -> dict[str, Any]:

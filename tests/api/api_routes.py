@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from api_town import ME, Town
 
-from dpstats.api.middleware import REQUEST_HEADER
+from dpstats.api.middleware import PUBLIC, REQUEST_HEADER
 from dpstats.web.assets import address_of
 
 CALLERS = (
@@ -28,6 +28,11 @@ CALLERS = (
 
 ANYONE: dict[str | None, int] = dict.fromkeys(CALLERS, 200)
 NO_TOKEN: dict[str | None, int] = {None: 401, "expired": 401, "revoked": 401, "rotated": 401}
+
+
+def asks_for_a_token(path: str) -> bool:
+    """Everything under /v1 does, but the public report."""
+    return path.startswith("/v1") and path != PUBLIC
 
 
 def readers(status: int = 200, elsewhere: int = 404) -> dict[str | None, int]:
@@ -59,6 +64,16 @@ def visitors(status: int, elsewhere: int | None = None, collector: int = 403) ->
     return readers(status, status if elsewhere is None else elsewhere) | {"collector": collector}
 
 
+def collectors(status: int) -> dict[str | None, int]:
+    """For those who send consent."""
+    return stewards(status) | {"collector": status}
+
+
+def for_stewards(status: int, elsewhere: int = 404) -> dict[str | None, int]:
+    """For pages of stewards: to everybody else who is signed in they are not there."""
+    return dict.fromkeys(CALLERS, 404) | NO_TOKEN | {"steward": status, "steward of another dataset": elsewhere}
+
+
 @dataclass(frozen=True)
 class Case:
     """A request to a route, and the status that each caller gets.
@@ -88,6 +103,40 @@ TABLE = {
     ),
     ("GET", "/releases/{release_id}/file.{form}"): Case("/releases/RELEASE/file.csv", visitors(200, 404), page=True),
     ("GET", "/compare"): Case("/compare?left=RELEASE", visitors(200, 404), page=True),
+    ("GET", "/waiting"): Case("/waiting", for_stewards(200, 200), page=True),
+    ("GET", "/waiting/{query}"): Case("/waiting/draft", for_stewards(200), page=True),
+    ("GET", "/waiting/{query}/approve"): Case("/waiting/draft/approve", for_stewards(200), page=True),
+    ("POST", "/waiting/{query}/approve"): Case("/waiting/draft/approve", for_stewards(409), form={}, page=True),
+    ("GET", "/waiting/{query}/revoke"): Case("/waiting/draft/revoke", for_stewards(200), page=True),
+    ("POST", "/waiting/{query}/revoke"): Case("/waiting/draft/revoke", for_stewards(303), form={}, page=True),
+    ("GET", "/budgets"): Case("/budgets", for_stewards(200, 303), page=True),
+    ("GET", "/budgets/{dataset}"): Case("/budgets/town", for_stewards(200), page=True),
+    ("GET", "/budgets/{dataset}/grant"): Case("/budgets/town/grant", for_stewards(200), page=True),
+    ("POST", "/budgets/{dataset}/grant"): Case(
+        "/budgets/town/grant", for_stewards(200), form={"epsilon": "0.5", "reason": "more"}, page=True
+    ),
+    ("GET", "/budgets/{dataset}/freeze"): Case("/budgets/town/freeze", for_stewards(200), page=True),
+    ("POST", "/budgets/{dataset}/freeze"): Case("/budgets/harbour/freeze", for_stewards(303, 303), form={}, page=True),
+    ("GET", "/budgets/{dataset}/thaw"): Case("/budgets/town/thaw", for_stewards(200), page=True),
+    ("POST", "/budgets/{dataset}/thaw"): Case("/budgets/town/thaw", for_stewards(303), form={}, page=True),
+    ("GET", "/asked"): Case("/asked", for_stewards(200, 303), page=True),
+    ("GET", "/asked/{dataset}"): Case("/asked/town?who=analyst", for_stewards(200), page=True),
+    ("GET", "/ledger"): Case("/ledger", for_stewards(200, 303), page=True),
+    ("GET", "/ledger/{dataset}"): Case("/ledger/town?before=2", for_stewards(200), page=True),
+    ("GET", "/ledger/{dataset}/{seq}"): Case("/ledger/town/1", for_stewards(200), page=True),
+    ("POST", "/ledger/{dataset}/verification"): Case(
+        "/ledger/town/verification", for_stewards(200), form={}, page=True
+    ),
+    ("GET", "/tokens"): Case("/tokens", for_stewards(200, 200), page=True),
+    ("GET", "/tokens/new"): Case("/tokens/new", for_stewards(200, 200), page=True),
+    ("POST", "/tokens/new"): Case(
+        "/tokens/new",
+        for_stewards(201),
+        form={"name": "a new one", "role": "analyst", "days": "30", "sees:town": "yes"},
+        page=True,
+    ),
+    ("GET", "/tokens/{token_id}/revoke"): Case("/tokens/tok_of_nobody/revoke", for_stewards(404), page=True),
+    ("POST", "/tokens/{token_id}/revoke"): Case("/tokens/tok_of_nobody/revoke", for_stewards(404), form={}, page=True),
     ("POST", "/sign-in"): Case("/sign-in", dict.fromkeys(CALLERS, 403), form={"proof": "", "token": "dps_of_nobody"}),
     ("POST", "/sign-out"): Case("/sign-out", visitors(303, collector=303), form={}, page=True),
     ("GET", "/problems/{slug}"): Case("/problems/frozen", ANYONE),
@@ -95,20 +144,52 @@ TABLE = {
     ("GET", "/health/live"): Case("/health/live", ANYONE),
     ("GET", "/health/ready"): Case("/health/ready", ANYONE),
     ("GET", "/metrics"): Case("/metrics", ANYONE),
+    ("GET", "/privacy"): Case("/privacy", ANYONE),
+    ("GET", "/transparency"): Case("/transparency", ANYONE),
+    ("GET", "/v1/transparency"): Case("/v1/transparency", ANYONE),
+    ("GET", "/.well-known/gpc.json"): Case("/.well-known/gpc.json", ANYONE),
     ("GET", "/v1/datasets"): Case("/v1/datasets", readers(elsewhere=200)),
     ("GET", "/v1/datasets/{dataset}"): Case("/v1/datasets/town", readers()),
     ("GET", "/v1/datasets/{dataset}/budget"): Case("/v1/datasets/town/budget", readers()),
+    ("GET", "/v1/datasets/{dataset}/spending"): Case("/v1/datasets/town/spending", stewards(200)),
     ("GET", "/v1/datasets/{dataset}/ledger"): Case("/v1/datasets/town/ledger?after=0", stewards(200)),
     ("POST", "/v1/datasets/{dataset}/budget/grants"): Case(
         "/v1/datasets/town/budget/grants", stewards(201), {"epsilon": 0.5, "reason": "more"}
     ),
     ("PUT", "/v1/datasets/{dataset}/frozen"): Case("/v1/datasets/town/frozen", stewards(200), {"frozen": False}),
+    ("POST", "/v1/consent/events"): Case(
+        "/v1/consent/events",
+        collectors(202),
+        {"dataset": "town", "unit": 7, "purpose": "all_sale_share", "decision": "opt_out", "event_id": "e1"},
+    ),
+    ("POST", "/v1/consent/signals"): Case(
+        "/v1/consent/signals", collectors(202), {"dataset": "town", "units": [7, "device-1"], "gpc": "1"}
+    ),
     ("GET", "/v1/queries"): Case("/v1/queries", readers(elsewhere=200)),
     ("GET", "/v1/queries/{query}"): Case("/v1/queries/spend_by_band", readers()),
     ("POST", "/v1/queries/{query}/preview"): Case("/v1/queries/spend_by_band/preview", readers(), {}),
     ("POST", "/v1/queries/{query}/releases"): Case("/v1/queries/spend_by_band/releases", readers(), {}),
     ("GET", "/v1/releases"): Case("/v1/releases", readers(elsewhere=200)),
     ("GET", "/v1/releases/{release_id}"): Case("/v1/releases/RELEASE", readers()),
+    ("GET", "/v1/rights/packages/{secret}"): Case(
+        "/v1/rights/packages/PACKAGE", stewards(200) | {"steward of another dataset": 200}
+    ),
+    ("POST", "/v1/rights/requests"): Case(
+        "/v1/rights/requests", stewards(201), {"type": "delete", "dataset": "town", "unit": 1}
+    ),
+    ("GET", "/v1/rights/requests"): Case("/v1/rights/requests", stewards(200) | {"steward of another dataset": 200}),
+    ("GET", "/v1/rights/requests/{request_id}"): Case("/v1/rights/requests/RIGHTS", stewards(200)),
+    ("POST", "/v1/rights/requests/{request_id}/confirm"): Case("/v1/rights/requests/RIGHTS/confirm", stewards(200)),
+    ("POST", "/v1/rights/requests/{request_id}/verify"): Case(
+        "/v1/rights/requests/RIGHTS/verify", stewards(200), {"level": "reasonable", "method": "two facts matched"}
+    ),
+    ("POST", "/v1/rights/requests/{request_id}/execute"): Case("/v1/rights/requests/OPT-OUT/execute", stewards(200)),
+    ("POST", "/v1/rights/requests/{request_id}/extend"): Case(
+        "/v1/rights/requests/RIGHTS/extend", stewards(200), {"reason": "many files"}
+    ),
+    ("POST", "/v1/rights/requests/{request_id}/deny"): Case(
+        "/v1/rights/requests/RIGHTS/deny", stewards(200), {"reason": "no_match"}
+    ),
     ("POST", "/v1/features"): Case("/v1/features", readers(), {"queries": ["spend_by_band"]}),
     ("GET", "/v1/features"): Case("/v1/features", readers(elsewhere=200)),
     ("GET", "/v1/features/{view}"): Case("/v1/features/bands", readers()),
@@ -149,12 +230,33 @@ def token_of(town: Town, caller: str | None) -> str | None:
             return town.token(role, *(["harbour"] if elsewhere else []))
 
 
+def _request(town: Town, kind: str = "delete") -> str:
+    return str(town.workspace.rights.open(ME, kind, "town", 1)["id"])
+
+
+def _package(town: Town) -> str:
+    request = _request(town, "know")
+    town.workspace.rights.verify(ME, request, "reasonable", "two facts matched")
+    return str(town.workspace.rights.execute(ME, request)["package"]["path"].rpartition("/")[2])
+
+
+PLACEHOLDERS = {
+    "RIGHTS": _request,
+    "OPT-OUT": lambda town: _request(town, "opt_out"),
+    "PACKAGE": _package,
+}
+"""What stands in a path for something that is made anew for each steward who asks."""
+
+
 def ask(town: Town, route: tuple[str, str], caller: str | None) -> httpx.Response:
     """The table's request to a route, with the caller's token."""
     case = TABLE[route]
     if case.page or case.form is not None:
         return visit(town, route[0], case, caller)
     path = case.path.replace("RELEASE", town.run().json()["release_id"])
+    for placeholder, made in PLACEHOLDERS.items():
+        if placeholder in path:
+            path = path.replace(placeholder, made(town) if str(caller).startswith("steward") else "rr_unknown")
     version = town.workspace.review.one(ME, "draft")["query_version"]
     body = {name: version if value == "VERSION" else value for name, value in (case.body or {}).items()}
     return town.ask(route[0], path, token=token_of(town, caller), **({} if case.body is None else {"json": body}))

@@ -16,7 +16,7 @@ import httpx
 import pytest
 import requests
 import schemathesis
-from api_routes import TABLE
+from api_routes import PLACEHOLDERS, TABLE
 from api_town import ME, ROLES, Town, opened
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -52,6 +52,10 @@ WHOLE: dict[str, list[Any]] = {
     "PUT /v1/datasets/{dataset}/frozen": [{"frozen": False}],
     "POST /v1/features": [{"queries": ["spend_by_band"]}, {"queries": ["spend_by_band", "by_shop"]}],
     "POST /v1/queries/{query}/preview": [{}, {"parameters": {"since": "2017-03-01"}}],
+    "POST /v1/rights/requests": [{"type": "delete", "dataset": "town", "unit": 1}],
+    "POST /v1/rights/requests/{request_id}/verify": [{"level": "reasonable", "method": "two facts matched"}],
+    "POST /v1/rights/requests/{request_id}/extend": [{"reason": "many files"}],
+    "POST /v1/rights/requests/{request_id}/deny": [{"reason": "no_match"}],
     "POST /v1/queries/{query}/releases": [{}, {"reuse": "never"}, {"parameters": {"until": "2017-03-01"}}],
 }
 """Bodies that are right."""
@@ -98,7 +102,13 @@ def test_whatever_is_asked_the_answer_is_one_that_openapi_names(visited: tuple[T
 
 def cases(town: Town, operation: APIOperation) -> st.SearchStrategy[Case]:
     """Requests to a route: valid and broken ones, with names made up and names that are there."""
-    known = {**KNOWN, "release_id": [town.run().json()["release_id"]], "version": [version_of(town)]}
+    known = {
+        **KNOWN,
+        "release_id": [town.run().json()["release_id"]],
+        "version": [version_of(town)],
+        "request_id": [PLACEHOLDERS["RIGHTS"](town), PLACEHOLDERS["OPT-OUT"](town)],
+        "secret": [PLACEHOLDERS["PACKAGE"](town)],
+    }
     names = re.findall(r"{(\w+)}", operation.path)
     there = st.fixed_dictionaries({name: st.sampled_from(known[name]) for name in names})
     bodies = WHOLE.get(operation.label, [])

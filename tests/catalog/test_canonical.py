@@ -119,7 +119,7 @@ def test_the_number_and_the_text_of_a_key_are_two_values(query_text: str) -> Non
         ("sensitive: true, ", ""),
         ("purposes: [personalization]", "purposes: [measurement]"),
         ("one_row_per_unit: true", "one_row_per_unit: false"),
-        ("department: {type: varchar}", "department: {type: varchar, category: facts}"),
+        ("department: {type: varchar}", "department: {type: varchar, category: inferences}"),
     ],
 )
 def test_what_a_plan_depends_on_changes_a_dataset_s_content(dataset_text: str, old: str, new: str) -> None:
@@ -139,7 +139,7 @@ def test_a_table_turned_public_changes_a_dataset_s_content(dataset_text: str) ->
     [
         ("title: Grocery households, one year", "title: Groceries"),
         ("fresh_for: 30d", "fresh_for: 1d"),
-        ("why: value", "why: other"),
+        ("why: value", "why: another"),
         ("title: Sales reporting", "title: Sales"),
         ("epsilon: 6.0", "epsilon: 5.0"),
         ("delta: 1.0e-6", "delta: 0.000001"),

@@ -106,14 +106,19 @@ def test_a_budget_that_is_nearly_spent_is_a_line(dpstats: Run, shop: Path) -> No
     assert line.startswith("dataset shop: less than 10 % of its budget is left")
 
 
-def test_consent_that_is_not_enforced_is_a_line(dpstats: Run, shop: Path) -> None:
+def test_consent_that_no_epoch_tells_of_is_a_line(dpstats: Run, shop: Path) -> None:
     purposes = "purposes: {measurement: {title: Reports, consent: notice}, offers: {title: Offers, consent: opt_in}}\n"
     text = (shop / "dataset.yaml").read_text(encoding="utf-8")
     (shop / "dataset.yaml").write_text(text.replace("tables:\n", f"{purposes}tables:\n", 1), encoding="utf-8")
     sources = [f"--source={table}={shop / table}.csv" for table in ("visits", "customers")]
     dpstats("dataset", "add", shop / "dataset.yaml", *sources).done()
     lines = found(dpstats("doctor"))
-    assert "dataset shop: purpose offers needs consent (opt_in), which this version does not enforce" in lines[0]
+    assert lines[0].startswith(
+        "dataset shop: no consent epoch was closed for its data, so it answers nothing for offers"
+    )
+    closed = dpstats("consent", "epoch").done().out
+    assert closed.startswith("shop: dv_")
+    assert "consent epoch" not in dpstats("doctor").out
 
 
 def test_a_token_whose_secret_is_old_and_for_ever_is_a_line(dpstats: Run, shop: Path) -> None:

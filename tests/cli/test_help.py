@@ -37,7 +37,7 @@ def completed(typed: str, **environment: str) -> list[str]:
 def test_a_page_of_help_is_whole_and_fits(path: tuple[str, ...]) -> None:
     page = run_here(*path, "--help").done().out
     assert page.startswith(f"Usage: {' '.join(('dpstats', *path))}") or page.startswith("Usage:")
-    assert "...\n" not in page.replace("COMMAND [ARGS]...\n", "").replace("]...\n", "")
+    assert "...\n" not in page.replace("COMMAND [ARGS]...\n", "").replace("]...\n", "").replace("}...\n", "")
     assert all(len(line) <= 80 for line in page.splitlines())
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+from dpstats.catalog.consented import consent_columns, consent_rules
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.catalog.parameters import bind_parameters
 from dpstats.catalog.query import QueryFile, load_query
@@ -16,6 +19,18 @@ from dpstats.plan.plan import Plan
 FOLDER = Path(__file__).parents[2] / "queries" / "complete_journey"
 FILES = sorted(path for path in FOLDER.glob("*.yaml") if path.name != "dataset.yaml")
 KEY = bytes(32)
+
+
+class Everybody:
+    """A roll on which everybody said yes to everything."""
+
+    def __init__(self, dataset: DatasetFile) -> None:
+        self.closed_at, self.rules, self.columns = datetime.now(UTC), consent_rules(dataset), consent_columns(dataset)
+        self.unknown = tuple(True for _ in self.columns)
+
+    def truths(self, ids: Iterable[object]) -> tuple[bool, ...]:
+        """All of them."""
+        return self.unknown
 
 
 class Bundle:

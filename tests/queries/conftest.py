@@ -16,7 +16,7 @@ from dpstats.engine.load import load
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from bundle import FOLDER, KEY, Bundle
+from bundle import FOLDER, KEY, Bundle, Everybody
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +35,7 @@ def bundle(sources: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory
     """The bundle, its data loaded."""
     dataset = load_dataset(FOLDER / "dataset.yaml")
     file = tmp_path_factory.mktemp("bundled") / "data.duckdb"
-    load(dataset, sources, target=file, key=KEY)
+    load(dataset, sources, target=file, key=KEY, roll=Everybody(dataset))
     engine = open_engine(file, key=KEY)
     yield Bundle(dataset, engine)
     engine.close()

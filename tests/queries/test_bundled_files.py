@@ -20,7 +20,7 @@ each_query = pytest.mark.parametrize("name", [path.stem for path in FILES])
 def test_a_query_says_what_it_is(bundle: Bundle, name: str) -> None:
     query = bundle.queries[name]
     assert query.dataset == bundle.dataset.dataset
-    assert query.purpose == "measurement"
+    assert query.purpose == ("personalization" if name == "segments_by_age" else "measurement")
     assert query.title
     assert query.description.endswith(".")
     assert query.tags
@@ -55,12 +55,22 @@ def test_every_column_has_a_reason_and_so_have_its_bounds_and_values(bundle: Bun
             assert (column.values is None) == (not column.values_why)
             if not table.public:
                 assert column.category
-                assert column.purposes == ("measurement",)
+                assert column.purposes in {("measurement",), ("measurement", "personalization")}
 
 
 def test_a_column_is_loaded_only_if_a_query_reads_it(bundle: Bundle) -> None:
     read = {(table, c) for a in bundle.analyses.values() for table, columns in a.reads.items() for c in columns}
     assert read == {(name, c) for name, table in bundle.dataset.tables.items() for c in table.columns}
+
+
+def test_a_column_serves_a_purpose_only_if_a_query_of_it_reads_it(bundle: Bundle) -> None:
+    for purpose in bundle.dataset.purposes:
+        asked = [a for name, a in bundle.analyses.items() if bundle.queries[name].purpose == purpose]
+        read = {(t, c) for a in asked for t, columns in a.reads.items() for c in columns}
+        personal = bundle.dataset.personal_tables.items()
+        assert read >= {
+            (n, c) for n, t in personal for c, spec in t.columns.items() if purpose in (spec.purposes or ())
+        }
 
 
 def test_keys_that_a_query_spells_out_are_all_those_of_their_column(bundle: Bundle) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from bundle import KEY, Bundle
+from bundle import KEY, Bundle, Everybody
 from exact_changes import check_moved, pairs_of
 
 from dpstats.engine.duck import DuckEngine, open_engine
@@ -40,7 +40,7 @@ def neighbour(
             others = f"SELECT * FROM {name} WHERE household_id IS DISTINCT FROM {household}"
             plain.execute(f"COPY ({others}) TO '{left[name]}' (FORMAT parquet)")
     file = tmp_path / "data.duckdb"
-    load(bundle.dataset, left, target=file, key=KEY)
+    load(bundle.dataset, left, target=file, key=KEY, roll=Everybody(bundle.dataset))
     engine = open_engine(file, key=KEY)
     yield engine
     engine.close()

@@ -1,4 +1,4 @@
-"""A gym's workspace whose clock the test moves."""
+"""Workspaces whose clock the test moves: a shop and a gym."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from feature_gym import Gym
+from workspace_shop import Shop, opened_shop
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    with opened_shop(tmp_path) as shop:
+        yield shop
 
 
 @pytest.fixture

@@ -1,0 +1,72 @@
+"""Routes of consent: decisions and signals in. Nothing comes out: the answer is the same whoever they are about."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+
+from dpstats.api import answers, asking
+from dpstats.api.described import operation_id, problems
+from dpstats.api.strict_json import StrictRoute
+from dpstats.api.visit import Visit
+from dpstats.rights.intake import Wish
+from dpstats.rights.signals import Signal
+
+router = APIRouter(
+    prefix="/v1/consent", tags=["consent"], route_class=StrictRoute, generate_unique_id_function=operation_id
+)
+
+
+@router.post(
+    "/events",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=answers.ConsentReceived,
+    responses=problems("not-found"),
+)
+def send_consent(body: asking.ConsentBody, visit: Visit) -> Response:
+    """One decision, or up to 1,000 of them, all or none; the same `event_id` again changes nothing.
+
+    One item each, in the order in which they came. Queries see them from the next epoch on. An opt-in after a refusal
+    counts once a `confirm` came with its `nonce`.
+    """
+    events = body.events if isinstance(body, asking.ConsentEvents) else [body]
+    told = visit.workspace.consent.send(visit.identity, [(event.dataset, _wish(event)) for event in events])
+    return JSONResponse({"items": list(told), "next": None}, HTTPStatus.ACCEPTED)
+
+
+@router.post(
+    "/signals",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=answers.SignalReceived,
+    responses=problems("not-found"),
+)
+def send_signal(signal: asking.ConsentSignal, visit: Visit) -> Response:
+    """A browser's Global Privacy Control, or a GPP string, for every id that is known of the person.
+
+    It refuses or says nothing: one that cannot be read says nothing. The header of this very request is not looked at:
+    it would be a server's.
+    """
+    told = visit.workspace.consent.signal(
+        visit.identity,
+        signal.dataset,
+        signal.units,
+        Signal(signal.gpc, signal.gpp),
+        observed_at=signal.observed_at,
+        event_id=signal.event_id,
+    )
+    return JSONResponse(told, HTTPStatus.ACCEPTED)
+
+
+def _wish(event: asking.ConsentEvent) -> Wish:
+    return Wish(
+        unit=event.unit,
+        purpose=event.purpose,
+        decision=event.decision,
+        event_id=event.event_id,
+        source=event.source,
+        observed_at=event.observed_at,
+        confirms=event.confirms,
+        nonce=event.nonce,
+    )

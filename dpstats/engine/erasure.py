@@ -1,0 +1,87 @@
+"""Whether a person's rows are in a data version's file, and whether bytes of its id are anywhere in a folder.
+
+Looked at before and after an erasure: a scan that finds nothing says something only if it found something before.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from dpstats.catalog.dataset import DatasetFile
+from dpstats.engine.duck import CONNECT_CONFIG
+from dpstats.engine.load import LeftOut
+from dpstats.engine.names import literal, quoted
+from dpstats.errors import FileError
+
+TEXT_MIN = 8
+"""Characters of an id that is looked for as text: a shorter one stands in any file by chance."""
+_SCANNED_AT_ONCE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a data version holds of a person: its rows by table, and its ids as they are written there."""
+
+    rows: Mapping[str, int]
+    ids: frozenset[str]
+
+
+def held(dataset: DatasetFile, file: Path, is_person: LeftOut) -> Held:
+    """What a data version holds of a person.
+
+    Args:
+      is_person: says of an id, as text, whether it is the person's.
+
+    Raises:
+      FileError: the file cannot be read as a data version of the dataset.
+    """
+    unit = f"CAST({quoted(dataset.privacy_unit)} AS VARCHAR)"
+    rows, ids = {}, set()
+    try:
+        with duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
+            connection.execute(f"ATTACH {literal(file)} AS dp_held (READ_ONLY)")
+            for name in dataset.personal_tables:
+                sql = f"SELECT {unit}, count(*) FROM dp_held.main.{quoted(name)} GROUP BY ALL"
+                found = [(text, count) for text, count in connection.execute(sql).fetchall() if is_person(text)]
+                rows[name] = sum(count for _, count in found)
+                ids |= {text for text, _ in found}
+    except duckdb.Error:
+        raise FileError(str(file), "cannot be read as a data version: load the dataset again") from None
+    return Held(rows, frozenset(ids))
+
+
+def files_holding(folder: Path, ids: frozenset[str]) -> tuple[str, ...]:
+    """The files below a folder in which an id stands: as text, or as DuckDB stores a UUID or a whole number.
+
+    Looked for are texts of `TEXT_MIN` characters or more, UUIDs, and whole numbers beyond 32 bits. Columns that DuckDB
+    compressed hide what they hold.
+    """
+    patterns = [pattern for each in sorted(ids) for pattern in _stored(each)]
+    files = sorted(path for path in folder.rglob("*") if path.is_file()) if patterns else []
+    return tuple(str(path.relative_to(folder)) for path in files if _holds(path, patterns))
+
+
+def _stored(unit: str) -> Iterator[bytes]:
+    if len(unit) >= TEXT_MIN:
+        yield unit.encode()
+    with suppress(ValueError):
+        yield (uuid.UUID(unit).int ^ (1 << 127)).to_bytes(16, "little")
+    if unit.removeprefix("-").isdecimal() and 2**32 <= abs(int(unit)) < 2**63:
+        yield int(unit).to_bytes(8, "little", signed=True)
+
+
+def _holds(path: Path, patterns: list[bytes]) -> bool:
+    overlap, kept = max(map(len, patterns)) - 1, b""
+    with path.open("rb") as file:
+        while block := file.read(_SCANNED_AT_ONCE):
+            window = kept + block
+            if any(pattern in window for pattern in patterns):
+                return True
+            kept = window[-overlap:]
+    return False

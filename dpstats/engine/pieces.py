@@ -1,0 +1,64 @@
+"""The rows that a data version holds of one person, for that person alone.
+
+This is the one place from which rows leave as they are. Only a verified request to know comes here; nothing that is
+read here ever stands beside a noisy answer, in a log or in an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from dpstats.catalog.dataset import DatasetFile
+from dpstats.engine.duck import CONNECT_CONFIG
+from dpstats.engine.load import LeftOut
+from dpstats.engine.names import literal, quoted
+from dpstats.errors import FileError
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """A table's rows of one person, as text; `withheld`: columns that are held and may not be sent out."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | None, ...], ...]
+    withheld: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Pieces({', '.join(self.columns)})"
+
+
+def pieces(dataset: DatasetFile, file: Path, is_person: LeftOut) -> Mapping[str, Pieces]:
+    """What a data version holds of a person, by table.
+
+    Args:
+      is_person: says of an id, as text, whether it is the person's.
+
+    Raises:
+      FileError: the file cannot be read as a data version of the dataset.
+    """
+    try:
+        with duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
+            connection.execute(f"ATTACH {literal(file)} AS dp_held (READ_ONLY)")
+            return {name: _of_table(connection, dataset, name, is_person) for name in dataset.personal_tables}
+    except duckdb.Error:
+        raise FileError(str(file), "cannot be read as a data version: load the dataset again") from None
+
+
+def _of_table(connection: duckdb.DuckDBPyConnection, dataset: DatasetFile, name: str, is_person: LeftOut) -> Pieces:
+    declared = dataset.tables[name].columns
+    shown = tuple(column for column, spec in declared.items() if not spec.never_disclose)
+    withheld = tuple(column for column, spec in declared.items() if spec.never_disclose)
+    unit = f"CAST({quoted(dataset.privacy_unit)} AS VARCHAR)"
+    source = f"dp_held.main.{quoted(name)}"
+    units = connection.execute(f"SELECT DISTINCT {unit} FROM {source}").fetchall()
+    theirs = [text for (text,) in units if is_person(text)]
+    if not shown or not theirs:
+        return Pieces(shown, (), withheld)
+    cells = ", ".join(f"CAST({quoted(column)} AS VARCHAR)" for column in shown)
+    sql = f"SELECT {cells} FROM {source} WHERE {unit} IN (SELECT unnest($theirs))"
+    rows = connection.execute(sql, {"theirs": theirs}).fetchall()
+    return Pieces(shown, tuple(sorted(rows, key=lambda row: tuple(cell or "" for cell in row))), withheld)

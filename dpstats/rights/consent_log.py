@@ -1,0 +1,118 @@
+"""Consent events and epochs: appended, never changed. Queries see what had been received at an epoch's close."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, RowMapping, func, insert, select
+from sqlalchemy.dialects.sqlite import insert as insert_new
+
+from dpstats.ledger.clock import moment_of, stamp
+from dpstats.rights import consent_schema as schema
+from dpstats.rights.consent_schema import ConsentDatabase
+from dpstats.rights.decisions import Decision, Event
+
+_CHUNK = 10_000
+
+
+@dataclass(frozen=True)
+class Received:
+    """An event as it is kept. `unit` is a pseudonym, `identity` what tells a repetition: the first one counts."""
+
+    lineage: str
+    unit: str
+    event: Event
+    source: str
+    identity: str
+    received_at: datetime
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A closed epoch: everything that was received up to `last_seq`, and nothing later."""
+
+    number: int
+    closed_at: datetime
+    last_seq: int
+
+
+class ConsentLog:
+    """The events and epochs of one workspace."""
+
+    def __init__(self, database: ConsentDatabase) -> None:
+        self._database = database
+
+    def add(self, received: Iterable[Received]) -> None:
+        """Keeps events, all or none of them; one that is there already is left as it is."""
+        rows = [_row(each) for each in received]
+        with self._database.writing() as connection:
+            for start in range(0, len(rows), _CHUNK):
+                chunk = insert_new(schema.events).on_conflict_do_nothing(index_elements=["identity"])
+                connection.execute(chunk, rows[start : start + _CHUNK])
+
+    def close_epoch(self, now: datetime) -> Epoch:
+        """Closes the running epoch: what was received until now is what the next data versions are made by."""
+        with self._database.writing() as connection:
+            last = connection.execute(select(func.max(schema.events.c.seq))).scalar() or 0
+            connection.execute(insert(schema.epochs).values(closed_at=stamp(now), last_seq=last))
+            return _newest(connection)[0]
+
+    def last_epoch(self) -> Epoch | None:
+        """The epoch that was closed last, None if none ever was."""
+        with self._database.reading() as connection:
+            return next(iter(_newest(connection)), None)
+
+    def decided(self, lineage: str, epoch: Epoch) -> Mapping[str, tuple[Event, ...]]:
+        """What the people of a lineage had decided at an epoch's close, by pseudonym; their order means nothing."""
+        table = schema.events.c
+        query = select(schema.events).where(table.lineage == lineage, table.seq <= epoch.last_seq)
+        found: dict[str, list[Event]] = {}
+        with self._database.reading() as connection:
+            for row in connection.execute(query).mappings():
+                found.setdefault(row["unit"], []).append(_event(row))
+        return {unit: tuple(events) for unit, events in found.items()}
+
+    def of_person(self, lineage: str, unit: str) -> tuple[Event, ...]:
+        """Everything that one person decided so far, by pseudonym, in the order in which it was received."""
+        table = schema.events.c
+        query = select(schema.events).where(table.lineage == lineage, table.unit == unit).order_by(table.seq)
+        with self._database.reading() as connection:
+            return tuple(_event(row) for row in connection.execute(query).mappings())
+
+
+def _newest(connection: Connection) -> list[Epoch]:
+    query = select(schema.epochs).order_by(schema.epochs.c.number.desc()).limit(1)
+    return [
+        Epoch(row["number"], moment_of(row["closed_at"]), row["last_seq"])
+        for row in connection.execute(query).mappings()
+    ]
+
+
+def _event(row: RowMapping) -> Event:
+    return Event(
+        row["dataset"],
+        row["purpose"],
+        Decision(row["decision"]),
+        moment_of(row["observed_at"]),
+        row["event"],
+        row["confirms"],
+    )
+
+
+def _row(received: Received) -> dict[str, str]:
+    event = received.event
+    return {
+        "identity": received.identity,
+        "lineage": received.lineage,
+        "dataset": event.dataset,
+        "unit": received.unit,
+        "purpose": event.purpose,
+        "decision": str(event.decision),
+        "source": received.source,
+        "event": event.event,
+        "confirms": event.confirms,
+        "observed_at": stamp(event.observed_at),
+        "received_at": stamp(received.received_at),
+    }

@@ -1,0 +1,62 @@
+"""Files that may be fetched once, by who knows their secret, within a week. Of the secret only a hash is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from dpstats.errors import NotFound
+from dpstats.ledger.clock import stamp
+from dpstats.ledger.database import faults_explained
+from dpstats.ledger.files import create_durably
+
+LIFE = timedelta(days=7)
+
+
+class Deliveries:
+    """The files in one folder, which is made when it is first used."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put(self, content: bytes, now: datetime) -> tuple[str, str]:
+        """Keeps a file; gives its secret, and until when it can be fetched."""
+        secret, until = secrets.token_urlsafe(32), now + LIFE
+        with faults_explained():
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.sweep(now)
+            create_durably(self._path(secret), content)
+            os.utime(self._path(secret), (until.timestamp(), until.timestamp()))
+        return secret, stamp(until)
+
+    def take(self, secret: str, now: datetime) -> bytes:
+        """The file of a secret; it is gone afterwards.
+
+        Raises:
+          NotFound: there is none, it was fetched before, or its time is over: the three are not told apart.
+        """
+        path = self._path(secret)
+        taken = path.with_suffix(f".{secrets.token_hex(8)}")
+        with faults_explained():
+            self.sweep(now)
+            try:
+                path.rename(taken)  # of two who come at once, one has it
+                return taken.read_bytes()
+            except FileNotFoundError:
+                raise NotFound("package", "of this link") from None
+            finally:
+                taken.unlink(missing_ok=True)
+
+    def sweep(self, now: datetime) -> None:
+        """Removes files whose time is over."""
+        if not self._folder.exists():
+            return
+        for path in self._folder.iterdir():
+            if path.stat().st_mtime <= now.timestamp():
+                path.unlink(missing_ok=True)
+
+    def _path(self, secret: str) -> Path:
+        return self._folder / f"{hashlib.sha256(secret.encode()).hexdigest()}.zip"

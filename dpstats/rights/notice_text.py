@@ -1,0 +1,82 @@
+"""The notice as Markdown, in short sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Any
+
+from dpstats.rights.notice import CATEGORY_UNSAID
+
+
+def markdown(notice: Mapping[str, Any], updated_on: date) -> str:
+    """The text of `notice_of`, with the day that this version was made."""
+    return "\n".join(_lines(notice, updated_on)).rstrip() + "\n"
+
+
+def kept_for(days: int | None) -> str:
+    """How long something is kept, in words."""
+    if days is None:
+        return "for as long as the purposes above need it"
+    return f"for at most {days} {'day' if days == 1 else 'days'}"
+
+
+def category_name(category: str) -> str:
+    """A category as it is told: what its file does not say is told as not sorted yet."""
+    return "Not sorted into a category yet" if category == CATEGORY_UNSAID else category.capitalize()
+
+
+def _lines(notice: Mapping[str, Any], updated_on: date) -> Iterator[str]:
+    yield f"# Privacy notice of {escaped(notice['business'])}"
+    yield ""
+    yield f"Last updated {updated_on.isoformat()}. Version {notice['version']}."
+    yield ""
+    yield (
+        "We answer questions about groups of people with statistics that are made noisy on purpose, so that nobody "
+        "can tell from them what one person's data are. This notice says which data the statistics are made from."
+    )
+    yield ""
+    for dataset in notice["datasets"]:
+        yield from _dataset(dataset)
+    yield from ("## What you can do", "")
+    for right in notice["rights"]:
+        yield f"- {right['says']} ({right['section']})"
+    yield from ("", notice["past_statistics"], "", notice["signals"], "")
+    where = notice["contact"]
+    yield f"Write to {escaped(where)}." if where else "Write to the business that asks for your data."
+    yield from ("", "## What we promise", "", notice["reidentification_commitment"]["text"], "", "---", "")
+    yield notice["footer"]
+
+
+def _dataset(dataset: Mapping[str, Any]) -> Iterator[str]:
+    yield from (f"## {escaped(dataset['title'])}", "")
+    if dataset["description"]:
+        yield from (escaped(" ".join(dataset["description"].split())), "")
+    yield from ("### What it is used for", "")
+    for purpose in dataset["purposes"]:
+        yield f"- **{escaped(purpose['title'])}**: {purpose['says']}."
+    sold = "Some of these uses count as selling or sharing data." if dataset["sold_or_shared"] else _NOT_SOLD
+    yield from ("", sold, "", "### What is collected", "")
+    for category in dataset["categories"]:
+        section = f" ({category['section']})" if category["section"] else ""
+        yield f"- **{category_name(category['category'])}**{section}, kept {kept_for(category['retention_days'])}."
+        if category["sensitive"]:
+            yield f"  Sensitive: {', '.join(category['sensitive'])}."
+        for column in category["columns"]:
+            kept_in = " We hold this, but never send it out." if column["never_disclosed"] else ""
+            yield f"  - {escaped(column['column'].replace('_', ' '))}: {_why(column['why'])}{kept_in}"
+    yield ""
+
+
+_NOT_SOLD = "None of these uses sells or shares data with others."
+
+
+def _why(why: str) -> str:
+    told = escaped(" ".join(why.split())) or "why it is needed is not said yet"
+    return told if told.endswith(".") else f"{told}."
+
+
+def escaped(text: str) -> str:
+    """Text of a file inside Markdown: its own signs mean nothing, and no HTML comes through."""
+    kept = "".join(f"\\{sign}" if sign in "\\`*_{}[]#|~" else sign for sign in text)
+    return kept.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

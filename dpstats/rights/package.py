@@ -1,0 +1,136 @@
+"""The answer to a request to know, as files: JSON for machines, CSV for tables, HTML to read. Pure.
+
+It never holds a statistic without its noise, or the size of a group: of the statistics that a person's data could have
+entered, what was published is told, and what they may have given away at most.
+
+Source: 1798.110, 1798.130(a)(3)(B); 11 CCR 7024(d), (h) to (k).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+ELIGIBLE = (
+    "These statistics were published from data versions that may have held data about you. You were eligible to be "
+    "counted; limits on how much one person adds mean that you may not have been. The values are the published ones, "
+    "with noise."
+)
+BOUND = (
+    "Everything published so far, taken together, tells about you at most what this epsilon allows, whoever looks and "
+    "whatever else they know. It is an upper bound: it counts every answer as if your data were in it."
+)
+STATISTICS_MAX = 10_000
+"""The newest statistics that a package lists."""
+
+
+@dataclass(frozen=True)
+class TableOf:
+    """A table's rows of the person. `withheld`: columns that are held, and are not sent out for the person's safety."""
+
+    name: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str | None]]
+    withheld: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Told:
+    """Everything that a package holds; `tables` empty where only categories may be told."""
+
+    request_id: str
+    made_at: str
+    told: Mapping[str, Any]
+    consent: Sequence[Mapping[str, str]]
+    tables: Sequence[TableOf]
+    specific: bool
+    statistics: Sequence[Mapping[str, Any]]
+    epsilon_at_most: float
+    delta: float
+
+
+def zipped(told: Told) -> bytes:
+    """The package as a ZIP of JSON, CSV and HTML files."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in _files(told):
+            # A fixed date: when the package was made stands inside.
+            file.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
+    return made.getvalue()
+
+
+def _files(told: Told) -> Iterator[tuple[str, str]]:
+    yield "package.json", json.dumps(_json(told), indent=1, ensure_ascii=False)
+    for table in told.tables:
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerow(table.columns)
+        writer.writerows(table.rows)
+        yield f"{table.name}.csv", text.getvalue()
+    yield "package.html", "\n".join(_html(told))
+
+
+def _json(told: Told) -> dict[str, Any]:
+    return {
+        "request": told.request_id,
+        "made_at": told.made_at,
+        "dataset": dict(told.told),
+        "specific_pieces": [
+            {
+                "table": table.name,
+                "rows": [dict(zip(table.columns, row, strict=True)) for row in table.rows],
+                "held_but_not_sent": list(table.withheld),
+            }
+            for table in told.tables
+        ]
+        if told.specific
+        else None,
+        "consent": [dict(event) for event in told.consent],
+        "statistics": {"says": ELIGIBLE, "items": [dict(item) for item in told.statistics]},
+        "privacy_loss": {"epsilon_at_most": told.epsilon_at_most, "delta": told.delta, "says": BOUND},
+    }
+
+
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:72ch;margin:2rem auto;padding:0 1rem}"
+    "table{border-collapse:collapse}td,th{padding:.2rem .6rem;text-align:left;border-bottom:1px solid #999}"
+)
+
+
+def _html(told: Told) -> Iterator[str]:
+    yield '<!doctype html><html lang="en"><meta charset="utf-8"><title>Data about you</title>'
+    yield f"<style>{_STYLE}</style>"
+    yield f"<h1>Data about you: {escape(str(told.told['title']))}</h1><p>Made {escape(told.made_at)}.</p>"
+    yield "<h2>Categories, and what they are used for</h2><ul>"
+    for category in told.told["categories"]:
+        yield f"<li><b>{escape(str(category['category']))}</b>: for {escape(', '.join(category['purposes']))}</li>"
+    yield "</ul><h2>Specific pieces</h2>"
+    if not told.specific:
+        yield "<p>Not sent: for these, more must be known of who asks. Ask again with a signed declaration.</p>"
+    for table in told.tables:
+        yield from _html_table(table)
+    yield "<h2>What you decided</h2><ul>"
+    yield from (f"<li>{escape(e['at'])}: {escape(e['decision'])} for {escape(e['purpose'])}</li>" for e in told.consent)
+    yield "</ul><h2>Statistics that your data could have entered</h2>" + f"<p>{ELIGIBLE}</p><ul>"
+    yield from (
+        f"<li>{escape(i['as_of'])}: {escape(i['title'])} ({escape(i['purpose'])})</li>" for i in told.statistics
+    )
+    yield "</ul><h2>What they may tell about you at most</h2>"
+    yield f"<p>Epsilon {told.epsilon_at_most:g} at delta {told.delta:g}. {BOUND}</p></html>"
+
+
+def _html_table(table: TableOf) -> Iterator[str]:
+    yield f"<h3>{escape(table.name)}</h3><table><tr>"
+    yield from (f"<th>{escape(column)}</th>" for column in table.columns)
+    yield "</tr>"
+    for row in table.rows:
+        yield "<tr>" + "".join(f"<td>{escape(cell or '')}</td>" for cell in row) + "</tr>"
+    yield "</table>"
+    if table.withheld:
+        yield f"<p>We also hold {escape(', '.join(table.withheld))}, which we never send out.</p>"

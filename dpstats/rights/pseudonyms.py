@@ -1,0 +1,48 @@
+"""Keyed hashes of people's ids, so that a copy of the consent database alone names nobody.
+
+They are still personal information: with the key, anybody whose id is known can be looked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from pathlib import Path
+
+from dpstats.errors import FileError
+from dpstats.ledger.database import faults_explained
+from dpstats.ledger.files import create_durably
+
+KEY_BYTES = 32
+
+
+class Pseudonyms:
+    """Hashes with one secret key. Nothing shows the key."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    @classmethod
+    def open(cls, path: Path) -> Pseudonyms:
+        """With the key in the file at `path`, made on first use and readable by its owner only.
+
+        Raises:
+          FileError: it is not a key: with another one, nobody would be found again. Unavailable: it cannot be read.
+        """
+        with faults_explained():
+            if not path.exists():
+                create_durably(path, secrets.token_bytes(KEY_BYTES))
+            key = path.read_bytes()
+        if len(key) != KEY_BYTES:
+            raise FileError(str(path), f"must hold {KEY_BYTES} bytes: restore it from a backup")
+        return cls(key)
+
+    def of(self, lineage: str, unit: str) -> str:
+        """The pseudonym of a person's id, as `catalog.ids` writes it, among the people of a lineage; 64 characters."""
+        return self.hashed("unit", lineage, unit)
+
+    def hashed(self, *parts: str) -> str:
+        """A keyed hash over texts, none of which can run into the next."""
+        message = b"".join(len(part.encode()).to_bytes(8, "big") + part.encode() for part in parts)
+        return hmac.new(self._key, message, hashlib.sha256).hexdigest()

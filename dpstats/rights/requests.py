@@ -1,0 +1,301 @@
+"""A rights request as the law walks it: which step may follow which, by when, and what a step must say.
+
+    know, delete, correct   received -> confirmed -> verified -> executing -> fulfilled
+    opt_out, limit          received -> executing -> fulfilled             (no identity is asked for: 7026(d), 7060(b))
+    from any open state     denied (with a reason of the list) | revoked | expired (the latest day is over)
+
+A request is the fold of its steps, oldest first; nothing is ever taken back. `after` gives the request that follows, or
+says why the step is out of order. Nothing here knows a clock, a database or a person: the caller says when.
+
+Source: 11 CCR 7021, 7022, 7023, 7024, 7026, 7027, 7060 to 7063; outward words: Data Rights Protocol 1.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from enum import IntEnum, StrEnum
+
+from dpstats.errors import Conflict
+from dpstats.rights.deadlines import Deadlines, answered_by, carried_out_by, day_of
+
+
+class Kind(StrEnum):
+    """What a person asks for."""
+
+    KNOW = "know"
+    DELETE = "delete"
+    CORRECT = "correct"
+    OPT_OUT = "opt_out"
+    LIMIT = "limit"
+
+
+UNVERIFIED_KINDS = frozenset({Kind.OPT_OUT, Kind.LIMIT})
+"""Asking who somebody is before an opt-out is itself a violation."""
+
+
+class State(StrEnum):
+    """Where a request stands."""
+
+    RECEIVED = "received"
+    CONFIRMED = "confirmed"
+    VERIFIED = "verified"
+    EXECUTING = "executing"
+    FULFILLED = "fulfilled"
+    DENIED = "denied"
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+
+
+CLOSED = frozenset({State.FULFILLED, State.DENIED, State.REVOKED, State.EXPIRED})
+
+
+class Level(IntEnum):
+    """How sure the caller is of who asks. dpstats proves no identity: this is what the caller asserts."""
+
+    NONE = 0
+    REASONABLE = 1
+    """At least two data points match (7062(b))."""
+    REASONABLY_HIGH = 2
+    """At least three match, and a declaration is signed (7062(c))."""
+
+
+LEVELS: Mapping[str, Level] = {
+    "none": Level.NONE,
+    "reasonable": Level.REASONABLE,
+    "reasonably_high": Level.REASONABLY_HIGH,
+    "high": Level.REASONABLY_HIGH,
+}
+
+
+class Denial(StrEnum):
+    """Why a request may be denied."""
+
+    SUSPECTED_FRAUD = "suspected_fraud"
+    INSUFFICIENT_VERIFICATION = "insufficient_verification"
+    NO_MATCH = "no_match"
+    NOT_COVERED = "not_covered"
+    OUTSIDE_JURISDICTION = "outside_jurisdiction"
+    TOO_MANY_REQUESTS = "too_many_requests"
+    OTHER = "other"
+
+
+class Disclosure(StrEnum):
+    """What a request to know may give, by how sure the caller is (7024(a), (b))."""
+
+    POLICY_ONLY = "policy_only"
+    CATEGORIES = "categories"
+    SPECIFIC_PIECES = "specific_pieces"
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """The person was told that the request arrived, how identity is verified, and when to expect an answer."""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """The caller asserts who the person is. `evidence` is a reference that stays with the caller."""
+
+    level: Level
+    method: str
+    evidence: str = ""
+
+
+@dataclass(frozen=True)
+class Started:
+    """The executor began. Asked again after a crash, it goes on."""
+
+
+@dataclass(frozen=True)
+class Fulfilled:
+    """The executor is done, and says what it did. Only an executor makes this step."""
+
+    evidence: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Extended:
+    """45 more days, once; the person was told why inside the first 45."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Denied:
+    """Refused, with the reason of the list and a sentence for the person."""
+
+    reason: Denial
+    text: str
+
+
+@dataclass(frozen=True)
+class Revoked:
+    """The person took the request back before it was carried out."""
+
+
+Step = Confirmed | Verified | Started | Fulfilled | Extended | Denied | Revoked
+
+
+@dataclass(frozen=True)
+class RightsRequest:
+    """A request as its steps so far leave it."""
+
+    kind: Kind
+    received_at: datetime
+    deadlines: Deadlines
+    state: State = State.RECEIVED
+    confirmed_at: datetime | None = None
+    level: Level = Level.NONE
+    method: str = ""
+    extended_because: str = ""
+    responded_at: datetime | None = None
+    denial: Denial | None = None
+    denial_text: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something is still owed."""
+        return self.state not in CLOSED
+
+    @property
+    def disclosure(self) -> Disclosure:
+        """What a request to know gives: too low a level is answered with less, not with nothing."""
+        return (Disclosure.POLICY_ONLY, Disclosure.CATEGORIES, Disclosure.SPECIFIC_PIECES)[self.level]
+
+    def stands_at(self, now: datetime) -> State:
+        """The state as of `now`: an open request whose latest day is over has expired, whatever happened to it."""
+        return State.EXPIRED if self.is_open and day_of(now) > self.deadlines.latest else self.state
+
+
+def received(kind: Kind, at: datetime) -> RightsRequest:
+    """A new request, with its dates."""
+    dates = carried_out_by(at) if kind in UNVERIFIED_KINDS else answered_by(at)
+    return RightsRequest(kind, at, dates)
+
+
+def after(request: RightsRequest, step: Step, at: datetime) -> RightsRequest:
+    """The request after one more step.
+
+    Raises:
+      Conflict: the step may not follow, comes too late, or does not say what it must.
+    """
+    if at < request.received_at:
+        raise Conflict("a step cannot come before its request was received: check the clock")
+    if not request.is_open:
+        raise Conflict(f"the request is {request.state} already: open a new one")
+    match step:
+        case Confirmed():
+            return _confirmed(request, at)
+        case Verified():
+            return _verified(request, step, at)
+        case Started():
+            return _started(request)
+        case Fulfilled():
+            return _fulfilled(request, at)
+        case Extended():
+            return _extended(request, step, at)
+        case Denied():
+            return _denied(request, step, at)
+        case Revoked():
+            return replace(request, state=State.REVOKED, responded_at=at)
+
+
+def _confirmed(request: RightsRequest, at: datetime) -> RightsRequest:
+    if request.kind in UNVERIFIED_KINDS:
+        raise Conflict(f"a request to {_words(request.kind)} is not confirmed: execute it")
+    if request.state is not State.RECEIVED:
+        raise Conflict(f"the request is {request.state}: its receipt was confirmed before")
+    return replace(request, state=State.CONFIRMED, confirmed_at=at)
+
+
+def _verified(request: RightsRequest, step: Verified, at: datetime) -> RightsRequest:
+    """Who verifies was in touch with the person: receipt is confirmed by it, if it was not before."""
+    if request.kind in UNVERIFIED_KINDS:
+        raise Conflict(f"a request to {_words(request.kind)} needs no identity, and may not ask for one: execute it")
+    if request.state not in {State.RECEIVED, State.CONFIRMED, State.VERIFIED}:
+        raise Conflict(f"the request is {request.state}: verify before it is executed")
+    if not step.method.strip():
+        raise Conflict("a verification says by which method: for example `signed declaration`")
+    state = State.VERIFIED if step.level > Level.NONE else State.CONFIRMED
+    confirmed_at = request.confirmed_at or at
+    return replace(request, state=state, confirmed_at=confirmed_at, level=step.level, method=step.method)
+
+
+def _started(request: RightsRequest) -> RightsRequest:
+    if request.kind not in UNVERIFIED_KINDS and request.state not in {State.VERIFIED, State.EXECUTING}:
+        raise Conflict(f"the request is {request.state}: verify who asks first, or deny it")
+    return replace(request, state=State.EXECUTING)
+
+
+def _fulfilled(request: RightsRequest, at: datetime) -> RightsRequest:
+    if request.state is not State.EXECUTING:
+        raise Conflict(f"the request is {request.state}: only what is being executed can be fulfilled")
+    return replace(request, state=State.FULFILLED, responded_at=at)
+
+
+def _extended(request: RightsRequest, step: Extended, at: datetime) -> RightsRequest:
+    if request.kind in UNVERIFIED_KINDS:
+        raise Conflict(f"a request to {_words(request.kind)} cannot be extended: execute it")
+    if request.extended_because:
+        raise Conflict("the request was extended before: there is one extension")
+    if not step.reason.strip():
+        raise Conflict("an extension says why, in the words that the person was told")
+    if day_of(at) > request.deadlines.respond_due:
+        raise Conflict(f"the answer was due on {request.deadlines.respond_due}: an extension comes before that")
+    dates = replace(
+        request.deadlines,
+        respond_due=request.deadlines.latest,
+        respond_alarm=request.deadlines.latest - _SLACK,
+    )
+    return replace(request, deadlines=dates, extended_because=step.reason)
+
+
+_SLACK = timedelta(days=5)
+
+
+def _denied(request: RightsRequest, step: Denied, at: datetime) -> RightsRequest:
+    if request.state is State.EXECUTING:
+        raise Conflict("the request is being executed: nothing is left half done, so it cannot be denied now")
+    if step.reason is Denial.INSUFFICIENT_VERIFICATION and request.kind in UNVERIFIED_KINDS:
+        raise Conflict(f"a request to {_words(request.kind)} cannot be denied for want of an identity")
+    if not step.text.strip():
+        raise Conflict("a denial tells the person why")
+    return replace(request, state=State.DENIED, responded_at=at, denial=step.reason, denial_text=step.text)
+
+
+def _words(kind: Kind) -> str:
+    return {Kind.OPT_OUT: "opt out", Kind.LIMIT: "limit sensitive information"}.get(kind, kind.value)
+
+
+def outward(request: RightsRequest, now: datetime) -> Mapping[str, str]:
+    """The request's status in the words of the Data Rights Protocol: `status`, and `reason` where it has one."""
+    state = request.stands_at(now)
+    if state is State.DENIED and request.denial is not None:
+        return {"status": "denied", "reason": request.denial.value}
+    if state is State.CONFIRMED:
+        return {"status": "in_progress", "reason": "need_user_verification"}
+    words = {State.RECEIVED: "open", State.VERIFIED: "in_progress", State.EXECUTING: "in_progress"}
+    return {"status": words.get(state, state.value)}
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One clock that is near its end, or past it."""
+
+    what: str
+    due: date
+    is_overdue: bool
+
+
+def alarms(request: RightsRequest, now: datetime) -> tuple[Alarm, ...]:
+    """The clocks of an open request that need somebody's attention today."""
+    if not request.is_open:
+        return ()
+    today, dates, found = day_of(now), request.deadlines, []
+    if request.state is State.RECEIVED and dates.confirm_due and dates.confirm_alarm and today >= dates.confirm_alarm:
+        found.append(Alarm("confirm receipt", dates.confirm_due, today > dates.confirm_due))
+    if today >= dates.respond_alarm:
+        found.append(Alarm("answer", dates.respond_due, today > dates.respond_due))
+    return tuple(found)

@@ -1,0 +1,54 @@
+"""Who was erased and must not come back: keyed hashes, looked at by every load, used for nothing else (1798.105(c)(2)).
+
+Written before anything is erased, so that whatever is interrupted, or loaded again from an old file, leaves them out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import Column, Table, Text, select
+from sqlalchemy.dialects.sqlite import insert as insert_new
+
+from dpstats.catalog.ids import id_text
+from dpstats.catalog.types import ColumnType
+from dpstats.ledger.clock import stamp
+from dpstats.rights.consent_schema import ConsentDatabase, metadata
+from dpstats.rights.pseudonyms import Pseudonyms
+
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("lineage", Text, primary_key=True),
+    Column("unit", Text, primary_key=True),
+    Column("since", Text, nullable=False),
+    Column("request", Text, nullable=False),
+)
+
+
+class Suppressions:
+    """The suppressed people of one workspace. There is no way to take one off: consent to be in again is new data."""
+
+    def __init__(self, database: ConsentDatabase, pseudonyms: Pseudonyms) -> None:
+        self._database, self._pseudonyms = database, pseudonyms
+
+    def add(self, lineage: str, unit: str, *, request: str, now: datetime) -> None:
+        """Suppresses the person of an id, as `id_text` writes it, among the people of a lineage; again: no change."""
+        row = {
+            "lineage": lineage,
+            "unit": self._pseudonyms.of(lineage, unit),
+            "since": stamp(now),
+            "request": request,
+        }
+        with self._database.writing() as connection:
+            connection.execute(insert_new(suppressions).on_conflict_do_nothing(), row)
+
+    def left_out(self, lineage: str, unit_type: ColumnType) -> Callable[[str], bool] | None:
+        """Says of an id whether its person is suppressed, as of now; None if nobody of the lineage is."""
+        query = select(suppressions.c.unit).where(suppressions.c.lineage == lineage)
+        with self._database.reading() as connection:
+            found = frozenset(connection.execute(query).scalars())
+        if not found:
+            return None
+        return lambda unit: self._pseudonyms.of(lineage, id_text(unit_type, unit)) in found

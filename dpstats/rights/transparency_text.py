@@ -1,0 +1,45 @@
+"""The transparency report as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Any
+
+from dpstats.rights.notice_text import escaped
+
+
+def markdown(report: Mapping[str, Any], made_on: date) -> str:
+    """The report's text, with the day it was made."""
+    return "\n".join(_lines(report, made_on)).rstrip() + "\n"
+
+
+def _lines(report: Mapping[str, Any], made_on: date) -> Iterator[str]:
+    yield f"# What {escaped(report['business'])} asked of its data"
+    yield from ("", f"As of {made_on.isoformat()}. Privacy notice {report['notice_version']}.", "")
+    yield "No number here counts people. What was asked and granted is outside the noise: it depends on nobody's data."
+    yield ""
+    for dataset in report["datasets"]:
+        yield from _dataset(dataset)
+    yield from ("## Promised", "", report["reidentification_commitment"]["text"], "", report["past_statistics"], "")
+    yield from (report["how_to_opt_out"], "")
+    yield f"Signatures are checked with {report['public_key']}."
+
+
+def _dataset(dataset: Mapping[str, Any]) -> Iterator[str]:
+    budget = dataset["budget"]
+    unit = "epsilon" if budget["rho"] is None else "rho"
+    yield from (f"## {escaped(dataset['title'])}", "", f"Protected is {escaped(dataset['unit_of_privacy'])}.", "")
+    yield f"Budget for life: epsilon {budget['epsilon']:g} at delta {budget['delta']:g};"
+    yield f"{budget['epsilon_spent']:g} of it is spent. {dataset['who_may_raise']}"
+    yield from ("", "### Approved questions", "")
+    yield from (f"- {escaped(query['says'])} For {escaped(query['purpose'])}." for query in dataset["queries"])
+    if not dataset["queries"]:
+        yield "None is approved now."
+    yield from ("", "### Spent", "", f"| month | purpose | answers | {unit} |", "| --- | --- | ---: | ---: |")
+    for line in dataset["spent"]:
+        yield f"| {line['month']} | {escaped(line['purpose'])} | {line['answers']} | {line['amount']:g} |"
+    yield from ("", "### Granted", "", f"| day | {unit} |", "| --- | ---: |")
+    yield from (f"| {grant['day']} | {grant['amount']:g} |" for grant in dataset["grants"])
+    head = dataset["ledger_head"]
+    yield from ("", f"Newest entry of the ledger: {head['seq']}, `{head['hash']}`, signed `{head['signature']}`.", "")

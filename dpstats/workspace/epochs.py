@@ -1,0 +1,106 @@
+"""Consent epochs: on a timetable, what people decided takes effect, all of it at once.
+
+An epoch's close gives every dataset that asks for consent a new data version under a new random id, whether or not
+anything changed, so that nobody can watch one person leave. How many people are counted is told to nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+
+from dpstats.access import Action, check, operator
+from dpstats.catalog.canonical import load_fingerprint
+from dpstats.catalog.consented import asked_purposes
+from dpstats.catalog.dataset import DatasetFile
+from dpstats.ledger.files import file_lock
+from dpstats.ledger.store import Store
+from dpstats.ledger.tokens import Identity
+from dpstats.library import Library
+from dpstats.rights.consent_log import ConsentLog
+from dpstats.workspace.datasets import Datasets
+
+
+@dataclass(frozen=True)
+class Renewed:
+    """A dataset's new data version; empty if none could be made before its data are loaded as it is defined now."""
+
+    dataset: str
+    data_version: str
+
+
+@dataclass(frozen=True)
+class Timetable:
+    """When epochs are closed: every day at `at`, in UTC; None: by whoever runs `dpstats consent epoch`.
+
+    `max_age`: how old the last one may be before purposes that ask for consent answer nothing.
+    """
+
+    at: time | None
+    max_age: timedelta
+
+    def due(self, last: datetime | None, now: datetime) -> bool:
+        """Whether a moment to close an epoch has passed since the last one was closed."""
+        if self.at is None:
+            return False
+        today = datetime.combine(now.astimezone(UTC).date(), self.at, UTC)
+        latest = today if today <= now else today - timedelta(days=1)
+        return last is None or last < latest
+
+
+NIGHTLY = Timetable(time(3), timedelta(hours=48))
+"""The timetable where no setting says another."""
+
+
+class Epochs:
+    """The epochs of a workspace; one is closed at a time."""
+
+    def __init__(
+        self, store: Store, library: Library, log: ConsentLog, datasets: Datasets, timetable: Timetable, lock: Path
+    ) -> None:
+        self._registry, self._library, self._log = store.registry, library, log
+        self._datasets, self.timetable, self._lock = datasets, timetable, lock
+
+    def close(self, identity: Identity) -> tuple[Renewed, ...]:
+        """Closes the running epoch, and gives each dataset that asks for consent a data version that goes by it.
+
+        What a killed process left undone, the next close does.
+
+        Raises:
+          Forbidden: the caller is no steward. FileError: a data version cannot be written.
+        """
+        check(identity, Action.STEWARD)
+        with file_lock(self._lock):
+            return self._close(identity)
+
+    def close_if_due(self, identity: Identity, now: datetime) -> tuple[Renewed, ...]:
+        """Closes the running epoch if the timetable says so, and nobody else has by now."""
+        check(identity, Action.STEWARD)
+        if not self._is_due(now):
+            return ()
+        with file_lock(self._lock):
+            return self._close(identity) if self._is_due(now) else ()
+
+    def last_closed(self) -> datetime | None:
+        """When the last epoch was closed, None if none ever was."""
+        epoch = self._log.last_epoch()
+        return None if epoch is None else epoch.closed_at
+
+    def _is_due(self, now: datetime) -> bool:
+        """Nothing is due where nobody is asked, so that a workspace without consent keeps none."""
+        return any(self._asking()) and self.timetable.due(self.last_closed(), now)
+
+    def _close(self, identity: Identity) -> tuple[Renewed, ...]:
+        self._log.close_epoch(datetime.now(UTC))
+        return tuple(Renewed(d.dataset, self._renewed(identity, d)) for d in self._asking())
+
+    def _renewed(self, identity: Identity, dataset: DatasetFile) -> str:
+        versions = self._registry.data_versions(dataset.dataset)
+        if not versions or versions[-1].fingerprint != load_fingerprint(dataset):
+            return ""
+        return self._datasets.renew(identity, dataset.dataset)
+
+    def _asking(self) -> Iterator[DatasetFile]:
+        yield from (d for d in self._library.datasets(operator("epochs")) if asked_purposes(d))

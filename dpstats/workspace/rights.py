@@ -1,0 +1,340 @@
+"""The desk for rights requests: kept by the law's clocks, carried out on what the workspace holds, with evidence.
+
+Whose request it is, the caller says: dpstats proves no identity. Whether a person is known is never told but in the
+evidence of a request that was verified, which stewards alone can see.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from dpstats.access import Action, check, sees
+from dpstats.catalog.dataset import DatasetFile
+from dpstats.catalog.ids import id_text
+from dpstats.errors import Conflict, InvalidParameters, NotFound
+from dpstats.ledger.chain import sha256
+from dpstats.ledger.records import StoredRelease
+from dpstats.ledger.store import Store
+from dpstats.ledger.tokens import Identity
+from dpstats.library import Library
+from dpstats.rights.consent_log import ConsentLog
+from dpstats.rights.decisions import ALL_SALE_SHARE, LIMIT_SPI, Decision, Event
+from dpstats.rights.deliveries import Deliveries
+from dpstats.rights.intake import Wish
+from dpstats.rights.notice import NOBODY_NAMED, PAST_STATISTICS, notice_of
+from dpstats.rights.package import STATISTICS_MAX, TableOf, Told, zipped
+from dpstats.rights.pseudonyms import Pseudonyms
+from dpstats.rights.request_log import Asked, Kept, RequestLog
+from dpstats.rights.requests import (
+    LEVELS,
+    UNVERIFIED_KINDS,
+    Confirmed,
+    Denial,
+    Denied,
+    Disclosure,
+    Extended,
+    Fulfilled,
+    Kind,
+    Level,
+    Revoked,
+    Started,
+    State,
+    Step,
+    Verified,
+    alarms,
+    outward,
+)
+from dpstats.rights.suppression import Suppressions
+from dpstats.workspace.budgets import Budgets
+from dpstats.workspace.consent import Consent
+from dpstats.workspace.datasets import Datasets
+
+ID_MAX = 256
+TEXT_MAX = 1000
+UNANSWERED = frozenset({Kind.CORRECT})
+"""What this service keeps and times, and the business answers by its own means: a correction in its source."""
+TOLD_AFTER_ERASURE = (
+    "The data about you were erased from every version that is kept.",
+    "Files that are loaded later, and backups that are restored, leave you out.",
+    PAST_STATISTICS,
+    "No budget is given back for it: what was released stays charged.",
+)
+
+
+class Rights:
+    """The rights requests of a workspace. `now`: the time, with a zone."""
+
+    def __init__(
+        self,
+        library: Library,
+        log: RequestLog,
+        pseudonyms: Pseudonyms,
+        suppressions: Suppressions,
+        datasets: Datasets,
+        consent: Consent,
+        store: Store,
+        budgets: Budgets,
+        consent_log: ConsentLog,
+        deliveries: Deliveries,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._library, self._log, self._now = library, log, now
+        self._pseudonyms, self._suppressions = pseudonyms, suppressions
+        self._datasets, self._consent = datasets, consent
+        self._ledger, self._budgets = store.ledger, budgets
+        self._consent_log, self._deliveries = consent_log, deliveries
+
+    def open(
+        self, identity: Identity, kind: str, dataset: str, unit: str | int, *, agent: str = "", permission: str = ""
+    ) -> dict[str, Any]:
+        """Keeps a new request; the answer is the same whether or not the person is known.
+
+        Raises:
+          Forbidden: the caller is no steward. NotFound: no such dataset. InvalidParameters: what is wrong.
+        """
+        check(identity, Action.STEWARD)
+        asked_of = self._library.dataset(identity, dataset)
+        person = self._person(asked_of, kind, unit)
+        asked = Asked(
+            Kind(kind),
+            dataset,
+            asked_of.lineage,
+            self._pseudonyms.of(asked_of.lineage, person),
+            agent=agent,
+            permission=permission,
+        )
+        return self._view(self._log.open(asked, person, actor=identity.name, now=self._now()))
+
+    def one(self, identity: Identity, request_id: str) -> dict[str, Any]:
+        """A request: where it stands, its dates, its steps, and the evidence once it is fulfilled.
+
+        Raises:
+          Forbidden: the caller is no steward. NotFound: none that the caller may see.
+        """
+        kept = self._seen(identity, request_id)
+        return self._view(kept) | {"steps": list(self._log.history(request_id)), "evidence": dict(kept.evidence)}
+
+    def all(self, identity: Identity, *, state: str | None = None) -> list[dict[str, Any]]:
+        """Every request that the caller may see, or those of one state, in the order in which they came."""
+        check(identity, Action.STEWARD)
+        views = [self._view(kept) for kept in self._log.all() if sees(identity, kept.asked.dataset)]
+        return [view for view in views if state is None or view["state"] == state]
+
+    def confirm(self, identity: Identity, request_id: str) -> dict[str, Any]:
+        """Notes that the person was told that the request came.
+
+        Raises:
+          Forbidden, NotFound: as `one`. Conflict: it may not follow.
+        """
+        return self._step(identity, request_id, Confirmed())
+
+    def verify(self, identity: Identity, request_id: str, level: str, method: str) -> dict[str, Any]:
+        """Notes how sure the caller is of who asks, and how it was found out.
+
+        Raises:
+          InvalidParameters: there is no such level. Forbidden, NotFound, Conflict: as `confirm`.
+        """
+        if level not in LEVELS:
+            raise InvalidParameters({"level": f"must be one of {', '.join(LEVELS)}"})
+        return self._step(identity, request_id, Verified(LEVELS[level], method))
+
+    def extend(self, identity: Identity, request_id: str, reason: str) -> dict[str, Any]:
+        """Moves the answer 45 days on, once, for a reason that the person was told.
+
+        Raises:
+          Forbidden, NotFound, Conflict: as `confirm`.
+        """
+        return self._step(identity, request_id, Extended(reason))
+
+    def deny(self, identity: Identity, request_id: str, reason: str) -> dict[str, Any]:
+        """Ends a request with a reason of the list, or in the caller's words.
+
+        Raises:
+          Forbidden, NotFound, Conflict: as `confirm`.
+        """
+        named = reason in set(Denial)
+        text = reason.replace("_", " ") if named else reason
+        return self._step(identity, request_id, Denied(Denial(reason) if named else Denial.OTHER, text))
+
+    def revoke(self, identity: Identity, request_id: str) -> dict[str, Any]:
+        """Ends a request that the person took back.
+
+        Raises:
+          Forbidden, NotFound, Conflict: as `confirm`.
+        """
+        return self._step(identity, request_id, Revoked())
+
+    def execute(self, identity: Identity, request_id: str) -> dict[str, Any]:
+        """Carries a request out; called again after a crash, it goes on where it was.
+
+        Raises:
+          Forbidden, NotFound, Conflict: as `confirm`; Conflict too where the caller is not sure enough of who asks, or
+          this kind of request is not carried out here.
+        """
+        kept = self._seen(identity, request_id)
+        if kept.asked.kind in UNANSWERED:
+            raise Conflict(
+                f"a request to {kept.asked.kind} is carried out where the data come from: correct them there, load "
+                "them, and close the request with `dpstats rights deny` and the words that the person was told"
+            )
+        if kept.asked.kind not in UNVERIFIED_KINDS and kept.standing.level < Level.REASONABLE:
+            raise Conflict(f"the request is {kept.standing.state}: verify who asks first, or deny it")
+        kept = self._log.step(request_id, Started(), actor=identity.name, now=self._now())
+        done, package = self._carried_out(identity, kept)
+        self._log.step(request_id, Fulfilled(done), actor=identity.name, now=self._now())
+        return self.one(identity, request_id) | ({"package": package} if package else {})
+
+    def package(self, identity: Identity, secret: str) -> bytes:
+        """The package of a request to know, as a ZIP; it can be fetched once, within a week.
+
+        Raises:
+          Forbidden: the caller is no steward. NotFound: there is none, or it was fetched, or its time is over.
+        """
+        check(identity, Action.STEWARD)
+        return self._deliveries.take(secret, self._now())
+
+    def due(self) -> list[dict[str, Any]]:
+        """The clocks that are near their end, or past it, of every open request; nothing about anybody."""
+        now = self._now()
+        return [
+            {"id": kept.request_id, "what": alarm.what, "due": alarm.due.isoformat(), "overdue": alarm.is_overdue}
+            for kept in self._log.all()
+            for alarm in alarms(kept.standing, now)
+        ]
+
+    def purge(self) -> int:
+        """Takes out requests that were closed 24 months ago; gives how many."""
+        return self._log.purge(self._now())
+
+    def _carried_out(self, identity: Identity, kept: Kept) -> tuple[dict[str, Any], dict[str, str] | None]:
+        """What was done, as evidence; and where the package of a request to know is fetched."""
+        if kept.asked.kind is Kind.DELETE:
+            return self._erased(identity, kept), None
+        if kept.asked.kind in UNVERIFIED_KINDS:
+            return self._refused(identity, kept), None
+        content = zipped(self._known(identity, kept))
+        secret, until = self._deliveries.put(content, self._now())
+        evidence = {"disclosed": str(kept.standing.disclosure), "package_sha256": sha256(content), "until": until}
+        return evidence, {"path": f"/v1/rights/packages/{secret}", "expires_at": until}
+
+    def _known(self, identity: Identity, kept: Kept) -> Told:
+        """Everything that may be told: categories always, the pieces to who is known well enough."""
+        name, lineage = kept.asked.dataset, kept.asked.lineage
+        dataset = self._library.dataset(identity, name)
+        specific = kept.standing.disclosure is Disclosure.SPECIFIC_PIECES
+        is_person = _is(kept.asked.unit, self._pseudonyms, dataset)
+        found = self._datasets.pieces(identity, name, is_person) if specific else {}
+        budget = self._budgets.one(identity, name)
+        return Told(
+            request_id=kept.request_id,
+            made_at=self._now().isoformat(),
+            told=notice_of(NOBODY_NAMED, [dataset])["datasets"][0],
+            consent=[_consented(event) for event in self._consent_log.of_person(lineage, kept.asked.unit)],
+            tables=[TableOf(table, each.columns, each.rows, each.withheld) for table, each in found.items()],
+            specific=specific,
+            statistics=self._published(identity, name),
+            epsilon_at_most=budget["epsilon_spent"],
+            delta=budget["delta"],
+        )
+
+    def _published(self, identity: Identity, dataset: str) -> list[dict[str, Any]]:
+        """The newest statistics that were published of a dataset, with their values."""
+        page = self._ledger.releases(dataset, datasets=identity.datasets, limit=STATISTICS_MAX)
+        return [_statistic(stored) for stored in page.items]
+
+    def _erased(self, identity: Identity, kept: Kept) -> dict[str, Any]:
+        """Suppression first, so that whatever comes next leaves the person out; then every dataset of its people."""
+        lineage, person = kept.asked.lineage, str(kept.person)
+        self._suppressions.add(lineage, person, request=kept.request_id, now=self._now())
+        found = [each for each in self._library.datasets(identity) if each.lineage == lineage]
+        evidence = [
+            self._datasets.erase(identity, each.dataset, _is(kept.asked.unit, self._pseudonyms, each)) for each in found
+        ]
+        return {"erased": evidence, "told": list(TOLD_AFTER_ERASURE)}
+
+    def _refused(self, identity: Identity, kept: Kept) -> dict[str, Any]:
+        """An opt-out or a limit is a consent event like any other; asked again, it is the same event."""
+        purpose = ALL_SALE_SHARE if kept.asked.kind is Kind.OPT_OUT else LIMIT_SPI
+        wish = Wish(str(kept.person), purpose, str(Decision.OPT_OUT), kept.request_id, "operator")
+        self._consent.send(identity, [(kept.asked.dataset, wish)])
+        return {"decision": purpose, "told": ["It counts from the next consent epoch on."]}
+
+    def _step(self, identity: Identity, request_id: str, step: Step) -> dict[str, Any]:
+        self._seen(identity, request_id)
+        return self._view(self._log.step(request_id, step, actor=identity.name, now=self._now()))
+
+    def _seen(self, identity: Identity, request_id: str) -> Kept:
+        check(identity, Action.STEWARD)
+        kept = self._log.get(request_id)
+        if not sees(identity, kept.asked.dataset):
+            raise NotFound("rights request", request_id)
+        return kept
+
+    def _person(self, dataset: DatasetFile, kind: str, unit: str | int) -> str:
+        problems = {}
+        if kind not in set(Kind):
+            problems["type"] = f"must be one of {', '.join(Kind)}"
+        if not str(unit).strip() or len(str(unit)) > ID_MAX:
+            problems["unit"] = f"must be an id of 1 to {ID_MAX} characters"
+        if problems:
+            raise InvalidParameters(problems)
+        return id_text(dataset.unit_type, unit)
+
+    def _view(self, kept: Kept) -> dict[str, Any]:
+        standing, now = kept.standing, self._now()
+        dates = standing.deadlines
+        return {
+            "id": kept.request_id,
+            "type": str(kept.asked.kind),
+            "dataset": kept.asked.dataset,
+            "state": str(standing.stands_at(now)),
+            "status": dict(outward(standing, now)),
+            "received_at": standing.received_at.isoformat(),
+            "confirm_due": dates.confirm_due.isoformat() if dates.confirm_due else None,
+            "respond_due": dates.respond_due.isoformat(),
+            "extended": bool(standing.extended_because),
+            "level": _level_name(standing.level),
+            "next": _next(standing.state, kept.asked.kind),
+        }
+
+
+def _statistic(stored: StoredRelease) -> dict[str, Any]:
+    body = json.loads(stored.body)
+    return {
+        "release_id": stored.release_id,
+        "title": stored.query.replace("_", " "),
+        "purpose": body.get("purpose", ""),
+        "as_of": body["as_of"],
+        "cost": body["cost"],
+        "rows": body["rows"],
+    }
+
+
+def _consented(event: Event) -> dict[str, str]:
+    return {"at": event.observed_at.isoformat(), "purpose": event.purpose, "decision": str(event.decision)}
+
+
+def _is(unit: str, pseudonyms: Pseudonyms, dataset: DatasetFile) -> Callable[[str], bool]:
+    return lambda text: pseudonyms.of(dataset.lineage, id_text(dataset.unit_type, text)) == unit
+
+
+def _level_name(level: Level) -> str:
+    return level.name.lower()
+
+
+def _next(state: State, kind: Kind) -> str | None:
+    """What to do next, as the last word of a command."""
+    if state is State.EXECUTING or kind in UNVERIFIED_KINDS:
+        return None if state is State.FULFILLED or state in _ENDED else "execute"
+    steps: Mapping[State, str] = {
+        State.RECEIVED: "verify",
+        State.CONFIRMED: "verify",
+        State.VERIFIED: "execute",
+    }
+    return steps.get(state)
+
+
+_ENDED = frozenset({State.DENIED, State.REVOKED, State.EXPIRED})

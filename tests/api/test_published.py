@@ -1,0 +1,53 @@
+"""What everybody may see: it names what may be asked and what it cost, and nothing that depends on a row."""
+
+from __future__ import annotations
+
+import json
+
+from api_town import BANDS, MARKER, Town
+
+from dpstats.privacy.loss import AMOUNT_STEPS
+
+
+def report(town: Town) -> dict[str, object]:
+    answer = town.ask("GET", "/v1/transparency")
+    assert answer.status_code == 200
+    return dict(answer.json())
+
+
+def test_the_report_adds_up_to_the_ledger(town: Town) -> None:
+    town.run()
+    town.run("costly")
+    (dataset,) = [each for each in report(town)["datasets"] if each["dataset"] == "town"]  # type: ignore[attr-defined]
+    told = sum(round(line["amount"] * AMOUNT_STEPS) for line in dataset["spent"])
+    entries = town.ask("GET", "/v1/datasets/town/ledger", role="steward").json()
+    charged = sum(round(e["rho"] * AMOUNT_STEPS) for e in entries["entries"] if e["kind"] == "charge")
+    assert told == charged > 0
+    assert sum(line["answers"] for line in dataset["spent"]) == 2
+    assert dataset["ledger_head"] == {key: entries["head"][key] for key in ("seq", "hash", "signature")}
+
+
+def test_nothing_in_it_comes_from_a_row(quiet_town: Town) -> None:
+    for path in ("/privacy", "/transparency", "/v1/transparency"):
+        text = quiet_town.ask("GET", path).text
+        for secret in (MARKER, *BANDS):
+            assert secret not in text
+
+
+def test_only_approved_questions_are_in_it(town: Town) -> None:
+    (dataset,) = [each for each in report(town)["datasets"] if each["dataset"] == "town"]  # type: ignore[attr-defined]
+    names = {query["query"] for query in dataset["queries"]}
+    assert "spend_by_band" in names
+    assert "draft" not in names
+
+
+def test_global_privacy_control_is_stated_as_its_specification_says(quiet_town: Town) -> None:
+    said = quiet_town.ask("GET", "/.well-known/gpc.json").json()
+    assert said["gpc"] is True
+    assert set(said) == {"gpc", "lastUpdate"}
+
+
+def test_no_other_address_under_v1_is_public(quiet_town: Town) -> None:
+    for path in ("/v1/transparency/", "/v1/Transparency", "/v1/transparency/x", "/v1//transparency"):
+        assert quiet_town.ask("GET", path).status_code in (401, 404)
+        assert "datasets" not in json.dumps(quiet_town.ask("GET", path).text)

@@ -1,0 +1,49 @@
+"""The notice and the report from the command line: built, and checked against the files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cli_running import Run, run_here
+
+FORMS = ("markdown", "html", "json")
+
+
+@pytest.mark.parametrize("of_files", [True, False])
+def test_a_built_notice_is_of_its_files_until_they_change(dpstats: Run, shop: Path, of_files: bool) -> None:
+    files = ["dataset.yaml"] if of_files else []
+    for form in FORMS:
+        dpstats("notice", "build", *files, "--format", form, "--out", f"notice.{form}").done()
+        dpstats("notice", "check", f"notice.{form}", *files).done()
+    text = (shop / "dataset.yaml").read_text("utf-8").replace("unit: USD", "unit: USD, why: Finds what sells.")
+    (shop / "dataset.yaml").write_text(text, "utf-8")
+    sources = [f"--source={table}={shop / table}.csv" for table in ("visits", "customers")]
+    dpstats("dataset", "add", "dataset.yaml", *sources).done()
+    for form in FORMS:
+        dpstats("notice", "check", f"notice.{form}", *files).refused("run `dpstats notice build` again")
+
+
+def test_the_report_names_what_is_approved_and_what_was_spent(dpstats: Run) -> None:
+    dpstats("query", "run", "by_town").done()
+    (dataset,) = json.loads(dpstats("transparency", "build", "--format", "json").done().out)["datasets"]
+    assert [query["says"] for query in dataset["queries"]] == ["Customers and spend by town, by town."]
+    assert [line["amount"] for line in dataset["spent"]] == [0.01]
+    assert "Customers and spend by town" in dpstats("transparency", "build").done().out
+    assert "Customers and spend by town" in dpstats("transparency", "build", "--format", "html").done().out
+
+
+def test_the_report_of_an_empty_workspace_says_so(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    run_here("--home", home, "init").done()
+    assert (
+        json.loads(run_here("--home", home, "transparency", "build", "--format", "json").done().out)["datasets"] == []
+    )
+    assert (
+        "No data are held here yet." in run_here("--home", home, "transparency", "build", "--format", "html").done().out
+    )
+
+
+def test_a_file_that_is_no_notice_is_refused(dpstats: Run) -> None:
+    dpstats("notice", "check", "none.md", "dataset.yaml").refused("cannot be read as a notice")

@@ -1,0 +1,60 @@
+"""`dpstats rights` from opening to evidence, and what a wrong step is told."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+from cli_running import Run
+
+
+def opened(dpstats: Run, kind: str = "delete") -> str:
+    return str(json.loads(dpstats("rights", "open", kind, "shop", "1", "--json").done().out)["id"])
+
+
+def verified(dpstats: Run, request: str) -> None:
+    dpstats("rights", "verify", request, "--level", "reasonably_high", "--method", "signed declaration").done()
+
+
+def test_each_step_says_the_next_command(dpstats: Run) -> None:
+    request = opened(dpstats)
+    shown = dpstats("rights", "show", request).done().out
+    assert f"next: dpstats rights verify {request}" in shown
+    verified(dpstats, request)
+    assert f"next: dpstats rights execute {request}" in dpstats("rights", "show", request).done().out
+    done = dpstats("rights", "execute", request).done().out
+    assert "fulfilled" in done
+    assert "tell the person: No budget is given back for it" in done
+    (evidence,) = json.loads(dpstats("rights", "show", request, "--json").done().out)["evidence"]["erased"]
+    assert sum(evidence["rows_after"].values()) == 0 < sum(evidence["rows_before"].values())
+
+
+def test_a_step_out_of_order_is_one_line(dpstats: Run) -> None:
+    dpstats("rights", "execute", opened(dpstats)).refused("verify who asks first")
+    dpstats("rights", "execute", opened(dpstats, "correct")).refused("correct them there")
+    dpstats("rights", "open", "forget", "shop", "1").refused("type: must be one of know, delete")
+    dpstats("rights", "show", "rr_unknown").refused("no rights request named")
+
+
+def test_a_package_is_written_to_a_file(dpstats: Run, shop: Path) -> None:
+    request = opened(dpstats, "know")
+    verified(dpstats, request)
+    dpstats("rights", "execute", request, "--out", "package.zip").done()
+    with zipfile.ZipFile(shop / "package.zip") as package:
+        assert json.loads(package.read("package.json"))["specific_pieces"]
+    assert list((shop / "home" / "packages").iterdir()) == []
+
+
+def test_a_package_without_a_file_to_write_it_to_says_where_it_is_fetched(dpstats: Run) -> None:
+    request = opened(dpstats, "know")
+    verified(dpstats, request)
+    assert "/v1/rights/packages/" in dpstats("rights", "execute", request).done().out
+
+
+def test_requests_and_clocks_are_listed(dpstats: Run) -> None:
+    dpstats("rights", "deny", opened(dpstats), "--reason", "We hold nothing under this id.").done()
+    dpstats("rights", "extend", opened(dpstats), "--reason", "many files").done()
+    states = [item["state"] for item in json.loads(dpstats("rights", "list", "--json").done().out)["items"]]
+    assert states == ["denied", "received"]
+    assert json.loads(dpstats("rights", "list", "--due", "--json").done().out)["items"] == []

@@ -1,0 +1,138 @@
+"""Which step of a rights request may follow which, and by when."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dpstats.errors import Conflict
+from dpstats.rights.requests import (
+    CLOSED,
+    UNVERIFIED_KINDS,
+    Confirmed,
+    Denial,
+    Denied,
+    Disclosure,
+    Extended,
+    Fulfilled,
+    Kind,
+    Level,
+    Revoked,
+    RightsRequest,
+    Started,
+    State,
+    Step,
+    Verified,
+    after,
+    alarms,
+    outward,
+    received,
+)
+
+AT = datetime(2026, 12, 18, 20, tzinfo=UTC)
+SURE = Verified(Level.REASONABLY_HIGH, "signed declaration")
+
+
+def walked(kind: Kind, *steps: Step, at: datetime = AT) -> RightsRequest:
+    request = received(kind, AT)
+    for step in steps:
+        request = after(request, step, at)
+    return request
+
+
+@pytest.mark.parametrize("kind", [Kind.KNOW, Kind.DELETE, Kind.CORRECT])
+def test_who_asks_is_verified_before_anything_is_done(kind: Kind) -> None:
+    with pytest.raises(Conflict, match="verify who asks"):
+        walked(kind, Confirmed(), Started())
+    assert walked(kind, Confirmed(), SURE, Started(), Fulfilled({})).state is State.FULFILLED
+
+
+@pytest.mark.parametrize("kind", sorted(UNVERIFIED_KINDS))
+def test_an_opt_out_asks_nobody_who_they_are(kind: Kind) -> None:
+    assert walked(kind, Started(), Fulfilled({})).state is State.FULFILLED
+    for step in (SURE, Confirmed(), Extended("busy"), Denied(Denial.INSUFFICIENT_VERIFICATION, "who are you?")):
+        with pytest.raises(Conflict):
+            walked(kind, step)
+
+
+def test_a_verification_is_a_confirmation_too() -> None:
+    assert walked(Kind.DELETE, SURE).confirmed_at == AT
+
+
+def test_an_extension_comes_once_and_inside_the_first_45_days() -> None:
+    inside, outside = AT + timedelta(days=45), AT + timedelta(days=46)
+    extended = after(received(Kind.KNOW, AT), Extended("many files"), inside)
+    assert extended.deadlines.respond_due == extended.deadlines.latest
+    with pytest.raises(Conflict, match="one extension"):
+        after(extended, Extended("more files"), inside)
+    with pytest.raises(Conflict, match="before that"):
+        after(received(Kind.KNOW, AT), Extended("many files"), outside)
+    with pytest.raises(Conflict, match="why"):
+        after(received(Kind.KNOW, AT), Extended("  "), inside)
+
+
+def test_what_is_being_executed_cannot_be_denied() -> None:
+    with pytest.raises(Conflict, match="half done"):
+        walked(Kind.DELETE, SURE, Started(), Denied(Denial.OTHER, "no"))
+
+
+def test_an_executor_may_start_again_after_a_crash() -> None:
+    assert walked(Kind.DELETE, SURE, Started(), Started()).state is State.EXECUTING
+
+
+def test_a_request_to_know_gives_less_where_less_is_known_of_who_asks() -> None:
+    assert received(Kind.KNOW, AT).disclosure is Disclosure.POLICY_ONLY
+    assert walked(Kind.KNOW, Verified(Level.REASONABLE, "e-mail")).disclosure is Disclosure.CATEGORIES
+    assert walked(Kind.KNOW, SURE).disclosure is Disclosure.SPECIFIC_PIECES
+
+
+def test_a_failed_verification_leaves_the_request_open() -> None:
+    failed = walked(Kind.DELETE, Verified(Level.NONE, "nothing matched"))
+    assert failed.state is State.CONFIRMED
+    assert outward(failed, AT) == {"status": "in_progress", "reason": "need_user_verification"}
+
+
+def test_a_denial_tells_its_reason() -> None:
+    denied = walked(Kind.DELETE, Denied(Denial.NO_MATCH, "We hold nothing under this id."))
+    assert outward(denied, AT) == {"status": "denied", "reason": "no_match"}
+    with pytest.raises(Conflict, match="tells the person why"):
+        walked(Kind.DELETE, Denied(Denial.NO_MATCH, " "))
+
+
+def test_clocks_ring_before_they_run_out() -> None:
+    request = received(Kind.DELETE, AT)
+    assert alarms(request, AT + timedelta(days=2)) == ()
+    (confirm,) = alarms(request, AT + timedelta(days=12))
+    assert (confirm.what, confirm.is_overdue) == ("confirm receipt", False)
+    late = alarms(request, AT + timedelta(days=46))
+    assert [(alarm.what, alarm.is_overdue) for alarm in late] == [("confirm receipt", True), ("answer", True)]
+    assert alarms(walked(Kind.DELETE, Revoked()), AT + timedelta(days=46)) == ()
+
+
+steps = st.sampled_from(
+    [
+        Confirmed(), SURE, Verified(Level.NONE, "no"), Started(), Fulfilled({}), Extended("files"),
+        Denied(Denial.OTHER, "no"), Revoked(),
+    ]
+)  # fmt: skip
+
+
+@given(st.sampled_from(list(Kind)), st.lists(st.tuples(steps, st.integers(0, 200)), max_size=12))
+def test_no_walk_stays_open_past_its_latest_day_or_leaves_a_closed_state(
+    kind: Kind, walk: list[tuple[Step, int]]
+) -> None:
+    request = received(kind, AT)
+    latest = request.deadlines.latest
+    for step, day in walk:
+        try:
+            following = after(request, step, AT + timedelta(days=day))
+        except Conflict:
+            continue
+        assert request.state not in CLOSED
+        assert following.deadlines.latest == latest
+        assert following.deadlines.respond_due <= latest
+        request = following
+    assert request.stands_at(AT + timedelta(days=91)) in CLOSED

@@ -1,0 +1,292 @@
+"""Rights requests carried out on a real workspace: a person goes, stays out, and the ledger is as it was."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import signal
+import subprocess
+import sys
+import uuid
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dpstats.access import operator
+from dpstats.errors import Conflict, InvalidParameters, NotFound
+from dpstats.release import Ask
+from dpstats.settings import read_settings
+from dpstats.workspace import Workspace
+
+ME = operator("stu")
+DATASET = """
+dataset: clinic
+privacy_unit: patient
+budget: {epsilon: 100, delta: 1.0e-6}
+tables:
+  visits:
+    columns: {patient: {type: uuid}, paid: {type: double, bounds: [0, 100]}}
+  people:
+    one_row_per_unit: true
+    columns: {patient: {type: uuid}, age: {type: integer, bounds: [0, 120]}}
+"""
+QUERY = """
+query: visits
+dataset: clinic
+sql: SELECT COUNT(*) AS n FROM visits
+bounds: {n: [0, 20]}
+contribution: {max_groups: 1}
+cost: {rho: 2}
+"""
+PATIENTS = [str(uuid.UUID(int=(7919 * place) << 64 | place)) for place in range(1, 2001)]
+GONE = PATIENTS[1000]
+
+
+class Clinic:
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.home = folder, folder / "home"
+        self.sources = {"visits": folder / "visits.csv", "people": folder / "people.csv"}
+        self.workspace = Workspace.open(read_settings(home=self.home))
+
+    def close(self) -> None:
+        self.workspace.close()
+
+    def reopen(self) -> None:
+        self.close()
+        self.workspace = Workspace.open(read_settings(home=self.home))
+
+    def load(self) -> str:
+        return self.workspace.datasets.load(ME, "clinic", self.sources)
+
+    def rows(self, patient: str) -> dict[str, int]:
+        from dpstats.catalog.dataset import parse_dataset
+        from dpstats.engine.erasure import held
+
+        dataset = parse_dataset(DATASET, "clinic")
+        version = self.workspace.store.registry.data_version("clinic")
+        return dict(held(dataset, self.home / "data" / version.file, lambda text: text == patient).rows)
+
+    def request(self, kind: str = "delete", unit: str = GONE) -> str:
+        opened = self.workspace.rights.open(ME, kind, "clinic", unit)
+        return str(opened["id"])
+
+    def erased(self, unit: str = GONE) -> dict[str, object]:
+        request = self.request(unit=unit)
+        self.workspace.rights.verify(ME, request, "reasonably_high", "signed declaration")
+        return self.workspace.rights.execute(ME, request)
+
+
+@pytest.fixture
+def clinic(tmp_path: Path) -> Iterator[Clinic]:
+    for name, head, cell in (("visits", "paid", "5"), ("people", "age", "40")):
+        with (tmp_path / f"{name}.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["patient", head])
+            writer.writerows([patient, cell] for patient in PATIENTS for _ in range(3 if name == "visits" else 1))
+    (tmp_path / "dataset.yaml").write_text(DATASET)
+    (tmp_path / "visits.yaml").write_text(QUERY)
+    opened = Clinic(tmp_path)
+    opened.workspace.datasets.add(ME, tmp_path / "dataset.yaml", opened.sources)
+    opened.workspace.review.submit(ME, tmp_path / "visits.yaml")
+    opened.workspace.review.approve(ME, "visits")
+    yield opened
+    opened.close()
+
+
+def test_an_erased_person_is_in_no_table_and_no_file(clinic: Clinic) -> None:
+    assert clinic.rows(GONE) == {"visits": 3, "people": 1}
+    (evidence,) = clinic.erased()["evidence"]["erased"]  # type: ignore[index]
+    assert evidence["rows_before"] == {"visits": 3, "people": 1}
+    assert evidence["rows_after"] == {"visits": 0, "people": 0} == clinic.rows(GONE)
+    assert clinic.rows(PATIENTS[0]) == {"visits": 3, "people": 1}
+    assert evidence["scan"]["found_before"], "the positive control"
+    assert evidence["scan"]["found_after"] == []
+    stored = (uuid.UUID(GONE).int ^ (1 << 127)).to_bytes(16, "little")
+    held = [path for path in (clinic.home / "data").rglob("*") if path.is_file() and stored in path.read_bytes()]
+    assert held == []
+
+
+def test_a_stale_file_loaded_again_keeps_the_person_out(clinic: Clinic) -> None:
+    clinic.erased()
+    clinic.load()
+    assert clinic.rows(GONE) == {"visits": 0, "people": 0}
+    clinic.workspace.datasets.load(ME, "clinic", {"visits": clinic.sources["visits"]}, append=True)
+    assert clinic.rows(GONE)["visits"] == 0
+    assert clinic.rows(PATIENTS[0])["visits"] == 6
+
+
+def test_the_id_in_another_spelling_is_the_same_person(clinic: Clinic) -> None:
+    clinic.erased(GONE.upper())
+    assert clinic.rows(GONE) == {"visits": 0, "people": 0}
+
+
+def test_the_ledger_and_earlier_releases_are_as_they_were(clinic: Clinic) -> None:
+    ask = Ask(ME, "visits", {})
+    before, _ = clinic.workspace.releases.make(ask)
+    budget = clinic.workspace.budgets.one(ME, "clinic")
+    clinic.erased()
+    again, made_now = clinic.workspace.releases.make(ask)
+    assert (again["rows"], made_now) == (before["rows"], False)
+    assert clinic.workspace.budgets.one(ME, "clinic") == budget
+    assert clinic.workspace.budgets.verify(ME).ok
+
+
+def test_what_a_killed_load_left_goes_with_an_erasure(clinic: Clinic) -> None:
+    folder = clinic.home / "data" / "clinic"
+    (folder / "dv_left_behind.duckdb").write_bytes(GONE.encode())
+    (folder / ".loading-left").mkdir()
+    (folder / ".loading-left" / "spill").write_bytes(GONE.encode())
+    clinic.erased()
+    assert all(GONE.encode() not in path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    assert len(list(folder.iterdir())) == 1
+
+
+KILLED = """
+import os, signal, sys
+from dpstats.access import operator
+from dpstats.settings import read_settings
+from dpstats.workspace import Workspace
+
+home, request, point, moment = sys.argv[1:5]
+workspace = Workspace.open(read_settings(home=home))
+
+def watch(frame, event, _):
+    if event == moment and frame.f_code.co_qualname == point:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.setprofile(watch)
+workspace.rights.execute(operator("stu"), request)
+"""
+POINTS = [
+    ("Suppressions.add", "call"),
+    ("Suppressions.add", "return"),
+    ("_Loader._leave_out", "return"),
+    ("_Loader.finish", "return"),
+    ("_publish", "call"),
+    ("_publish", "return"),
+    ("Datasets._enter", "return"),
+    ("Datasets._forget_old", "return"),
+    ("_sweep", "return"),
+    ("Rights._erased", "return"),
+]
+"""Where an erasure is killed: as a function begins, or just after it ended."""
+
+
+@pytest.mark.parametrize(("point", "moment"), POINTS)
+def test_an_erasure_that_is_killed_is_gone_on_with_and_ends_the_same(clinic: Clinic, point: str, moment: str) -> None:
+    request = clinic.request()
+    clinic.workspace.rights.verify(ME, request, "reasonable", "two facts matched")
+    clinic.close()
+    command = [sys.executable, "-c", KILLED, str(clinic.home), request, point, moment]
+    assert subprocess.run(command, check=False, timeout=120).returncode == -signal.SIGKILL
+    clinic.reopen()
+    assert clinic.workspace.rights.one(ME, request)["state"] == "executing"
+    if point != "Suppressions.add" or moment == "return":
+        clinic.load()
+        assert clinic.rows(GONE) == {"visits": 0, "people": 0}, "a load between the kill and the next try"
+    done = clinic.workspace.rights.execute(ME, request)
+    assert done["state"] == "fulfilled"
+    assert done["evidence"]["erased"][0]["rows_after"] == {"visits": 0, "people": 0}
+    assert len(list((clinic.home / "data" / "clinic").iterdir())) == 1
+    assert clinic.workspace.releases.make(Ask(ME, "visits", {}))[1]
+
+
+def test_nobody_is_erased_before_it_is_known_who_asks(clinic: Clinic) -> None:
+    request = clinic.request()
+    with pytest.raises(Conflict, match="verify who asks"):
+        clinic.workspace.rights.execute(ME, request)
+    clinic.workspace.rights.verify(ME, request, "none", "nothing matched")
+    with pytest.raises(Conflict, match="verify who asks"):
+        clinic.workspace.rights.execute(ME, request)
+    assert clinic.rows(GONE) == {"visits": 3, "people": 1}
+
+
+def test_a_person_who_is_deleted_can_be_deleted_again_and_an_unknown_one_too(clinic: Clinic) -> None:
+    clinic.erased()
+    (again,) = clinic.erased()["evidence"]["erased"]  # type: ignore[index]
+    (unknown,) = clinic.erased(str(uuid.uuid4()))["evidence"]["erased"]  # type: ignore[index]
+    assert again["rows_before"] == unknown["rows_before"] == {"visits": 0, "people": 0}
+
+
+def test_opening_a_request_says_the_same_of_a_known_and_an_unknown_person(clinic: Clinic) -> None:
+    opened = [clinic.workspace.rights.open(ME, "delete", "clinic", unit) for unit in (GONE, str(uuid.uuid4()))]
+    told = [{key: value for key, value in each.items() if key not in {"id", "received_at"}} for each in opened]
+    assert told[0] == told[1]
+
+
+def test_an_opt_out_needs_nobodys_identity(clinic: Clinic) -> None:
+    done = clinic.workspace.rights.execute(ME, clinic.request("opt_out"))
+    assert (done["state"], done["evidence"]["decision"]) == ("fulfilled", "all_sale_share")
+    limited = clinic.workspace.rights.execute(ME, clinic.request("limit"))
+    assert limited["evidence"]["decision"] == "limit_spi"
+
+
+def test_a_denial_keeps_its_reason_and_closes(clinic: Clinic) -> None:
+    request = clinic.request()
+    assert clinic.workspace.rights.deny(ME, request, "no_match")["status"] == {"status": "denied", "reason": "no_match"}
+    with pytest.raises(Conflict, match="denied already"):
+        clinic.workspace.rights.verify(ME, request, "reasonable", "late")
+
+
+def test_what_is_asked_wrongly_is_told_by_field(clinic: Clinic) -> None:
+    with pytest.raises(InvalidParameters) as caught:
+        clinic.workspace.rights.open(ME, "forget", "clinic", " ")
+    assert set(caught.value.problems) == {"type", "unit"}
+    with pytest.raises(NotFound):
+        clinic.workspace.rights.one(ME, "rr_0000000000000000")
+
+
+def test_who_is_known_well_gets_the_pieces_but_none_that_are_never_disclosed(clinic: Clinic) -> None:
+    secret = DATASET.replace("paid: {type: double, bounds: [0, 100]}", "paid: {type: double, never_disclose: true}")
+    (clinic.folder / "dataset.yaml").write_text(secret)
+    clinic.workspace.datasets.add(ME, clinic.folder / "dataset.yaml", clinic.sources)
+    clinic.workspace.rights.execute(ME, clinic.request("opt_out"))
+    package = fetched(clinic, "reasonably_high")
+    told = json.loads(package.read("package.json"))
+    pieces = {each["table"]: each for each in told["specific_pieces"]}
+    assert pieces["people"]["rows"] == [{"patient": GONE, "age": "40"}]
+    assert pieces["visits"]["held_but_not_sent"] == ["paid"]
+    assert pieces["visits"]["rows"] == [{"patient": GONE}] * 3
+    assert [event["decision"] for event in told["consent"]] == ["opt_out"]
+    assert set(package.namelist()) == {"package.json", "package.html", "visits.csv", "people.csv"}
+    assert not any(other.encode() in package.read(name) for name in package.namelist() for other in PATIENTS[:5])
+
+
+def test_who_is_known_less_well_gets_categories_alone(clinic: Clinic) -> None:
+    package = fetched(clinic, "reasonable")
+    told = json.loads(package.read("package.json"))
+    assert told["specific_pieces"] is None
+    assert told["dataset"]["categories"]
+    assert package.namelist() == ["package.json", "package.html"]
+
+
+def test_published_statistics_are_told_with_their_noise_and_what_they_give_away_at_most(clinic: Clinic) -> None:
+    release, _ = clinic.workspace.releases.make(Ask(ME, "visits", {}))
+    told = json.loads(fetched(clinic, "reasonable").read("package.json"))
+    (statistic,) = told["statistics"]["items"]
+    assert statistic["rows"] == release["rows"]
+    assert told["privacy_loss"]["epsilon_at_most"] == clinic.workspace.budgets.one(ME, "clinic")["epsilon_spent"] > 0
+
+
+def test_a_package_is_fetched_once(clinic: Clinic) -> None:
+    request = clinic.request("know")
+    clinic.workspace.rights.verify(ME, request, "reasonable", "two facts matched")
+    done = clinic.workspace.rights.execute(ME, request)
+    assert "package" not in clinic.workspace.rights.one(ME, request)
+    secret = done["package"]["path"].rpartition("/")[2]
+    content = clinic.workspace.rights.package(ME, secret)
+    assert done["evidence"]["package_sha256"] == f"sha256:{hashlib.sha256(content).hexdigest()}"
+    with pytest.raises(NotFound):
+        clinic.workspace.rights.package(ME, secret)
+    assert list((clinic.home / "packages").iterdir()) == []
+
+
+def fetched(clinic: Clinic, level: str) -> zipfile.ZipFile:
+    request = clinic.request("know")
+    clinic.workspace.rights.verify(ME, request, level, "as the test says")
+    secret = clinic.workspace.rights.execute(ME, request)["package"]["path"].rpartition("/")[2]
+    return zipfile.ZipFile(io.BytesIO(clinic.workspace.rights.package(ME, secret)))
