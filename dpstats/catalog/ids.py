@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from decimal import Decimal, InvalidOperation
+import uuid
+from decimal import Decimal
 
 from dpstats.catalog.types import ColumnType
 
@@ -18,12 +19,19 @@ def id_text(unit_type: ColumnType, raw: object) -> str:
     text = unicodedata.normalize("NFC", str(raw))
     if unit_type.name == "varchar":
         return text
-    return _whole(text.strip()) if unit_type.name in _WHOLE else text.strip().lower()
+    return _whole(text.strip()) if unit_type.name in _WHOLE else _uuid(text.strip())
+
+
+def _uuid(text: str) -> str:
+    try:
+        return str(uuid.UUID(text))  # as DuckDB reads one: with or without hyphens and braces
+    except ValueError:
+        return text.lower()
 
 
 def _whole(text: str) -> str:
     try:
         number = Decimal(text)
         return str(int(number)) if number.is_finite() and abs(number) < 10**30 and number == int(number) else text
-    except (InvalidOperation, ValueError):
+    except (ArithmeticError, ValueError):  # no number, or one beyond any
         return text

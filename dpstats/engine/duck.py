@@ -101,6 +101,8 @@ def _lock(connection: duckdb.DuckDBPyConnection, limits: dict[str, str]) -> None
         "disabled_filesystems": "'LocalFileSystem'",
         "lock_configuration": "true",
     }
+    # Of a connection and its cursors: drawn on stdout after two seconds, it would tell how long a query takes.
+    connection.execute("SET enable_progress_bar = false")
     for name, value in settings.items():
         connection.execute(f"SET GLOBAL {name} = {value}")
 

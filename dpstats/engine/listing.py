@@ -26,6 +26,7 @@ def listed(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> 
     """
     with duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET enable_progress_bar = false")
         source = open_source(connection, path)
         sql = f"SELECT {', '.join(_cells(source, columns, optional))} FROM {source.sql}"
         trouble = trouble_in(lambda: connection.execute(sql, {"dp_file": source.pattern}))

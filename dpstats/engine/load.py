@@ -103,6 +103,7 @@ def _set_up(connection: duckdb.DuckDBPyConnection, spill: Path, memory_limit_mb:
     connection.execute(f"SET temp_directory = {literal(spill)}")
     connection.execute(f"SET memory_limit = '{memory_limit_mb}MB'")
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")  # it is drawn on stdout, where a command's answer belongs
     connection.execute("SET disabled_optimizers = 'top_n_window_elimination'")  # 2.5 times slower on `bounded`
 
 

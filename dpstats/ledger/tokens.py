@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -102,13 +103,15 @@ class Tokens:
           life: after how long it expires, > 0; None: it lives until it is revoked.
 
         Raises:
-          Conflict: a live token has this name. ValueError: no name, no such role, a cap that is not a number >= 0, or
-            a life that is over.
+          Conflict: a live token has this name, or it is formed as an id. ValueError: no name, no such role, a cap that
+            is not a number >= 0, or a life that is over.
         """
         if not name.strip():
             raise ValueError("a token needs a name")
         if cap_rho is not None and not (cap_rho.is_finite() and 0 <= cap_rho <= 1_000_000):
             raise ValueError("a token's cap is between 0 and 1,000,000")
+        if _ID.fullmatch(name):  # tokens are rotated and revoked by name or id: one must not stand for another
+            raise Conflict("a token's name is not formed as an id is: choose another name")
         text, now = _new_secret(), self._clock()
         row = {
             "token_id": f"tok_{secrets.token_hex(8)}",
@@ -183,6 +186,7 @@ class Tokens:
             return connection.execute(ended).rowcount
 
 
+_ID = re.compile(r"tok_[0-9a-f]{16}")
 _HASHES = ("token_hash", "earlier_hash")
 
 

@@ -74,6 +74,22 @@ class ConsentLog:
                 found.setdefault(row["unit"], []).append(_event(row))
         return {unit: tuple(events) for unit, events in found.items()}
 
+    def found(self, event: str) -> tuple[int, datetime] | None:
+        """The place and the time at which the last event of a sender's name was received; None if there is none."""
+        table = schema.events.c
+        query = select(table.seq, table.received_at).where(table.event == event).order_by(table.seq.desc()).limit(1)
+        with self._database.reading() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else (row.seq, moment_of(row.received_at))
+
+    def epoch_with(self, seq: int) -> Epoch | None:
+        """The first closed epoch that holds an event; None if it is still to come."""
+        table = schema.epochs.c
+        query = select(schema.epochs).where(table.last_seq >= seq).order_by(table.number).limit(1)
+        with self._database.reading() as connection:
+            row = connection.execute(query).mappings().first()
+        return None if row is None else Epoch(row["number"], moment_of(row["closed_at"]), row["last_seq"])
+
     def of_person(self, lineage: str, unit: str) -> tuple[Event, ...]:
         """Everything that one person decided so far, by pseudonym, in the order in which it was received."""
         table = schema.events.c

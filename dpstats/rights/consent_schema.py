@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import BigInteger, Column, Connection, Engine, Index, Integer, MetaData, Table, Text, insert, select
@@ -69,6 +70,14 @@ class ConsentDatabase:
         """One write transaction, alone from its start; durable when the block ends, undone if it raises."""
         with self._explained(), writing(self._opened()) as connection:
             yield connection
+
+    def empty_log(self) -> None:
+        """Takes what was deleted out of SQLite's write-ahead log too.
+
+        Where somebody still reads what was there before, it goes the next time: what was committed stands either way.
+        """
+        with closing(self._opened().raw_connection()) as raw, suppress(sqlite3.Error):
+            raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def close(self) -> None:
         """Closes every connection."""

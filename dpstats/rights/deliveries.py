@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -22,14 +23,15 @@ class Deliveries:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def put(self, content: bytes, now: datetime) -> tuple[str, str]:
-        """Keeps a file; gives its secret, and until when it can be fetched."""
+    def put(self, content: bytes, now: datetime, *, about: str) -> tuple[str, str]:
+        """Keeps a file about a person, by pseudonym; gives its secret, and until when it can be fetched."""
         secret, until = secrets.token_urlsafe(32), now + LIFE
+        path = self._folder / f"{_hashed(secret)}.{about}.zip"
         with faults_explained():
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.sweep(now)
-            create_durably(self._path(secret), content)
-            os.utime(self._path(secret), (until.timestamp(), until.timestamp()))
+            create_durably(path, content)
+            os.utime(path, (until.timestamp(), until.timestamp()))
         return secret, stamp(until)
 
     def take(self, secret: str, now: datetime) -> bytes:
@@ -38,10 +40,12 @@ class Deliveries:
         Raises:
           NotFound: there is none, it was fetched before, or its time is over: the three are not told apart.
         """
-        path = self._path(secret)
+        self.sweep(now)
+        path = next(iter(self._folder.glob(f"{_hashed(secret)}.*.zip")), None)
+        if path is None:
+            raise NotFound("package", "of this link")
         taken = path.with_suffix(f".{secrets.token_hex(8)}")
         with faults_explained():
-            self.sweep(now)
             try:
                 path.rename(taken)  # of two who come at once, one has it
                 return taken.read_bytes()
@@ -52,11 +56,18 @@ class Deliveries:
 
     def sweep(self, now: datetime) -> None:
         """Removes files whose time is over."""
-        if not self._folder.exists():
-            return
-        for path in self._folder.iterdir():
-            if path.stat().st_mtime <= now.timestamp():
+        with faults_explained():
+            for path in self._folder.iterdir() if self._folder.exists() else ():
+                with suppress(FileNotFoundError):  # fetched, or removed by another
+                    if path.stat().st_mtime <= now.timestamp():
+                        path.unlink()
+
+    def drop(self, about: str) -> None:
+        """Removes what nobody fetched yet of a person's files."""
+        with faults_explained():
+            for path in self._folder.glob(f"*.{about}.*"):
                 path.unlink(missing_ok=True)
 
-    def _path(self, secret: str) -> Path:
-        return self._folder / f"{hashlib.sha256(secret.encode()).hexdigest()}.zip"
+
+def _hashed(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

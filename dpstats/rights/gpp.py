@@ -49,7 +49,7 @@ def _section(text: str) -> California:
     bits = _bits(core)
     if int(bits[:6], 2) != 1 or len(bits) < _CORE_BITS:
         raise ValueError("another version of the section")
-    gpc = any(_is_gpc(_bits(segment)) for segment in segments)
+    gpc = any(_is_gpc(segment) for segment in segments)
     sold = _field(bits, _SALE) == _REFUSED or _field(bits, _SHARING) == _REFUSED
     limited = any(_field(bits, at) == _REFUSED for at in range(*_SENSITIVE.indices(_CORE_BITS)))
     # Consent for a known child (2) tells of a known child as well as its refusal (1) does.
@@ -57,8 +57,13 @@ def _section(text: str) -> California:
     return California(sold or gpc, limited, child)
 
 
-def _is_gpc(bits: str) -> bool:
-    return int(bits[:2], 2) == _GPC_SEGMENT and bits[2] == "1"
+def _is_gpc(segment: str) -> bool:
+    """Whether a segment asks for the control; one that cannot be read takes nothing from what the core refuses."""
+    try:
+        bits = _bits(segment)
+        return int(bits[:2], 2) == _GPC_SEGMENT and bits[2] == "1"
+    except (ValueError, KeyError, IndexError):
+        return False
 
 
 def _field(bits: str, at: int) -> int:

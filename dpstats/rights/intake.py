@@ -69,6 +69,10 @@ class Intake:
         """What a confirmation of the opt-in `event_id`, of the wish's person and purpose, must bring along."""
         return self._pseudonyms.hashed("nonce", self._dataset.dataset, self._unit(wish), wish.purpose, event_id)[:32]
 
+    def named(self, event_id: str) -> str:
+        """A sender's own name of an event, as the log keeps it."""
+        return self._named(event_id)
+
     def _unit(self, wish: Wish) -> str:
         return self._pseudonyms.of(self._dataset.lineage, id_text(self._dataset.unit_type, wish.unit))
 

@@ -122,7 +122,10 @@ class RequestLog:
             _append(connection, request_id, _Said(_NAMES[type(step)], asdict(step), stamp(now), actor))
             if standing.state in CLOSED:
                 connection.execute(delete(people).where(people.c.request == request_id))
-            return _kept(connection, request_id)
+            kept = _kept(connection, request_id)
+        if standing.state in CLOSED:
+            self._database.empty_log()
+        return kept
 
     def get(self, request_id: str) -> Kept:
         """A request.
@@ -170,7 +173,9 @@ class RequestLog:
             old = [name for name in _known(connection) if _is_over(_kept(connection, name).standing, now)]
             for name in old:
                 connection.execute(update(steps).where(steps.c.request == name).values(request=None, content=None))
-            return len(old)
+        if old:
+            self._database.empty_log()
+        return len(old)
 
 
 @dataclass(frozen=True)

@@ -199,7 +199,7 @@ def after(request: RightsRequest, step: Step, at: datetime) -> RightsRequest:
         case Denied():
             return _denied(request, step, at)
         case Revoked():
-            return replace(request, state=State.REVOKED, responded_at=at)
+            return _revoked(request, at)
 
 
 def _confirmed(request: RightsRequest, at: datetime) -> RightsRequest:
@@ -263,6 +263,12 @@ def _denied(request: RightsRequest, step: Denied, at: datetime) -> RightsRequest
     if not step.text.strip():
         raise Conflict("a denial tells the person why")
     return replace(request, state=State.DENIED, responded_at=at, denial=step.reason, denial_text=step.text)
+
+
+def _revoked(request: RightsRequest, at: datetime) -> RightsRequest:
+    if request.state is State.EXECUTING:
+        raise Conflict("the request is being executed: nothing is left half done, so it cannot be taken back now")
+    return replace(request, state=State.REVOKED, responded_at=at)
 
 
 def _words(kind: Kind) -> str:

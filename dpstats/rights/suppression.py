@@ -1,6 +1,7 @@
 """Who was erased and must not come back: keyed hashes, looked at by every load, used for nothing else (1798.105(c)(2)).
 
 Written before anything is erased, so that whatever is interrupted, or loaded again from an old file, leaves them out.
+A person is kept out in the spelling of every type of id: datasets of the same people may declare theirs differently.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from dpstats.catalog.types import ColumnType
 from dpstats.ledger.clock import stamp
 from dpstats.rights.consent_schema import ConsentDatabase, metadata
 from dpstats.rights.pseudonyms import Pseudonyms
+
+_TYPES = tuple(ColumnType(name) for name in ("bigint", "varchar", "uuid"))
+"""The types of id that are read differently."""
 
 suppressions = Table(
     "suppressions",
@@ -35,14 +39,17 @@ class Suppressions:
 
     def add(self, lineage: str, unit: str, *, request: str, now: datetime) -> None:
         """Suppresses the person of an id, as `id_text` writes it, among the people of a lineage; again: no change."""
-        row = {
-            "lineage": lineage,
-            "unit": self._pseudonyms.of(lineage, unit),
-            "since": stamp(now),
-            "request": request,
-        }
+        rows = [
+            {
+                "lineage": lineage,
+                "unit": self._hashed(lineage, unit_type, unit),
+                "since": stamp(now),
+                "request": request,
+            }
+            for unit_type in _TYPES
+        ]
         with self._database.writing() as connection:
-            connection.execute(insert_new(suppressions).on_conflict_do_nothing(), row)
+            connection.execute(insert_new(suppressions).on_conflict_do_nothing(), rows)
 
     def left_out(self, lineage: str, unit_type: ColumnType) -> Callable[[str], bool] | None:
         """Says of an id whether its person is suppressed, as of now; None if nobody of the lineage is."""
@@ -51,4 +58,9 @@ class Suppressions:
             found = frozenset(connection.execute(query).scalars())
         if not found:
             return None
-        return lambda unit: self._pseudonyms.of(lineage, id_text(unit_type, unit)) in found
+        return lambda unit: self._hashed(lineage, unit_type, unit) in found
+
+    def _hashed(self, lineage: str, unit_type: ColumnType, unit: str) -> str:
+        """A hash of its own for each type, so that 007 in whole numbers takes no 7 out of texts that hold both."""
+        kind = "bigint" if unit_type.is_integer else unit_type.name
+        return self._pseudonyms.hashed("suppressed", lineage, kind, id_text(unit_type, unit))

@@ -13,7 +13,7 @@ from __future__ import annotations
 from fastapi import Request, Response
 from starlette.routing import BaseRoute
 
-from dpstats.web import answering, asking, comparing, published, signing_in, steward
+from dpstats.web import answering, asking, comparing, opting_out, published, signing_in, steward
 from dpstats.web.assets import KEPT, asset_at
 from dpstats.web.rendering import page
 from dpstats.web.visiting import page_router
@@ -22,6 +22,7 @@ router = page_router()
 ROUTERS = (
     router,
     published.router,
+    opting_out.router,
     signing_in.router,
     asking.router,
     answering.router,

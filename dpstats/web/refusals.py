@@ -10,7 +10,7 @@ from fastapi import Request, Response
 
 from dpstats.errors import DpstatsError
 from dpstats.web.rendering import page
-from dpstats.web.visiting import SESSION, is_page, visitor_of
+from dpstats.web.visiting import SESSION, cookie, is_page, visitor_of
 
 
 @dataclass(frozen=True)
@@ -45,5 +45,7 @@ def refused(request: Request, told: Told) -> Response:
     if told.status == HTTPStatus.UNAUTHORIZED:
         asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         onward = asked if request.method == "GET" else "/"
-        return page(request, "sign_in.html", told.status, onward=onward, ended=SESSION in request.cookies, wrong=False)
+        return page(
+            request, "sign_in.html", told.status, onward=onward, ended=bool(cookie(request, SESSION)), wrong=False
+        )
     return page(request, "refused.html", told.status, told=told, signed_in=visitor_of(request) is not None)

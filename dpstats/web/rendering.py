@@ -17,7 +17,7 @@ import dpstats
 from dpstats.web import words
 from dpstats.web.assets import address_of
 from dpstats.web.navigation import sections_of
-from dpstats.web.visiting import DOORSTEP, Visitor, proof, set_cookie, visitor_of
+from dpstats.web.visiting import DOORSTEP, Visitor, cookie, delete_cookie, proof, set_cookie, visitor_of
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -29,7 +29,7 @@ SAID = "dpstats-said"
 
 def page(request: Request, template: str, status: int = HTTPStatus.OK, **values: Any) -> Response:
     """A page for whoever visits. Templates know `visitor` (None outside), `path`, `proof` and what is in `values`."""
-    visitor, doorstep = visitor_of(request), request.cookies.get(DOORSTEP) or secrets.token_urlsafe(32)
+    visitor, doorstep = visitor_of(request), cookie(request, DOORSTEP) or secrets.token_urlsafe(32)
     body = (
         environment()
         .get_template(template)
@@ -45,8 +45,8 @@ def page(request: Request, template: str, status: int = HTTPStatus.OK, **values:
     response = HTMLResponse(body, status, {"Content-Security-Policy": CONTENT_SECURITY_POLICY})
     if visitor is None:
         set_cookie(request, response, DOORSTEP, doorstep)
-    if SAID in request.cookies:
-        response.delete_cookie(SAID, path="/")
+    if cookie(request, SAID):
+        delete_cookie(request, response, SAID)
     return response
 
 
@@ -68,7 +68,7 @@ def done(request: Request, path: str, said: str = "") -> Response:
 
 def _said(request: Request, visitor: Visitor | None) -> str:
     """What was done, if this sign-in wrote it."""
-    text, _, signed = request.cookies.get(SAID, "").partition(".")
+    text, _, signed = cookie(request, SAID).partition(".")
     if visitor is None or not hmac.compare_digest(signed.encode(), proof(visitor.secret, text).encode()):
         return ""
     return base64.urlsafe_b64decode(text).decode()

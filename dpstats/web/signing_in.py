@@ -14,7 +14,16 @@ from fastapi import Request, Response
 from dpstats.errors import RateLimited
 from dpstats.web.navigation import home_of
 from dpstats.web.rendering import done, page
-from dpstats.web.visiting import DOORSTEP, SESSION, Sent, Visit, page_router, sign_in_cookie, visitor_of
+from dpstats.web.visiting import (
+    DOORSTEP,
+    SESSION,
+    Sent,
+    Visit,
+    delete_cookie,
+    page_router,
+    sign_in_cookie,
+    visitor_of,
+)
 from dpstats.workspace import Workspace
 
 TRIES, SPAN_S = 20, 60
@@ -75,7 +84,7 @@ def sign_in(request: Request, sent: Sent) -> Response:
         return page(request, "sign_in.html", HTTPStatus.UNAUTHORIZED, onward=onward, ended=False, wrong=True)
     response = done(request, onward)
     sign_in_cookie(request, response, secret)
-    response.delete_cookie(DOORSTEP, path="/")
+    delete_cookie(request, response, DOORSTEP)
     return response
 
 
@@ -84,5 +93,5 @@ def sign_out(request: Request, visit: Visit) -> Response:
     """Ends the sign-in, here and wherever else its cookie may be."""
     visit.workspace.store.sessions.end(visit.secret)
     response = done(request, "/")
-    response.delete_cookie(SESSION, path="/")
+    delete_cookie(request, response, SESSION)
     return response

@@ -29,6 +29,10 @@ NO_VISITORS = ("/v1/", "/health/", "/metrics/", "/static/", "/openapi.json/")
 """What is not a page: cookies count for nothing there."""
 FIELDS_MAX = 1000
 
+OPT_OUT = "/opt-out"
+DOORSTEP_FORMS = {"/sign-in", OPT_OUT}
+"""Forms that may be sent without being signed in: each is tied to the cookie of the doorstep."""
+
 Form = Mapping[str, str]
 """A form's fields; of a field that came twice, the last."""
 
@@ -58,7 +62,7 @@ class SessionFirst:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and is_page(scope["path"]):
-            secret = Request(scope).cookies.get(SESSION, "")
+            secret = cookie(Request(scope), SESSION)
             identity = await run_in_threadpool(self._workspace.store.sessions.find, secret) if secret else None
             if identity is not None:
                 visitor = Visitor(self._workspace, identity, secret)
@@ -106,14 +110,14 @@ def _fields(body: bytes) -> dict[str, str]:
 
 
 def _check(request: Request, form: Form) -> None:
-    """Refuses a form from elsewhere. The sign-in form is tied to the cookie of the doorstep, all others to the sign-in.
+    """Refuses a form from elsewhere: what needs no sign-in is tied to the doorstep's cookie, all else to the sign-in.
 
     Raises:
       Unauthorized: nobody is signed in, or not any more. ForeignForm: it is from elsewhere.
     """
     visitor = visitor_of(request)
-    secret = visitor.secret if visitor else request.cookies.get(DOORSTEP, "")
-    if visitor is None and request.url.path != "/sign-in":
+    secret = visitor.secret if visitor else cookie(request, DOORSTEP)
+    if visitor is None and request.url.path not in DOORSTEP_FORMS:
         raise Unauthorized
     elsewhere = request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}
     if elsewhere or not secret or not hmac.compare_digest(proof(secret).encode(), form.get("proof", "").encode()):
@@ -138,11 +142,27 @@ Sent = Annotated[Form, Depends(_form)]
 """The fields of a form that was sent, already known to be the visitor's own."""
 
 
+def cookie(request: Request, name: str) -> str:
+    """What a cookie holds; empty if it did not come."""
+    return request.cookies.get(_named(request, name), "")
+
+
 def set_cookie(request: Request, response: Response, name: str, value: str, *, seconds: int | None = None) -> None:
     """Sets a cookie that no script reads and no other site sends."""
+    secure = _is_https(request)
     response.set_cookie(
-        name, value, max_age=seconds, path="/", secure=_is_https(request), httponly=True, samesite="strict"
+        _named(request, name), value, max_age=seconds, path="/", secure=secure, httponly=True, samesite="strict"
     )
+
+
+def delete_cookie(request: Request, response: Response, name: str) -> None:
+    """Has the browser forget a cookie."""
+    response.delete_cookie(_named(request, name), path="/")
+
+
+def _named(request: Request, name: str) -> str:
+    # A browser sends cookies to every port of a host: a sandbox beside the real service must not end its sign-ins.
+    return f"{name}-sandbox" if request.app.state.workspace.sandbox else name
 
 
 def sign_in_cookie(request: Request, response: Response, secret: str) -> None:

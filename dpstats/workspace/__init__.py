@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
-from datetime import time
+from datetime import UTC, datetime, time
 from functools import partial
 from pathlib import Path
 
@@ -49,6 +49,7 @@ from dpstats.workspace.epochs import NIGHTLY, Epochs, Timetable
 from dpstats.workspace.features import Features
 from dpstats.workspace.features_refresh import Refreshing
 from dpstats.workspace.minimising import Minimising
+from dpstats.workspace.opting_out import OptingOut
 from dpstats.workspace.policy import Planning
 from dpstats.workspace.policy_apply import Applying
 from dpstats.workspace.publishing import Publishing
@@ -97,9 +98,11 @@ class Workspace:
         self.planning = Planning(store, self.review, self.datasets)
         self.applying = Applying(store, self.datasets)
         self.releases = Releases(store, library, road, self.budgets, sandbox=self.sandbox)
-        self.features = Features(store, library, road, self.budgets)
+        self.features = Features(store, library, road, self.budgets, sandbox=self.sandbox)
         self.refreshing = Refreshing(store, road, self.features)
         self.tokens = TokenDesk(store, library)
+        deliveries = Deliveries(home / "packages")
+        deliveries.sweep(datetime.now(UTC))  # nobody else may ever come by
         self.consent = Consent(library, consent_log, pseudonyms)
         self.epochs = Epochs(store, library, consent_log, self.datasets, timetable, home / "epochs.lock")
         self.rights = Rights(
@@ -112,8 +115,9 @@ class Workspace:
             store,
             self.budgets,
             consent_log,
-            Deliveries(home / "packages"),
+            deliveries,
         )
+        self.opting_out = OptingOut(store, library, consent_log, pseudonyms)
         self.minimising = Minimising(library)
         self.publishing = Publishing(store, library, self.spending, business)
         self.doctor = Doctor(home, store, library, road, self.rights, self.epochs)

@@ -56,7 +56,7 @@ class Datasets:
         text = load_file(file)
         dataset = parse_dataset(text, str(file))
         self._check_lineage(dataset)
-        with self._alone(dataset.dataset):
+        with self._alone(dataset.lineage):
             version, as_of = _new_version(), datetime.now(UTC)
             with _kept_if_entered(self._load(dataset, sources, version, as_of, append=False, progress=progress)):
                 self._open_lineage(identity, dataset)
@@ -88,7 +88,7 @@ class Datasets:
         check(identity, Action.STEWARD)
         dataset = self._library.dataset(identity, name)
         manifest = _manifest(dataset, sources, blocks)
-        with self._alone(name):
+        with self._alone(dataset.lineage):
             return self._load_next(dataset, sources, manifest, append=append, progress=progress)
 
     def _load_next(
@@ -139,7 +139,7 @@ class Datasets:
         check(identity, Action.STEWARD)
         dataset = self._library.dataset(identity, name)
         folder = self._data / name
-        with self._alone(name):
+        with self._alone(dataset.lineage):
             versions = self._registry.data_versions(name)
             if not versions:
                 return {"dataset": name, "data_version": None, "rows_before": {}, "rows_after": {}}
@@ -170,9 +170,13 @@ class Datasets:
         return pieces(dataset, self._data / versions[-1].file, is_person) if versions else {}
 
     @contextmanager
-    def _alone(self, name: str) -> Iterator[None]:
-        """One load or erasure of a dataset at a time: who is suppressed when a load begins is so when it is entered."""
-        with file_lock(self._data.parent / f".load-{name}.lock"):
+    def _alone(self, lineage: str) -> Iterator[None]:
+        """One load or erasure of the same people at a time: who is suppressed as a load begins is so as it is entered.
+
+        A dataset that is not known yet has people too: with a lock for each dataset, an erasure would pass by one that
+        is being added, and end before it is there.
+        """
+        with file_lock(self._data.parent / f".load-{lineage}.lock"):
             yield
 
     def check_definition(self, identity: Identity, dataset: DatasetFile) -> None:

@@ -78,9 +78,10 @@ class Found:
 
 
 class Features:
-    """The feature views of a workspace, and wide tables."""
+    """The feature views of a workspace, and wide tables. Those of a sandbox say so."""
 
-    def __init__(self, store: Store, library: Library, road: Road, budgets: Budgets) -> None:
+    def __init__(self, store: Store, library: Library, road: Road, budgets: Budgets, *, sandbox: bool) -> None:
+        self._mark = {"sandbox": True} if sandbox else {}
         self._registry, self._ledger = store.registry, store.ledger
         self._library, self._road, self._budgets = library, road, budgets
         self._columns = ColumnStore()
@@ -278,6 +279,7 @@ class Features:
         types = {key["name"]: key["type"] for key in heads[0]["keys"]}
         labels = [part.label for part in parts]
         head = {
+            **self._mark,
             **about,
             "dataset": dataset.dataset,
             "releases": {label: h["release_id"] for label, h in zip(labels, heads, strict=True)},

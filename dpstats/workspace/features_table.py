@@ -165,7 +165,7 @@ def reliable(value: Any, low: Any, high: Any, floor: Decimal) -> Any:
 
 
 def encode(wide: Wide, form: Format) -> bytes:
-    """A wide table in one of the formats; numbers are exact. CSV holds the table alone."""
+    """A wide table in one of the formats; numbers are exact. CSV holds the table alone, with a sandbox's mark."""
     if form is Format.JSON:
         return _json(wide)
     if form is Format.CSV:
@@ -241,9 +241,11 @@ def _csv(wide: Wide) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     columns = {**wide.keys, **wide.features}
-    writer.writerow(columns)
+    mark = [True] if wide.head.get("sandbox") else []
+    writer.writerow([*columns, *(["sandbox"] if mark else [])])
     for row in zip(*(array.to_pylist() for array in columns.values()), strict=True):
-        writer.writerow([json.dumps(value) if isinstance(value, bool | float) else _json_value(value) for value in row])
+        cells = [*row, *mark]
+        writer.writerow([json.dumps(cell) if isinstance(cell, bool | float) else _json_value(cell) for cell in cells])
     return text.getvalue().encode()
 
 

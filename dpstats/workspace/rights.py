@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from dpstats.access import Action, check, sees
+from dpstats.access import Action, check, operator, sees
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.catalog.ids import id_text
 from dpstats.errors import Conflict, InvalidParameters, NotFound
@@ -97,6 +97,7 @@ class Rights:
         """
         check(identity, Action.STEWARD)
         asked_of = self._library.dataset(identity, dataset)
+        self._deliveries.sweep(self._now())
         person = self._person(asked_of, kind, unit)
         asked = Asked(
             Kind(kind),
@@ -171,8 +172,8 @@ class Rights:
         """Carries a request out; called again after a crash, it goes on where it was.
 
         Raises:
-          Forbidden, NotFound, Conflict: as `confirm`; Conflict too where the caller is not sure enough of who asks, or
-          this kind of request is not carried out here.
+          Forbidden, NotFound, Conflict: as `confirm`; Conflict too where the caller is not sure enough of who asks,
+          this kind of request is not carried out here, or an erasure reaches data that the caller may not see.
         """
         kept = self._seen(identity, request_id)
         if kept.asked.kind in UNANSWERED:
@@ -182,6 +183,8 @@ class Rights:
             )
         if kept.asked.kind not in UNVERIFIED_KINDS and kept.standing.level < Level.REASONABLE:
             raise Conflict(f"the request is {kept.standing.state}: verify who asks first, or deny it")
+        if kept.asked.kind is Kind.DELETE:
+            self._of_lineage(identity, kept.asked.lineage)
         kept = self._log.step(request_id, Started(), actor=identity.name, now=self._now())
         done, package = self._carried_out(identity, kept)
         self._log.step(request_id, Fulfilled(done), actor=identity.name, now=self._now())
@@ -197,17 +200,18 @@ class Rights:
         return self._deliveries.take(secret, self._now())
 
     def due(self) -> list[dict[str, Any]]:
-        """The clocks that are near their end, or past it, of every open request; nothing about anybody."""
+        """The clocks that are near their end, or past it, of every open request; nothing about anybody.
+
+        What may be kept no longer goes first: packages whose time is over, requests that were closed 24 months ago.
+        """
         now = self._now()
+        self._deliveries.sweep(now)
+        self._log.purge(now)
         return [
             {"id": kept.request_id, "what": alarm.what, "due": alarm.due.isoformat(), "overdue": alarm.is_overdue}
             for kept in self._log.all()
             for alarm in alarms(kept.standing, now)
         ]
-
-    def purge(self) -> int:
-        """Takes out requests that were closed 24 months ago; gives how many."""
-        return self._log.purge(self._now())
 
     def _carried_out(self, identity: Identity, kept: Kept) -> tuple[dict[str, Any], dict[str, str] | None]:
         """What was done, as evidence; and where the package of a request to know is fetched."""
@@ -216,7 +220,7 @@ class Rights:
         if kept.asked.kind in UNVERIFIED_KINDS:
             return self._refused(identity, kept), None
         content = zipped(self._known(identity, kept))
-        secret, until = self._deliveries.put(content, self._now())
+        secret, until = self._deliveries.put(content, self._now(), about=kept.asked.unit)
         evidence = {"disclosed": str(kept.standing.disclosure), "package_sha256": sha256(content), "until": until}
         return evidence, {"path": f"/v1/rights/packages/{secret}", "expires_at": until}
 
@@ -225,7 +229,7 @@ class Rights:
         name, lineage = kept.asked.dataset, kept.asked.lineage
         dataset = self._library.dataset(identity, name)
         specific = kept.standing.disclosure is Disclosure.SPECIFIC_PIECES
-        is_person = _is(kept.asked.unit, self._pseudonyms, dataset)
+        is_person = _is(str(kept.person), dataset)
         found = self._datasets.pieces(identity, name, is_person) if specific else {}
         budget = self._budgets.one(identity, name)
         return Told(
@@ -249,11 +253,27 @@ class Rights:
         """Suppression first, so that whatever comes next leaves the person out; then every dataset of its people."""
         lineage, person = kept.asked.lineage, str(kept.person)
         self._suppressions.add(lineage, person, request=kept.request_id, now=self._now())
-        found = [each for each in self._library.datasets(identity) if each.lineage == lineage]
-        evidence = [
-            self._datasets.erase(identity, each.dataset, _is(kept.asked.unit, self._pseudonyms, each)) for each in found
-        ]
-        return {"erased": evidence, "told": list(TOLD_AFTER_ERASURE)}
+        evidence: dict[str, Any] = {}
+        # Looked up again after each: a load that began before the suppression may have brought a dataset meanwhile.
+        while left := [each for each in self._of_lineage(identity, lineage) if each.dataset not in evidence]:
+            dataset = left[0]
+            evidence[dataset.dataset] = self._datasets.erase(identity, dataset.dataset, _is(person, dataset))
+            self._deliveries.drop(self._pseudonyms.of(lineage, id_text(dataset.unit_type, person)))
+        return {"erased": list(evidence.values()), "told": list(TOLD_AFTER_ERASURE)}
+
+    def _of_lineage(self, identity: Identity, lineage: str) -> list[DatasetFile]:
+        """Every dataset of the same people.
+
+        Raises:
+          Conflict: the caller may not see them all, and an erasure leaves none out.
+        """
+        found = [each for each in self._library.datasets(operator(identity.name)) if each.lineage == lineage]
+        if not all(sees(identity, each.dataset) for each in found):
+            raise Conflict(
+                "an erasure takes a person out of all data of the same people, and you may not see all of them: a "
+                "steward of all datasets must execute it"
+            )
+        return found
 
     def _refused(self, identity: Identity, kept: Kept) -> dict[str, Any]:
         """An opt-out or a limit is a consent event like any other; asked again, it is the same event."""
@@ -317,8 +337,10 @@ def _consented(event: Event) -> dict[str, str]:
     return {"at": event.observed_at.isoformat(), "purpose": event.purpose, "decision": str(event.decision)}
 
 
-def _is(unit: str, pseudonyms: Pseudonyms, dataset: DatasetFile) -> Callable[[str], bool]:
-    return lambda text: pseudonyms.of(dataset.lineage, id_text(dataset.unit_type, text)) == unit
+def _is(person: str, dataset: DatasetFile) -> Callable[[str], bool]:
+    """Says of an id of the dataset whether it is the person's, whose own is spelled as another dataset's may be."""
+    spelled = id_text(dataset.unit_type, person)
+    return lambda text: id_text(dataset.unit_type, text) == spelled
 
 
 def _level_name(level: Level) -> str:

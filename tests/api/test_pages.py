@@ -11,7 +11,7 @@ from api_town import BANDS, MARKER, Town
 from dpstats.api.problems import KINDS
 from dpstats.web.assets import KEPT, address_of
 
-PAGES = ["/", "/privacy", "/transparency", *(f"/problems/{slug}" for slug in KINDS)]
+PAGES = ["/", "/privacy", "/transparency", "/opt-out", *(f"/problems/{slug}" for slug in KINDS)]
 
 
 class Reader(HTMLParser):

@@ -96,3 +96,11 @@ def test_csv_errors_print_the_row_and_its_line(memory, csv_file):
     sql = f"FROM read_csv('{path}', auto_detect = false, header = true, columns = {{'a': 'VARCHAR', 'b': 'VARCHAR'}})"
     with pytest.raises(duckdb.Error, match=r"CSV Error on Line: 3"):
         memory.execute(sql).fetchall()
+
+
+def test_cursors_of_a_connection_without_a_progress_bar_have_none_even_when_all_is_locked() -> None:
+    with duckdb.connect(":memory:") as connection:
+        connection.execute("SET enable_progress_bar = false")
+        connection.execute("SET GLOBAL lock_configuration = true")
+        with connection.cursor() as cursor:
+            assert cursor.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(False,)]

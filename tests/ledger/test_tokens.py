@@ -86,6 +86,13 @@ def test_a_token_that_makes_no_sense_is_not_made(store: Store, name: str, role: 
     assert store.tokens.list() == ()
 
 
+def test_no_token_is_named_as_another_ones_id(store: Store) -> None:
+    store.tokens.create("all", "steward", (), None, "stu")
+    (record,) = store.tokens.list()
+    with pytest.raises(Conflict, match="formed as an id"):
+        store.tokens.create(record.identity.token_id, "steward", ("shop",), None, "sue")
+
+
 def test_a_cap_of_nothing_is_a_token_for_replays_alone(store: Store) -> None:
     identity = store.tokens.authenticate(store.tokens.create("t", "job", (), Decimal(0), "stu"))
     assert identity is not None

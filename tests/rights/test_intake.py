@@ -100,6 +100,8 @@ def test_a_moment_is_in_utc(text: str) -> None:
         ("bigint", "Device-9", "Device-9"),
         ("bigint", "nan", "nan"),
         ("bigint", "1e999999", "1e999999"),
+        ("bigint", "1e9999999", "1e9999999"),
+        ("bigint", "-1e9999999", "-1e9999999"),
         ("varchar", "e\u0301", "\u00e9"),
         ("varchar", " a", " a"),
         ("uuid", "AAAAAAAA-0000-4000-8000-000000000000", "aaaaaaaa-0000-4000-8000-000000000000"),

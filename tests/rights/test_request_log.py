@@ -77,8 +77,6 @@ def test_the_persons_id_goes_when_the_request_is_closed(log: RequestLog, tmp_pat
     assert PERSON.encode() in bytes_kept(tmp_path)
     log.step(request, ending, actor="stu", now=AT)
     assert log.get(request).person is None
-    with sqlite3.connect(tmp_path / "consent.db") as other:
-        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert PERSON.encode() not in bytes_kept(tmp_path)
 
 

@@ -136,3 +136,8 @@ def test_no_walk_stays_open_past_its_latest_day_or_leaves_a_closed_state(
         assert following.deadlines.respond_due <= latest
         request = following
     assert request.stands_at(AT + timedelta(days=91)) in CLOSED
+
+
+def test_what_is_being_carried_out_cannot_be_taken_back() -> None:
+    with pytest.raises(Conflict, match="cannot be taken back now"):
+        walked(Kind.OPT_OUT, Started(), Revoked())

@@ -51,6 +51,13 @@ def section(*, sale=0, sharing=0, sensitive=(0,) * 9, child=(0, 0), consents=0, 
     return core if gpc is None else f"{core}.{segment(f'01{gpc}')}"
 
 
+@pytest.mark.parametrize("broken", ["", "!", "Q", "\u00e9"])
+def test_a_part_that_cannot_be_read_takes_nothing_from_what_another_refuses(broken: str) -> None:
+    core = section(sale=1)
+    assert california(f"{CALIFORNIA}~{core}.{broken}").sale_or_sharing
+    assert california(f"{CALIFORNIA}~{section()}.{broken}.{segment('011')}").sale_or_sharing
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -126,6 +126,32 @@ def test_a_release_says_so_in_every_format(sandbox_town: Town) -> None:
                 assert json.loads(reader.schema.metadata[b"dpstats"])["sandbox"] is True
 
 
+def test_a_wide_table_says_so_in_every_format(sandbox_town: Town) -> None:
+    body = {"queries": ["spend_by_band"], "parameters": {}}
+    for form in Format:
+        answer = sandbox_town.ask("POST", "/v1/features", role="job", json=body, headers={"Accept": form.media_type})
+        assert json.loads(answer.headers["Dpstats-Release"])["sandbox"] is True
+        if form is Format.CSV:
+            assert {row["sandbox"] for row in csv.DictReader(io.StringIO(answer.text))} == {"true"}
+        if form is Format.ARROW:
+            with pa.ipc.open_stream(answer.content) as reader:
+                assert json.loads(reader.schema.metadata[b"dpstats"])["sandbox"] is True
+
+
+def test_a_browser_signed_in_to_both_on_one_host_stays_signed_in_to_both(sandbox_town: Town, real_home: Path) -> None:
+    with (
+        opened(real_home, real_home.parent / "files") as town,
+        town.browser(town.token("steward")) as real,
+        sandbox_town.browser() as invented,
+    ):
+        invented.cookies.update(real.cookies)
+        assert invented.get("/welcome").status_code == 401
+        assert "has ended" not in invented.get("/welcome").text
+        assert invented.post("/sign-in", data=invented.fields(token=sandbox_town.token("steward"))).status_code == 303
+        real.cookies.update(invented.cookies)
+        assert (invented.get("/welcome").status_code, real.get("/welcome").status_code) == (200, 200)
+
+
 def test_a_real_service_says_nothing_of_the_kind(real_home: Path) -> None:
     with opened(real_home, real_home.parent / "files") as town:
         for path in ("/", "/health/live", "/v1/queries", "/openapi.json"):

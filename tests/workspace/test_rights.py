@@ -6,12 +6,14 @@ import csv
 import hashlib
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
 import uuid
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -119,9 +121,49 @@ def test_a_stale_file_loaded_again_keeps_the_person_out(clinic: Clinic) -> None:
     assert clinic.rows(PATIENTS[0])["visits"] == 6
 
 
-def test_the_id_in_another_spelling_is_the_same_person(clinic: Clinic) -> None:
-    clinic.erased(GONE.upper())
+@pytest.mark.parametrize("spelling", [str.upper, lambda each: each.replace("-", ""), lambda each: f"{{{each}}}"])
+def test_an_id_that_the_data_would_read_alike_is_the_same_person(
+    clinic: Clinic, spelling: Callable[[str], str]
+) -> None:
+    clinic.erased(spelling(GONE))
     assert clinic.rows(GONE) == {"visits": 0, "people": 0}
+
+
+def test_a_package_that_nobody_fetched_goes_with_the_person(clinic: Clinic) -> None:
+    asked = []
+    for unit in (GONE, PATIENTS[0]):
+        request = clinic.request("know", unit)
+        clinic.workspace.rights.verify(ME, request, "reasonably_high", "signed declaration")
+        asked.append(clinic.workspace.rights.execute(ME, request)["package"]["path"].rpartition("/")[2])
+    clinic.erased()
+    with pytest.raises(NotFound):
+        clinic.workspace.rights.package(ME, asked[0])
+    assert clinic.workspace.rights.package(ME, asked[1])
+
+
+def test_a_request_that_was_closed_24_months_ago_goes_when_the_clocks_are_looked_at(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = clinic.request()
+    clinic.workspace.rights.deny(ME, request, "no_match")
+    clinic.workspace.rights.due()
+    assert clinic.workspace.rights.one(ME, request)["state"] == "denied"
+    monkeypatch.setattr(clinic.workspace.rights, "_now", lambda: datetime.now(UTC) + timedelta(days=800))
+    clinic.workspace.rights.due()
+    with pytest.raises(NotFound):
+        clinic.workspace.rights.one(ME, request)
+
+
+def test_a_package_whose_time_is_over_goes_though_nobody_asks_for_another(clinic: Clinic) -> None:
+    request = clinic.request("know")
+    clinic.workspace.rights.verify(ME, request, "reasonably_high", "signed declaration")
+    clinic.workspace.rights.execute(ME, request)
+    (package,) = (clinic.home / "packages").iterdir()
+    clinic.reopen()
+    assert package.exists()
+    os.utime(package, (0, 0))
+    clinic.reopen()
+    assert not package.exists()
 
 
 def test_the_ledger_and_earlier_releases_are_as_they_were(clinic: Clinic) -> None:

@@ -1,0 +1,77 @@
+"""Saying no without an account: one id, one step, and a receipt that tells when it took effect.
+
+Nobody is asked who they are, since asking would itself be a violation (11 CCR 7026(d), 7060(b)), and whether an id is
+known is never told. A refusal counts in every dataset, for every id that is linked to the person.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import UTC, datetime
+from typing import Any
+
+from dpstats.access import operator
+from dpstats.catalog.consented import asked_purposes
+from dpstats.errors import InvalidParameters, NotFound
+from dpstats.ledger.store import Store
+from dpstats.library import Library
+from dpstats.rights.consent_log import ConsentLog, Epoch
+from dpstats.rights.decisions import ALL_SALE_SHARE, Decision
+from dpstats.rights.intake import Intake, Wish
+from dpstats.rights.pseudonyms import Pseudonyms
+
+_PUBLIC = operator("the public form")
+_RECEIPT = re.compile(r"no_[0-9a-f]{32}")
+
+
+class OptingOut:
+    """The public opt-out of a workspace."""
+
+    def __init__(self, store: Store, library: Library, log: ConsentLog, pseudonyms: Pseudonyms) -> None:
+        self._registry, self._library, self._log, self._pseudonyms = store.registry, library, log, pseudonyms
+
+    def refuse(self, unit: str, *, source: str = "form") -> str:
+        """Keeps the refusal of all sale and sharing for whoever has this id; gives its receipt.
+
+        Raises:
+          InvalidParameters: it is no id.
+        """
+        receipt, now = f"no_{secrets.token_hex(16)}", datetime.now(UTC)
+        wish = Wish(unit, ALL_SALE_SHARE, str(Decision.OPT_OUT), receipt, source)
+        intakes = [Intake(dataset, self._pseudonyms, now) for dataset in self._library.datasets(_PUBLIC)]
+        problems = {field: what for intake in intakes for field, what in intake.problems(wish).items()}
+        if problems:
+            raise InvalidParameters(problems)
+        self._log.add([intake.received(wish) for intake in intakes])
+        return receipt
+
+    def status(self, receipt: str) -> dict[str, Any]:
+        """What became of a refusal: received, and from when on no new answer counts the person.
+
+        Raises:
+          NotFound: there is no such receipt.
+        """
+        datasets = self._library.datasets(_PUBLIC)
+        if not datasets or not _RECEIPT.fullmatch(receipt):
+            raise NotFound("receipt", receipt)
+        found = self._log.found(Intake(datasets[0], self._pseudonyms, datetime.now(UTC)).named(receipt))
+        if found is None:
+            raise NotFound("receipt", receipt)
+        seq, received_at = found
+        epoch = self._log.epoch_with(seq)
+        processed_at = epoch.closed_at if epoch is not None and self._is_in_force(epoch) else None
+        return {
+            "receipt": receipt,
+            "received_at": received_at.isoformat(),
+            "state": "processed" if processed_at else "received",
+            "processed_at": processed_at.isoformat() if processed_at else None,
+        }
+
+    def _is_in_force(self, epoch: Epoch) -> bool:
+        """Whether every dataset that asks for consent has a data version that was made since the epoch was closed."""
+        for dataset in self._library.datasets(_PUBLIC):
+            versions = self._registry.data_versions(dataset.dataset) if asked_purposes(dataset) else ()
+            if versions and versions[-1].created_at < epoch.closed_at:
+                return False
+        return True
