@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import insert
 
 from dpstats.errors import Conflict, LedgerBroken
 from dpstats.ledger import journal, schema
 from dpstats.ledger.blocks import BlockTerms, terms_text
 from dpstats.ledger.chain import Content, Entry, Kind, canonical_json
 from dpstats.ledger.clock import stamp
-from dpstats.ledger.heads import check_lineage_name
+from dpstats.ledger.growing import Growing
+from dpstats.ledger.heads import HeadFiles, check_lineage_name
 from dpstats.ledger.records import BudgetState, LineageTerms
-from dpstats.ledger.writer import ChainWriter
 from dpstats.privacy.loss import AMOUNT_STEPS, DELTA_STEPS, Loss, Measure
 
 _STEPS_MAX = 2**62
@@ -53,28 +53,28 @@ class Opening:
         _check_range(blocks.cap, blocks.epsilon)
 
 
-def open_lineage(connection: Connection, writer: ChainWriter, opening: Opening) -> Entry | None:
+def open_lineage(chains: Growing, heads: HeadFiles, opening: Opening) -> Entry | None:
     """Writes a new lineage and its first grant; checks a known one and writes nothing.
 
     Raises:
       Conflict: the lineage is known on other terms, or with a smaller budget.
       LedgerBroken: its chain cannot be trusted, or is gone.
     """
-    known = journal.terms(connection, opening.terms.lineage)
+    known = journal.terms(chains.connection, opening.terms.lineage)
     if known is not None:
-        end = writer.trusted_end(connection, known.lineage)
+        end = chains.end(known.lineage)
         _check_same(known, opening.terms)
         _check_no_raise(end.sums.budget(known.measure), opening)
         return None
-    if writer.heads.read(opening.terms.lineage) is not None:
+    if heads.read(opening.terms.lineage) is not None:
         raise LedgerBroken(
             f"lineage {opening.terms.lineage} has a saved head but no entries: restore the ledger's newest backup"
         )
-    connection.execute(insert(schema.lineages).values(**_row(opening.terms)))
-    return writer.append(connection, _first_grant(opening), None)
+    chains.connection.execute(insert(schema.lineages).values(**_row(opening.terms)))
+    return chains.begin(_first_grant(opening))
 
 
-def grant(connection: Connection, writer: ChainWriter, content: Content) -> Entry:
+def grant(chains: Growing, content: Content) -> Entry:
     """Writes a later grant.
 
     Raises:
@@ -86,12 +86,11 @@ def grant(connection: Connection, writer: ChainWriter, content: Content) -> Entr
         raise ValueError("a grant adds at least one step of rho, epsilon or delta")
     if not content.reason.strip():
         raise ValueError("a grant needs a reason")
-    measure = journal.known_terms(connection, content.lineage).measure
-    end = writer.trusted_end(connection, content.lineage)
-    budget = end.sums.budget(measure)
+    measure = chains.known_terms(content.lineage).measure
+    budget = chains.end(content.lineage).sums.budget(measure)
     _check_range(added, content.epsilon)
     _check_range(budget.cap + added, budget.epsilon_cap + content.epsilon)
-    return writer.append(connection, content, end.newest)
+    return chains.append(content)
 
 
 def recorded_terms(terms: LineageTerms) -> str:

@@ -73,9 +73,12 @@ OPTIONS = {
     "--append",
     # What a load brought, for what feature views are renewed: rows and their bounds go by the file alone.
     "--blocks",
+    # Of a measurement in workspaces of its own: how many charge at once, and how long its ledger is.
+    "--callers",
     "--cap-rho",
     "--dataset",
     "--due",
+    "--entries",
     "--epsilon",
     "--expires",
     "--export",
