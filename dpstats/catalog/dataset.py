@@ -165,15 +165,35 @@ def _table_and_column(raw: str) -> str:
     return raw
 
 
+class LateRows(FileModel):
+    """What a load that appends does with rows that its files bring too late.
+
+    `drop_after`: of blocks before the one of the load's day whose rows are still taken, 0 to 10,000. A load is never
+    refused for one row: that it was would show in the data version's date, to everybody.
+    """
+
+    drop_after: Annotated[int, between(0, 10_000)]
+
+
+def _some_late_rows(raw: object) -> object:
+    if raw == "accept":
+        return None
+    if raw is None or isinstance(raw, str):
+        raise ValueError("must be accept, or {drop_after: BLOCKS}")
+    return raw
+
+
 class Blocks(FileModel):
     """The blocks of one table: its column of time, as `table.column`, how long a block is, and each one's budget.
 
-    The static block, of the personal tables without time, has a budget of the same size.
+    The static block, of the personal tables without time, has a budget of the same size. `late_rows` None: rows count
+    in their own block, whenever they come. No plan depends on it, and data that are loaded stay as they are.
     """
 
     column: Annotated[str, AfterValidator(_table_and_column)]
     every: Annotated[Grain, BeforeValidator(_grain)]
     budget: BudgetSpec
+    late_rows: Annotated[LateRows | None, BeforeValidator(_some_late_rows)] = None
 
     @property
     def table(self) -> str:

@@ -10,7 +10,7 @@ from dpstats.cli import inputs
 from dpstats.cli.output import Table, show, show_json
 from dpstats.cli.session import working
 
-app = typer.Typer(help="The speed, measured here and now: serve, features.")
+app = typer.Typer(help="The speed, measured here and now: serve, features, ledger.")
 
 
 @app.callback()
@@ -68,3 +68,36 @@ def features(
         show_json({"segments": segments, "features": columns} | asdict(found))
     else:
         show(Table(("measured", "value"), tuple(table(segments, columns, found)), frozenset({"value"})))
+
+
+@app.command("ledger")
+def ledger(
+    callers: Annotated[
+        int, typer.Option("--callers", min=2, max=1000, metavar="N", help="Callers who charge at once.")
+    ] = 32,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=0.1, max=3600, metavar="S", help="How long each rate is measured.")
+    ] = 5.0,
+    entries: Annotated[
+        int,
+        typer.Option(
+            "--entries", min=1000, max=100_000_000, metavar="N", help="Entries of the ledger that is set beside 1,000."
+        ),
+    ] = 20_000,
+    as_json: inputs.AsJson = False,
+) -> None:
+    """Measure durable charges beside bare commits, and a long ledger beside a short one.
+
+    In workspaces of its own, on SQLite, that are gone afterwards.
+    """
+    from dataclasses import asdict
+
+    from dpstats.bench.ledger import Size, measure, table
+
+    size = Size(callers, seconds, entries)
+    with working("measuring"):
+        found = measure(size)
+    if as_json:
+        show_json(asdict(size) | asdict(found))
+    else:
+        show(Table(("measured", "value"), tuple(table(size, found)), frozenset({"value"})))

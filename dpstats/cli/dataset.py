@@ -61,6 +61,43 @@ def load(
         say(version)
 
 
+@app.command("report")
+def report(context: typer.Context, name: inputs.DatasetName, as_json: inputs.AsJson = False) -> None:
+    """Show what the last load kept and dropped, by table: exact numbers, for this host alone."""
+    with session_of(context).opened() as (workspace, me):
+        found = workspace.datasets.load_report(me, name)
+    if as_json:
+        show_json(found)
+        return
+    say(f"{found['dataset']}, data version {found['data_version']}, loaded {utc(found['as_of'])} UTC")
+    tables = found["tables"]
+    show(_rows_table({table: counts["rows"] for table, counts in tables.items()}))
+    cells = [
+        (table, column, f"{emptied:,}", f"{counts['out_of_bounds'].get(column, 0):,}")
+        for table, counts in tables.items()
+        for column, emptied in (dict.fromkeys(counts["out_of_bounds"], 0) | counts["emptied"]).items()
+        if emptied or counts["out_of_bounds"].get(column)
+    ]
+    if cells:
+        say()
+        show(
+            Table(
+                ("table", "column", "emptied", "out of bounds"), tuple(cells), frozenset({"emptied", "out of bounds"})
+            )
+        )
+    note("these numbers are exact: they are about people, and no release protects them. Keep them on this host.")
+
+
+def _rows_table(counts: dict[str, dict[str, int]]) -> Table:
+    """A row for each table; a reason that dropped nothing anywhere has no column."""
+    always = ("read", "carried_over", "kept")
+    reasons = [name for name in next(iter(counts.values())) if any(rows[name] for rows in counts.values())]
+    shown = [*always, *(name for name in reasons if name not in always)]
+    heads = tuple(name.replace("_", " ").replace("nobodys", "nobody's") for name in shown)
+    rows = tuple((table, *(f"{rows[name]:,}" for name in shown)) for table, rows in counts.items())
+    return Table(("table", *heads), rows, frozenset(heads))
+
+
 @app.command("list")
 def list_(context: typer.Context, as_json: inputs.AsJson = False) -> None:
     """List the datasets."""

@@ -22,6 +22,21 @@ from dpstats.engine.cells import cast, clean, clean_id, given, is_readable
 from dpstats.engine.consent import Roll, write_consent
 from dpstats.engine.duck import CONNECT_CONFIG
 from dpstats.engine.links import pairs_of_file, pairs_of_version, resolving, units_of, write_links
+from dpstats.engine.load_report import (
+    CARRIED,
+    ERASED,
+    KEPT,
+    LATE,
+    LATER,
+    NOBODYS,
+    OVER_CAP,
+    READ,
+    TIMELESS,
+    Tally,
+    given_cells,
+    out_of_bounds,
+    write_report,
+)
 from dpstats.engine.meta import ConsentMeta, Meta, read_meta, write_meta
 from dpstats.engine.names import literal, quoted
 from dpstats.engine.source import Source, SourceColumn, Trouble, file_error, open_source, trouble_in
@@ -130,6 +145,7 @@ class _Loader:
     ) -> None:
         self._connection, self._dataset, self._target, self._hash_key = connection, dataset, target, row_hash_key
         self._today, self._left_out = today, left_out
+        self._tallies: dict[str, Tally] = {}
         self.linked_out: frozenset[str] = frozenset()
         self._base: Path | None = None
         self._base_columns: dict[str, dict[str, str]] = {}
@@ -183,20 +199,24 @@ class _Loader:
     def table(self, name: str, feed: _Feed) -> None:
         """Writes one table to the new file, ordered by unit if it is personal."""
         table = self._dataset.tables[name]
+        tally = self._tallies[name] = Tally()
         columns = ", ".join(f"{quoted(column)} {spec.type.sql}" for column, spec in table.columns.items())
         self._write(f"CREATE OR REPLACE TEMP TABLE dp_rows ({columns})")
         if feed.source is not None:
-            self._read_source(feed.source, feed.found, table)
+            self._read_source(feed.source, feed.found, table, tally)
         if feed.from_base:
-            self._read_base(name, table)
+            if feed.source is not None:
+                self._drop_late(name, tally)
+            tally.rows[CARRIED] = self._read_base(name, table)
         if table.public:
-            self._write(f"CREATE TABLE dp_made.main.{quoted(name)} AS FROM dp_rows")
+            tally.rows[KEPT] = self._changed(f"CREATE TABLE dp_made.main.{quoted(name)} AS FROM dp_rows")
         else:
             if self._dataset.links:
                 self._write(resolving("dp_rows", "dp_made.main", self._dataset.privacy_unit))
-            self._leave_out()
-            self._write_personal(name, table)
+            tally.rows[ERASED] = self._leave_out()
+            self._write_personal(name, table, tally)
         self._write("DROP TABLE dp_rows")
+        self._count_out_of_bounds(name, table, tally)
 
     def finish(self, roll: Roll | None) -> None:
         """Completes the new file and closes it."""
@@ -204,22 +224,37 @@ class _Loader:
         meta = Meta(load_fingerprint(self._dataset), public)
         if trouble_in(lambda: write_about(self._connection, self._dataset, meta, roll)):
             raise self._cannot_write()
+        if trouble_in(lambda: write_report(self._connection, "dp_made.main", self._tallies)):
+            raise self._cannot_write()
         self._write("CHECKPOINT dp_made")
         self._write("DETACH dp_made")
 
-    def _read_source(self, source: Source, found: Mapping[str, SourceColumn], table: Table) -> None:
-        cells = ", ".join(
-            f"{self._cell(table, column)(found[column].alias, found[column].type, spec.type)} AS {quoted(column)}"
+    def _read_source(self, source: Source, found: Mapping[str, SourceColumn], table: Table, tally: Tally) -> None:
+        cells = {
+            column: self._cell(table, column)(found[column].alias, found[column].type, spec.type)
             for column, spec in table.columns.items()
-        )
-        sql = f"INSERT INTO dp_rows FROM (SELECT {cells} FROM {source.sql}){self._of_somebody(table)}"
+        }
+        named = ", ".join(f"{cell} AS {quoted(column)}" for column, cell in cells.items())
+        sql = f"INSERT INTO dp_rows FROM (SELECT {named} FROM {source.sql}){self._of_somebody(table)}"
         trouble = self._run(sql, {"dp_file": source.pattern})
         if trouble:
             raise file_error(source.path, trouble)
-        self._check_cells(source, found, table)
+        ((of_somebody,),) = self._connection.fetchall()
+        filled = self._check_cells(source, found, table)
+        unit = "" if table.public else self._dataset.privacy_unit
+        counts = given_cells(
+            {name: found[name].alias for name in cells}, unit, f"{cells[unit]} IS NOT NULL" if unit else ""
+        )
+        read, *there = self._one_row(f"{counts} FROM {source.sql}", {"dp_file": source.pattern})
+        tally.rows |= {READ: read, NOBODYS: read - of_somebody}
+        tally.emptied |= {name: were - kept for name, were, kept in zip(cells, there, filled, strict=True)}
 
-    def _check_cells(self, source: Source, found: Mapping[str, SourceColumn], table: Table) -> None:
-        """Refuses a file without rows, one with a column of another type, and one whose rows are nobody's."""
+    def _check_cells(self, source: Source, found: Mapping[str, SourceColumn], table: Table) -> tuple[int, ...]:
+        """Refuses a file without rows, one with a column of another type, and one whose rows are nobody's.
+
+        Returns:
+          How many cells of each column hold something.
+        """
         counts = ", ".join(f"count({quoted(column)})" for column in table.columns)
         filled = self._one_row(f"SELECT {counts} FROM dp_rows")
         for column, kept in zip(table.columns, filled, strict=True):
@@ -228,6 +263,7 @@ class _Loader:
         if not table.public and not self._one_row("SELECT count(*) FROM dp_rows")[0]:
             what = "is empty in every row: it must say whose row it is"
             raise FileError(str(source.path), what, key=f"column {self._dataset.privacy_unit}")
+        return filled
 
     def _check_column(self, source: Source, column: str, found: SourceColumn, spec: Column) -> None:
         cell, cell_type = found.alias, found.type
@@ -238,38 +274,47 @@ class _Loader:
         if filled and not fitting:
             raise _wrong_type(source, column, found, spec)
 
-    def _read_base(self, name: str, table: Table) -> None:
+    def _read_base(self, name: str, table: Table) -> int:
         columns = ", ".join(map(quoted, table.columns))
         sql = f"INSERT INTO dp_rows SELECT {columns} FROM dp_base.main.{quoted(name)}{self._of_somebody(table)}"
         if self._run(sql):
             raise FileError(str(self._base), "cannot be read: it is damaged, or memory and disk are full")
+        ((count,),) = self._connection.fetchall()
+        return int(count)
 
-    def _leave_out(self) -> None:
+    def _leave_out(self) -> int:
         """Takes the rows of units that may not be in the data out of `dp_rows`, before anything else looks at them."""
         if self._left_out is None:
-            return
+            return 0
         unit = f"CAST({quoted(self._dataset.privacy_unit)} AS VARCHAR)"
         self._write(f"SELECT DISTINCT {unit} FROM dp_rows")
         rows = self._connection.fetchall()
         gone = [name for (name,) in rows if name in self.linked_out or self._left_out(name)]
-        if gone:
-            self._write(f"DELETE FROM dp_rows WHERE {unit} IN (SELECT unnest($dp_gone))", {"dp_gone": gone})
+        if not gone:
+            return 0
+        return self._changed(f"DELETE FROM dp_rows WHERE {unit} IN (SELECT unnest($dp_gone))", {"dp_gone": gone})
 
-    def _write_personal(self, name: str, table: Table) -> None:
+    def _write_personal(self, name: str, table: Table, tally: Tally) -> None:
         unit, columns = self._dataset.privacy_unit, list(table.columns)
         texts = texts_of(self._dataset, name, columns)
         max_rows = 1 if table.one_row_per_unit else self._dataset.max_rows_per_unit
         rows, block, key = "dp_rows", "", {"dp_hash_key": self._hash_key}
+        (count,) = self._one_row("SELECT count(*) FROM dp_rows")
         if self._dataset.blocks is not None and self._dataset.blocks.table == name:
-            self._write(f"CREATE OR REPLACE TEMP TABLE dp_timed AS {self._timed(self._dataset.blocks)}")
+            blocks, rows_there = self._dataset.blocks, count
+            count = self._changed(f"CREATE OR REPLACE TEMP TABLE dp_timed AS {self._timed(blocks)}")
+            (timeless,) = self._one_row(f"SELECT count(*) FROM dp_rows WHERE {_block(blocks)} IS NULL")
+            tally.rows |= {TIMELESS: timeless, LATER: rows_there - timeless - count}
             rows, block = "dp_timed", BLOCK
             columns.append(BLOCK)
         over = units_over(rows, unit, max_rows, texts, block=block)
         self._write(f"CREATE OR REPLACE TEMP TABLE dp_over AS {over}")
         if self._one_row("SELECT count(*) FROM dp_over")[0]:
             kept = bounded(rows, "dp_over", columns, unit, max_rows, texts, block=block)
-            self._write(f"CREATE OR REPLACE TEMP TABLE dp_kept AS {kept}", key)
-            rows = "dp_kept"
+            kept_rows = self._changed(f"CREATE OR REPLACE TEMP TABLE dp_kept AS {kept}", key)
+            tally.rows[OVER_CAP] = count - kept_rows
+            rows, count = "dp_kept", kept_rows
+        tally.rows[KEPT] = count
         made = f"CREATE TABLE dp_made.main.{quoted(name)} AS"
         if table.one_row_per_unit:
             self._write(f"{made} FROM {rows} ORDER BY {quoted(unit)}")
@@ -284,9 +329,28 @@ class _Loader:
 
         The years before -290,000, where a block would start before time does, are no time.
         """
-        block = f"TRY(date_trunc({literal(blocks.every)}, {quoted(blocks.time)}))"
+        block = _block(blocks)
         last = f"DATE {literal(blocks.every.start(self._today).isoformat())}"
         return f"SELECT *, {block} AS {BLOCK} FROM dp_rows WHERE {block} <= {last}"
+
+    def _drop_late(self, name: str, tally: Tally) -> None:
+        """Takes what a source brings too late out of `dp_rows`: each row by its own time alone, and none of the base's.
+
+        So a unit's rows in one block still decide nothing in another.
+        """
+        blocks = self._dataset.blocks
+        if blocks is None or blocks.table != name or blocks.late_rows is None:
+            return
+        first = blocks.every.before(self._today, blocks.late_rows.drop_after)
+        tally.rows[LATE] = self._changed(
+            f"DELETE FROM dp_rows WHERE {_block(blocks)} < DATE {literal(first.isoformat())}"
+        )
+
+    def _count_out_of_bounds(self, name: str, table: Table, tally: Tally) -> None:
+        columns, counts = out_of_bounds(table)
+        if columns:
+            found = self._one_row(f"{counts} FROM dp_made.main.{quoted(name)}")
+            tally.out_of_bounds |= zip(columns, found, strict=True)
 
     def _cell(self, table: Table, column: str) -> Callable[[str, str, ColumnType], str]:
         return clean_id if not table.public and column == self._dataset.privacy_unit else clean
@@ -304,6 +368,11 @@ class _Loader:
         (row,) = self._connection.fetchall()
         return row
 
+    def _changed(self, sql: str, binds: Mapping[str, object] | None = None) -> int:
+        """How many rows a statement wrote or deleted."""
+        (count,) = self._one_row(sql, binds)
+        return int(count)
+
     def _write(self, sql: str, binds: Mapping[str, object] | None = None) -> None:
         if self._run(sql, binds):
             raise self._cannot_write()
@@ -313,6 +382,11 @@ class _Loader:
 
     def _run(self, sql: str, binds: Mapping[str, object] | None = None) -> Trouble | None:
         return trouble_in(lambda: self._connection.execute(sql, binds or {}))
+
+
+def _block(blocks: Blocks) -> str:
+    """SQL for the first day of a row's block, NULL if it has no time."""
+    return f"TRY(date_trunc({literal(blocks.every)}, {quoted(blocks.time)}))"
 
 
 def write_about(connection: duckdb.DuckDBPyConnection, dataset: DatasetFile, meta: Meta, roll: Roll | None) -> None:

@@ -10,12 +10,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping, bindparam, select
 
 from dpstats.ledger import histories, policies, schema
 from dpstats.ledger.clock import later, moment_of, stamp
 
 _APPROVALS = schema.approvals.c
+_NEWEST = (
+    select(schema.approvals)
+    .where(_APPROVALS.query == bindparam("of_query"), _APPROVALS.version == bindparam("of_version"))
+    .order_by(_APPROVALS.number.desc())
+    .limit(1)
+)
 
 
 @dataclass(frozen=True)
@@ -89,13 +95,7 @@ class Wish:
 
 def ruling(connection: Connection, query: str, version: str) -> Approval | None:
     """The newest approval of the version, whether it holds or not: a shorter one given later counts."""
-    newest = (
-        select(schema.approvals)
-        .where(_APPROVALS.query == query, _APPROVALS.version == version)
-        .order_by(_APPROVALS.number.desc())
-        .limit(1)
-    )
-    row = connection.execute(newest).mappings().one_or_none()
+    row = connection.execute(_NEWEST, {"of_query": query, "of_version": version}).mappings().one_or_none()
     return None if row is None else as_approval(row)
 
 

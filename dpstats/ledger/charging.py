@@ -13,17 +13,18 @@ from dpstats.errors import BudgetExhausted, IdempotencyConflict
 from dpstats.ledger import blocks, journal, shelf
 from dpstats.ledger.chain import Content, Entry, Kind, canonical_json
 from dpstats.ledger.clock import moment_of, month_of, stamp
+from dpstats.ledger.growing import Growing
 from dpstats.ledger.records import BudgetState, Charged, ChargeRequest, StoredRelease
-from dpstats.ledger.standing import check_standing
-from dpstats.ledger.writer import ChainEnd, ChainWriter
 from dpstats.privacy.loss import AMOUNT_STEPS
 
 Decision = StoredRelease | Charged | Entry
 """A stored release; a charge taken up again; or the entry of a new charge."""
 
 
-def decide(connection: Connection, writer: ChainWriter, request: ChargeRequest, now: datetime) -> Decision:
+def decide(chains: Growing, request: ChargeRequest, now: datetime) -> Decision:
     """What the request gets. The caller holds the write lock, so nothing read here changes before the commit.
+
+    Whatever refuses it does so before anything is written for it.
 
     Raises:
       NotFound: the lineage was never opened. ValueError: the loss is of another measure than the lineage.
@@ -33,27 +34,32 @@ def decide(connection: Connection, writer: ChainWriter, request: ChargeRequest, 
       BudgetExhausted: the loss does not fit in what the lineage, the token, the month's envelope or one of the blocks
         has left.
       LedgerBroken: the end of the chain cannot be trusted.
+      Torn: it was written in part and cannot be written whole: the transaction must go.
     """
-    terms = journal.known_terms(connection, request.lineage)
+    terms = chains.known_terms(request.lineage)
     measure = terms.measure
     if request.loss.measure is not measure:
         raise ValueError(f"lineage {request.lineage} is counted in {measure.unit}")
     if (request.blocks is None) is not (terms.blocks is None):
         raise ValueError(f"a charge of lineage {request.lineage} names blocks if, and only if, the lineage has any")
-    check_standing(connection, request.dataset, request.question.query, request.question.query_version, now)
-    end = writer.trusted_end(connection, request.lineage)
-    bound = _under_key(connection, request)
+    chains.check_standing(request.dataset, request.question.query, request.question.query_version, now)
+    end = chains.end(request.lineage)
+    bound = None if request.idempotency_key is None else _under_key(chains.connection, request)
     if bound is not None:
         return bound
-    decision: Decision | None = None if request.fresh else _earlier(connection, request, now)
+    decision: Decision | None = None if request.fresh else _earlier(chains.connection, request, now)
     if decision is None:
         _check_fits(end.sums.budget(measure), request)
-        _check_token(connection, request)
-        _check_envelope(connection, request, now)
+        _check_token(chains, request)
+        _check_envelope(chains, request, now)
+        content = _content(request, now)
         if terms.blocks is not None and request.blocks is not None:
-            blocks.charge(connection, request.lineage, terms.blocks, request.blocks, request.loss)
-        decision = _append(connection, writer, request, end, now)
-    shelf.bind(connection, request, str(decision.release_id))
+            blocks.charge(chains.connection, request.lineage, terms.blocks, request.blocks, request.loss)
+        with chains.whole():
+            decision = chains.append(content)
+            _bind(chains, request, decision)
+    else:
+        _bind(chains, request, decision)
     return decision
 
 
@@ -77,6 +83,11 @@ def taken_up(entry: Entry, *, resumed: bool) -> Charged:
     return Charged(
         str(entry.release_id), entry.lineage, entry.seq, moment_of(entry.at), resumed, entry.hash, entry.signature
     )
+
+
+def _bind(chains: Growing, request: ChargeRequest, decision: Decision) -> None:
+    if request.idempotency_key is not None:
+        shelf.bind(chains.connection, request, str(decision.release_id))
 
 
 def _under_key(connection: Connection, request: ChargeRequest) -> StoredRelease | Charged | None:
@@ -123,10 +134,10 @@ def _check_fits(budget: BudgetState, request: ChargeRequest) -> None:
         )
 
 
-def _check_token(connection: Connection, request: ChargeRequest) -> None:
+def _check_token(chains: Growing, request: ChargeRequest) -> None:
     if request.token_cap is None or request.token_id is None:
         return
-    left = max(0, request.token_cap - journal.token_spent(connection, request.token_id))
+    left = max(0, request.token_cap - journal.token_spent(chains.connection, request.token_id))
     if request.loss.amount > left:
         raise BudgetExhausted(
             measure=request.loss.measure.unit,
@@ -136,12 +147,13 @@ def _check_token(connection: Connection, request: ChargeRequest) -> None:
         )
 
 
-def _check_envelope(connection: Connection, request: ChargeRequest, now: datetime) -> None:
+def _check_envelope(chains: Growing, request: ChargeRequest, now: datetime) -> None:
     """The month's charges are added up in the charge's own transaction: two who charge at once cannot both fit."""
     envelope = request.envelope
     if envelope is None:
         return
-    left = max(0, envelope.amount - journal.spent_since(connection, request.lineage, envelope.reason, month_of(now)))
+    spent = journal.spent_since(chains.connection, request.lineage, envelope.reason, month_of(now))
+    left = max(0, envelope.amount - spent)
     if request.loss.amount > left:
         raise BudgetExhausted(
             measure=request.loss.measure.unit,
@@ -151,8 +163,8 @@ def _check_envelope(connection: Connection, request: ChargeRequest, now: datetim
         )
 
 
-def _append(connection: Connection, writer: ChainWriter, request: ChargeRequest, end: ChainEnd, now: datetime) -> Entry:
-    content = Content(
+def _content(request: ChargeRequest, now: datetime) -> Content:
+    return Content(
         lineage=request.lineage,
         kind=Kind.CHARGE,
         measure=request.loss.measure,
@@ -173,4 +185,3 @@ def _append(connection: Connection, writer: ChainWriter, request: ChargeRequest,
         events=canonical_json([dict(event) for event in request.events]),
         blocks=blocks.recorded(request.blocks),
     )
-    return writer.append(connection, content, end.newest)

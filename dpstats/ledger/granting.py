@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import insert
 
 from dpstats.errors import Conflict, LedgerBroken
 from dpstats.ledger import journal, policies, schema
 from dpstats.ledger.blocks import BlockTerms, read_terms, terms_text
 from dpstats.ledger.chain import Content, Entry, Kind, canonical_json
 from dpstats.ledger.clock import stamp
-from dpstats.ledger.heads import check_lineage_name
+from dpstats.ledger.growing import Growing
+from dpstats.ledger.heads import HeadFiles, check_lineage_name
 from dpstats.ledger.records import BudgetState, LineageTerms
-from dpstats.ledger.writer import ChainWriter
 from dpstats.privacy.loss import AMOUNT_STEPS, DELTA_STEPS, Loss, Measure
 
 _STEPS_MAX = 2**62
@@ -60,7 +60,7 @@ class Opening:
         _check_range(blocks.cap, blocks.epsilon)
 
 
-def open_lineage(connection: Connection, writer: ChainWriter, opening: Opening) -> Entry | None:
+def open_lineage(chains: Growing, heads: HeadFiles, opening: Opening) -> Entry | None:
     """Writes a new lineage and its first grant; checks a known one and writes nothing.
 
     Raises:
@@ -68,23 +68,23 @@ def open_lineage(connection: Connection, writer: ChainWriter, opening: Opening) 
       SecondStewardNeeded: it is new, and policy asks for a second steward.
       LedgerBroken: its chain cannot be trusted, or is gone.
     """
-    known = journal.terms(connection, opening.terms.lineage)
+    known = journal.terms(chains.connection, opening.terms.lineage)
     if known is not None:
-        end = writer.trusted_end(connection, known.lineage)
+        end = chains.end(known.lineage)
         _check_same(known, opening.terms)
         _check_no_raise(end.sums.budget(known.measure), opening)
         return None
-    if writer.heads.read(opening.terms.lineage) is not None:
+    if heads.read(opening.terms.lineage) is not None:
         raise LedgerBroken(
             f"lineage {opening.terms.lineage} has a saved head but no entries: restore the ledger's newest backup"
         )
     if opening.confirmed_by is None:
-        policies.check_new_lineage(connection)
-    connection.execute(insert(schema.lineages).values(**_row(opening.terms)))
-    return writer.append(connection, _first_grant(opening), None)
+        policies.check_new_lineage(chains.connection)
+    chains.connection.execute(insert(schema.lineages).values(**_row(opening.terms)))
+    return chains.begin(_first_grant(opening))
 
 
-def grant(connection: Connection, writer: ChainWriter, content: Content) -> Entry:
+def grant(chains: Growing, content: Content) -> Entry:
     """Writes a later grant.
 
     Raises:
@@ -97,14 +97,13 @@ def grant(connection: Connection, writer: ChainWriter, content: Content) -> Entr
         raise ValueError("a grant adds at least one step of rho, epsilon or delta")
     if not content.reason.strip():
         raise ValueError("a grant needs a reason")
-    measure = journal.known_terms(connection, content.lineage).measure
-    end = writer.trusted_end(connection, content.lineage)
-    budget = end.sums.budget(measure)
+    measure = chains.known_terms(content.lineage).measure
+    budget = chains.end(content.lineage).sums.budget(measure)
     _check_range(added, content.epsilon)
     _check_range(budget.cap + added, budget.epsilon_cap + content.epsilon)
     if content.confirmed_by is None:
-        policies.check_grant(connection, content.lineage, content.epsilon)
-    return writer.append(connection, content, end.newest)
+        policies.check_grant(chains.connection, content.lineage, content.epsilon)
+    return chains.append(content)
 
 
 def recorded_terms(terms: LineageTerms) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, or_, select
+from sqlalchemy import Connection, Select, bindparam, func, or_, select
 
 from dpstats.errors import NotFound
 from dpstats.ledger import schema
@@ -18,6 +18,29 @@ from dpstats.ledger.records import BudgetState, ChargeRequest, DaySum, LineageTe
 from dpstats.privacy.loss import Loss, Measure
 
 _ENTRIES = schema.entries.c
+
+# Made once: making a statement takes longer than SQLite takes to carry it out.
+_TERMS = select(schema.lineages).where(schema.lineages.c.lineage == bindparam("lineage"))
+_LOCK = select(schema.lineages.c.lineage).where(schema.lineages.c.lineage == bindparam("lineage")).with_for_update()
+_CHAIN = select(schema.entries).where(_ENTRIES.lineage == bindparam("lineage"))
+_NEWEST = _CHAIN.order_by(_ENTRIES.seq.desc()).limit(1)
+_AT = _CHAIN.where(_ENTRIES.seq == bindparam("seq"))
+_COUNT = (
+    select(func.count())
+    .select_from(schema.entries)
+    .where(_ENTRIES.lineage == bindparam("lineage"), _ENTRIES.seq > bindparam("after"))
+)
+_OF_RELEASE = select(schema.entries).where(_ENTRIES.release_id == bindparam("release_id"), _ENTRIES.kind == Kind.CHARGE)
+_OF_TOKEN = select(func.sum(_ENTRIES.amount)).where(
+    _ENTRIES.token_id == bindparam("token_id"), _ENTRIES.kind == Kind.CHARGE
+)
+_STORED = select(schema.releases.c.release_id).where(schema.releases.c.release_id == _ENTRIES.release_id)
+_UNFINISHED = _CHAIN.where(
+    _ENTRIES.query_version == bindparam("query_version"),
+    _ENTRIES.parameters == bindparam("parameters"),
+    _ENTRIES.kind == Kind.CHARGE,
+    ~_STORED.exists(),
+).order_by(_ENTRIES.seq.desc())
 
 
 @dataclass(frozen=True)
@@ -30,6 +53,18 @@ class Sums:
     granted_epsilon: int = 0
     charged_amount: int = 0
     charged_delta: int = 0
+
+    def plus(self, entry: Entry) -> Sums:
+        """With one entry more."""
+        grant = entry.kind == Kind.GRANT
+        return Sums(
+            self.count + 1,
+            self.granted_amount + (entry.amount if grant else 0),
+            self.granted_delta + (entry.delta if grant else 0),
+            self.granted_epsilon + (entry.epsilon if grant else 0),
+            self.charged_amount + (0 if grant else entry.amount),
+            self.charged_delta + (0 if grant else entry.delta),
+        )
 
     @property
     def overspent(self) -> bool:
@@ -45,8 +80,7 @@ class Sums:
 
 def terms(connection: Connection, lineage: str) -> LineageTerms | None:
     """What is fixed for the lineage, None if it is not known."""
-    table = schema.lineages
-    row = connection.execute(select(table).where(table.c.lineage == lineage)).mappings().one_or_none()
+    row = connection.execute(_TERMS, {"lineage": lineage}).mappings().one_or_none()
     if row is None:
         return None
     return LineageTerms(
@@ -73,19 +107,17 @@ def known_terms(connection: Connection, lineage: str) -> LineageTerms:
 
 def newest(connection: Connection, lineage: str) -> Entry | None:
     """The lineage's last entry."""
-    query = _of_lineage(lineage).order_by(_ENTRIES.seq.desc()).limit(1)
-    return next(_read(connection, query), None)
+    return next(_read(connection, _NEWEST, lineage=lineage), None)
 
 
 def at(connection: Connection, lineage: str, seq: int) -> Entry | None:
     """The lineage's `seq`-th entry."""
-    return next(_read(connection, _of_lineage(lineage).where(_ENTRIES.seq == seq)), None)
+    return next(_read(connection, _AT, lineage=lineage, seq=seq), None)
 
 
 def of_release(connection: Connection, release_id: str) -> Entry | None:
     """The charge that the release was made under."""
-    query = select(schema.entries).where(_ENTRIES.release_id == release_id, _ENTRIES.kind == Kind.CHARGE)
-    return next(_read(connection, query), None)
+    return next(_read(connection, _OF_RELEASE, release_id=release_id), None)
 
 
 def holds(connection: Connection, entry: object) -> bool:
@@ -98,7 +130,7 @@ def lock(connection: Connection, lineage: str) -> None:
 
     Writers are alone already; this holds off whoever writes to the lineage without taking the writers' lock.
     """
-    connection.execute(select(schema.lineages.c.lineage).where(schema.lineages.c.lineage == lineage).with_for_update())
+    connection.execute(_LOCK, {"lineage": lineage})
 
 
 def page(
@@ -143,6 +175,11 @@ def sums(connection: Connection, lineage: str) -> Sums:
     return Sums(granted[0] + charged[0], granted[1], granted[2], granted[3], charged[1], charged[2])
 
 
+def count(connection: Connection, lineage: str, after: int = 0) -> int:
+    """How many entries the lineage has with a seq above `after`."""
+    return int(connection.execute(_COUNT, {"lineage": lineage, "after": after}).scalar() or 0)
+
+
 def by_day(connection: Connection, lineage: str) -> tuple[DaySum, ...]:
     """The lineage's entries added up by day and cause, oldest day first; grants of a day before its charges."""
     day = func.substr(_ENTRIES.at, 1, len("2026-03-01"))
@@ -171,18 +208,9 @@ def by_day(connection: Connection, lineage: str) -> tuple[DaySum, ...]:
 
 def unfinished(connection: Connection, request: ChargeRequest, now: datetime) -> Entry | None:
     """The newest charge that can be taken up again for this request: paid for the same answer and never answered."""
-    stored = select(schema.releases.c.release_id).where(schema.releases.c.release_id == _ENTRIES.release_id)
-    query = (
-        _of_lineage(request.lineage)
-        .where(
-            _ENTRIES.query_version == request.question.query_version,
-            _ENTRIES.parameters == request.question.parameters,
-            _ENTRIES.kind == Kind.CHARGE,
-            ~stored.exists(),
-        )
-        .order_by(_ENTRIES.seq.desc())
-    )
-    for entry in _read(connection, query):
+    asked = request.question
+    of = {"lineage": request.lineage, "query_version": asked.query_version, "parameters": asked.parameters}
+    for entry in _read(connection, _UNFINISHED, **of):
         if pays_for(entry, request) and now - moment_of(entry.at) < request.fresh_for:
             return entry
     return None
@@ -204,8 +232,7 @@ def pays_for(entry: Entry, request: ChargeRequest) -> bool:
 
 def token_spent(connection: Connection, token_id: str) -> int:
     """Everything that the token ever charged, in steps of 1e-12."""
-    query = select(func.sum(_ENTRIES.amount)).where(_ENTRIES.token_id == token_id, _ENTRIES.kind == Kind.CHARGE)
-    return int(connection.execute(query).scalar() or 0)
+    return int(connection.execute(_OF_TOKEN, {"token_id": token_id}).scalar() or 0)
 
 
 def spent_since(connection: Connection, lineage: str, reason: str, since: datetime) -> int:
@@ -223,8 +250,8 @@ def _of_lineage(lineage: str) -> Select[Any]:
     return select(schema.entries).where(_ENTRIES.lineage == lineage)
 
 
-def _read(connection: Connection, query: Select[Any]) -> Iterator[Entry]:
+def _read(connection: Connection, query: Select[Any], **values: object) -> Iterator[Entry]:
     # Closed though the reader stops halfway: it may be a cursor on the server.
-    with connection.execute(query) as result:
+    with connection.execute(query, values) as result:
         for row in result.mappings():
             yield Entry(**{str(name): value for name, value in row.items()})

@@ -6,14 +6,15 @@ the database after it. Reads never write.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, insert
 
-from dpstats.errors import BudgetExhausted, LedgerBroken, NotFound
+from dpstats.errors import BudgetExhausted, DpstatsError, LedgerBroken, NotFound
 from dpstats.ledger import granting, journal, schema, shelf
 from dpstats.ledger.blocks import BlockTerms, Totals, totals
 from dpstats.ledger.blocks import read as read_blocks
@@ -22,6 +23,8 @@ from dpstats.ledger.charging import Decision, decide, taken_up, together
 from dpstats.ledger.clock import Clock, is_right, moment_of, month_of, stamp
 from dpstats.ledger.database import faults_explained, reading, writing
 from dpstats.ledger.granting import Opening
+from dpstats.ledger.groups import Groups
+from dpstats.ledger.growing import Growing, Torn
 from dpstats.ledger.heads import Head
 from dpstats.ledger.records import (
     BudgetState,
@@ -53,6 +56,7 @@ class Ledger:
 
     def __init__(self, engine: Engine, writer: ChainWriter, signer: Signer, clock: Clock) -> None:
         self._engine, self._writer, self._signer, self._clock = engine, writer, signer, clock
+        self._charges: Groups[ChargeRequest, Decision] = Groups(self._charge_group)
 
     def open_lineage(
         self,
@@ -83,7 +87,7 @@ class Ledger:
 
     def open_as(self, opening: Opening) -> BudgetState:
         """The same for an opening."""
-        first = self._written(lambda connection: granting.open_lineage(connection, self._writer, opening))
+        first = self._written(lambda chains: granting.open_lineage(chains, self._writer.heads, opening))
         if first is not None:
             self._publish(first)
         return self.budget(opening.terms.lineage)
@@ -114,19 +118,21 @@ class Ledger:
 
     def grant_as(self, content: Content) -> Entry:
         """Writes a grant; see `grant`."""
-        entry = self._written(lambda connection: granting.grant(connection, self._writer, content))
+        entry = self._written(lambda chains: granting.grant(chains, content))
         self._publish(entry)
         return entry
 
     def budget(self, lineage: str) -> BudgetState:
-        """The lineage's budget, added up from its entries.
+        """The lineage's budget, by its chain's running totals.
 
         Raises:
-          NotFound: it was never opened. LedgerBroken: more was charged than granted.
+          NotFound: it was never opened. LedgerBroken: more was charged than granted, or the totals are not the chain's.
         """
         with reading(self._engine) as connection:
             measure = journal.known_terms(connection, lineage).measure
-            sums = journal.sums(connection, lineage)
+            newest = journal.newest(connection, lineage)
+            kept = None if newest is None else self._writer.totals.of(connection, newest)
+            sums = kept or journal.sums(connection, lineage)
         if sums.overspent:
             raise LedgerBroken(f"the ledger of lineage {lineage} says that more was charged than granted")
         return sums.budget(measure)
@@ -162,11 +168,8 @@ class Ledger:
 
     def charge(self, request: ChargeRequest) -> Charged | StoredRelease:
         """Gives the release that answers the request already, or a charge to make it under; see `charging.decide`."""
-        decision = self._written(lambda connection: decide(connection, self._writer, request, self._clock()))
-        if not isinstance(decision, Entry):
-            return decision
-        self._publish(decision)
-        return taken_up(decision, resumed=False)
+        decision = self._charges.ask(request)
+        return taken_up(decision, resumed=False) if isinstance(decision, Entry) else decision
 
     def charge_all(self, requests: Sequence[ChargeRequest]) -> tuple[Charged | StoredRelease, ...]:
         """What `charge` gives, for several requests in one transaction: all that must be charged is, or nothing.
@@ -175,16 +178,16 @@ class Ledger:
           What `charge` raises for any of them; `BudgetExhausted` tells what those up to the one that did not fit cost
           together, and what was left before all of them.
         """
-        decisions = self._written(lambda connection: self._decided(connection, requests))
+        decisions = self._written(lambda chains: self._decided(chains, requests))
         for entry in {entry.lineage: entry for entry in decisions if isinstance(entry, Entry)}.values():
             self._publish(entry)
         return tuple(taken_up(made, resumed=False) if isinstance(made, Entry) else made for made in decisions)
 
-    def _decided(self, connection: Connection, requests: Sequence[ChargeRequest]) -> tuple[Decision, ...]:
+    def _decided(self, chains: Growing, requests: Sequence[ChargeRequest]) -> tuple[Decision, ...]:
         decisions: list[Decision] = []
         for request in requests:
             try:
-                decisions.append(decide(connection, self._writer, request, self._clock()))
+                decisions.append(decide(chains, request, self._clock()))
             except BudgetExhausted as error:
                 raise together(error, [entry for entry in decisions if isinstance(entry, Entry)]) from None
         return tuple(decisions)
@@ -360,11 +363,11 @@ class Ledger:
         Raises:
           LedgerBroken: one of them cannot be trusted.
         """
-        with writing(self._engine) as connection:
+        with self._growing() as chains:
             # The write lock is held, so no head can be saved for an entry that this transaction does not see.
-            known = connection.execute(schema.lineages.select()).scalars().all()
+            known = chains.connection.execute(schema.lineages.select()).scalars().all()
             for lineage in sorted({*known, *self._writer.heads.lineages()}):
-                self._writer.publish(self._writer.trusted_end(connection, lineage).newest)
+                self._writer.publish(chains.end(lineage).newest)
 
     def clock_is_right(self) -> bool:
         """Whether the clock can be trusted with how long an answer stays fresh; see `clock.is_right`."""
@@ -373,16 +376,59 @@ class Ledger:
             ends = [journal.newest(connection, lineage) for lineage in lineages]
         return is_right(self._clock, max((moment_of(end.at) for end in ends if end is not None), default=None))
 
-    def _written(self, step: Callable[[Connection], Outcome]) -> Outcome:
+    @contextmanager
+    def _growing(self, done: Callable[[Connection], bool] | None = None) -> Iterator[Growing]:
+        """A write transaction for chains, all of which is written when it ends."""
+        with writing(self._engine, done) as connection:
+            chains = Growing(connection, self._writer)
+            yield chains
+            chains.close()
+
+    def _written(self, step: Callable[[Growing], Outcome]) -> Outcome:
         """What `step` makes of one write transaction. An entry stands if it is in its place, lost connection or not."""
         outcomes: list[Outcome] = []
-        with writing(self._engine, lambda later: journal.holds(later, _last(outcomes[-1]))) as connection:
-            outcomes.append(step(connection))
+        try:
+            with self._growing(lambda later: journal.holds(later, _last(outcomes[-1]))) as chains:
+                outcomes.append(step(chains))
+        except Torn as torn:
+            raise torn.error from None
         return outcomes[-1]
+
+    def _charge_group(self, requests: Sequence[ChargeRequest]) -> list[Decision | Exception]:
+        """What each request gets: a refused one leaves nothing, and undoes no other's charge."""
+        try:
+            return self._charged(requests)
+        except Torn as torn:  # nothing of it is left: it was raised before the commit
+            if len(requests) == 1:
+                return [torn.error]
+            return [outcome for request in requests for outcome in self._charge_group([request])]
+
+    def _charged(self, requests: Sequence[ChargeRequest]) -> list[Decision | Exception]:
+        """What each gets in one transaction."""
+        decisions: list[Decision | Exception] = []
+        with self._growing(lambda later: _hold(later, decisions)) as chains:
+            for request in requests:
+                decisions.append(self._decided_alone(chains, request))
+        newest = {decision.lineage: decision for decision in decisions if isinstance(decision, Entry)}
+        for entry in newest.values():
+            self._publish(entry)
+        return decisions
+
+    def _decided_alone(self, chains: Growing, request: ChargeRequest) -> Decision | Exception:
+        try:
+            return decide(chains, request, self._clock())
+        except (DpstatsError, ValueError) as refusal:
+            return refusal
 
     def _publish(self, entry: Entry) -> None:
         with faults_explained():
             self._writer.publish(entry)
+
+
+def _hold(connection: Connection, decisions: Sequence[object]) -> bool:
+    """Whether the entries among these stand in their places; no if there are none, as nothing shows it then."""
+    entries = [decision for decision in decisions if isinstance(decision, Entry)]
+    return bool(entries) and all(journal.holds(connection, entry) for entry in entries)
 
 
 def _last(outcome: object) -> object:

@@ -22,6 +22,7 @@ from dpstats.ledger.chain import Content, Entry, canonical_json
 from dpstats.ledger.clock import Clock, later, moment_of, stamp
 from dpstats.ledger.database import faults_explained, reading, writing
 from dpstats.ledger.granting import Opening
+from dpstats.ledger.growing import Growing, Torn
 from dpstats.ledger.policies import Policy
 from dpstats.ledger.tokens import Identity
 from dpstats.ledger.writer import ChainWriter
@@ -127,12 +128,17 @@ class Proposals:
           ValueError: a budget would leave its range. LedgerBroken: the chain cannot be trusted.
         """
         entries: list[Entry | None] = []
-        with writing(self._engine, lambda seen: _decided(seen, proposal_id)) as connection:
-            found = self._undecided(connection, proposal_id)
-            if found.actor == by.name or (found.token_id and found.token_id == by.token_id):
-                raise Conflict(f"proposal {proposal_id} is {found.actor}'s own: another steward must confirm it")
-            entries.append(self._carry_out(connection, found, by.name))
-            self._decide(connection, found, by.name, confirmed=True)
+        try:
+            with writing(self._engine, lambda seen: _decided(seen, proposal_id)) as connection:
+                found = self._undecided(connection, proposal_id)
+                if found.actor == by.name or (found.token_id and found.token_id == by.token_id):
+                    raise Conflict(f"proposal {proposal_id} is {found.actor}'s own: another steward must confirm it")
+                chains = Growing(connection, self._writer)
+                entries.append(self._carry_out(chains, found, by.name))
+                self._decide(chains.connection, found, by.name, confirmed=True)
+                chains.close()
+        except Torn as torn:
+            raise torn.error from None
         if entries[-1] is not None:
             with faults_explained():
                 self._writer.publish(entries[-1])
@@ -172,15 +178,15 @@ class Proposals:
         row = {"proposal_id": found.proposal_id, "confirmed": confirmed, "actor": actor, "at": stamp(self._clock())}
         connection.execute(insert(schema.decisions).values(**row))
 
-    def _carry_out(self, connection: Connection, found: Proposal, second: str) -> Entry | None:
-        now = self._clock()
+    def _carry_out(self, chains: Growing, found: Proposal, second: str) -> Entry | None:
+        now, connection = self._clock(), chains.connection
         match found.kind:
             case Subject.GRANT:
                 content = Content(**found.content, at=stamp(now), actor=found.actor, confirmed_by=second)
-                return granting.grant(connection, self._writer, content)
+                return granting.grant(chains, content)
             case Subject.LINEAGE:
                 opening = granting.read_opening(found.content, found.actor, now, second)
-                return granting.open_lineage(connection, self._writer, opening)
+                return granting.open_lineage(chains, self._writer.heads, opening)
             case Subject.APPROVAL:
                 _approve(connection, Wish.read(found.content, found.actor, second), now)
             case Subject.POLICY:

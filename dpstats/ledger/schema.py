@@ -1,8 +1,8 @@
 """The tables, as the newest revision in `migrations` leaves them: what is read and written goes by these.
 
 History is append-only in the database too: triggers refuse to change, remove or replace a row (`append_only`).
-`block_totals` is no history: it is what the entries' charges of blocks add up to. Nor is `sessions`: a sign-in that
-is over is forgotten.
+`block_totals` and `chain_totals` are no history: they are what entries add up to. Nor is `sessions`: a sign-in that is
+over is forgotten.
 """
 
 from __future__ import annotations
@@ -49,6 +49,20 @@ block_totals = Table(
     Column("amount", BigInteger, nullable=False),
     Column("delta", BigInteger, nullable=False),
     CheckConstraint("amount >= 0 AND delta >= 0", name="block_totals_never_negative"),
+)
+
+chain_totals = Table(
+    "chain_totals",
+    metadata,
+    Column("lineage", Text, ForeignKey("lineages.lineage"), primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("granted_amount", BigInteger, nullable=False),
+    Column("granted_delta", BigInteger, nullable=False),
+    Column("granted_epsilon", BigInteger, nullable=False),
+    Column("charged_amount", BigInteger, nullable=False),
+    Column("charged_delta", BigInteger, nullable=False),
+    Column("signature", Text, nullable=False),
 )
 
 entries = Table(

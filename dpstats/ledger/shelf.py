@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Exists, RowMapping, Select, func, insert, or_, select
+from sqlalchemy import Connection, Exists, RowMapping, Select, bindparam, func, insert, or_, select
 
 from dpstats.errors import NotFound
 from dpstats.ledger import schema
@@ -18,14 +18,40 @@ from dpstats.ledger.records import ChargeRequest, Question, ReleaseMark, Release
 _RELEASES = schema.releases.c
 _WITHDRAWN = schema.withdrawals.c
 
+_KEYS = schema.idempotency.c
+
+
+def withdrawn() -> Exists:
+    """That the row of `releases` around it was withdrawn."""
+    return select(_WITHDRAWN.release_id).where(_WITHDRAWN.release_id == _RELEASES.release_id).exists()
+
+
+# Made once: making a statement takes longer than SQLite takes to carry it out.
+_ONE = select(schema.releases).where(_RELEASES.release_id == bindparam("of_release"))
+_FRESH = (
+    select(schema.releases)
+    .where(
+        _RELEASES.question_hash == bindparam("of_hash"),
+        _RELEASES.query == bindparam("of_query"),
+        ~withdrawn(),
+        _RELEASES.fresh_until > bindparam("at"),
+    )
+    .order_by(_RELEASES.created_at.desc(), _RELEASES.release_id)
+    .limit(1)
+)
+_WITHDRAWAL = select(_WITHDRAWN.release_id).where(_WITHDRAWN.release_id == bindparam("of_release"))
+_BOUND = select(_KEYS.fingerprint, _KEYS.release_id).where(
+    _KEYS.actor == bindparam("of_actor"), _KEYS.key == bindparam("of_key")
+)
+_BINDING = insert(schema.idempotency)
+
 Row = Mapping[str, Any] | RowMapping
 """A release's columns by name."""
 
 
 def find(connection: Connection, release_id: str) -> StoredRelease | None:
     """The release, None if nothing is stored under this id."""
-    query = select(schema.releases).where(_RELEASES.release_id == release_id)
-    row = connection.execute(query).mappings().one_or_none()
+    row = connection.execute(_ONE, {"of_release": release_id}).mappings().one_or_none()
     return None if row is None else as_release(row)
 
 
@@ -43,18 +69,8 @@ def known(connection: Connection, release_id: str) -> StoredRelease:
 
 def find_fresh(connection: Connection, question: Question, now: datetime) -> StoredRelease | None:
     """The newest release of the question that is still fresh and was not withdrawn."""
-    query = (
-        select(schema.releases)
-        .where(
-            _RELEASES.question_hash == question.hash,
-            _RELEASES.query == question.query,
-            ~withdrawn(),
-            _RELEASES.fresh_until > stamp(now),
-        )
-        .order_by(_RELEASES.created_at.desc(), _RELEASES.release_id)
-        .limit(1)
-    )
-    row = connection.execute(query).mappings().one_or_none()
+    of = {"of_hash": question.hash, "of_query": question.query, "at": stamp(now)}
+    row = connection.execute(_FRESH, of).mappings().one_or_none()
     return None if row is None else as_release(row)
 
 
@@ -76,15 +92,9 @@ def _of_question(query: Select[Any], question: Question) -> Select[Any]:
     return query.where(_RELEASES.question_hash == question.hash, _RELEASES.query == question.query)
 
 
-def withdrawn() -> Exists:
-    """That the row of `releases` around it was withdrawn."""
-    return select(_WITHDRAWN.release_id).where(_WITHDRAWN.release_id == _RELEASES.release_id).exists()
-
-
 def is_withdrawn(connection: Connection, release_id: str) -> bool:
     """Whether a steward withdrew the release."""
-    query = select(_WITHDRAWN.release_id).where(_WITHDRAWN.release_id == release_id)
-    return connection.execute(query).first() is not None
+    return connection.execute(_WITHDRAWAL, {"of_release": release_id}).first() is not None
 
 
 def withdraw(connection: Connection, release_id: str, actor: str, reason: str, now: datetime) -> bool:
@@ -150,27 +160,23 @@ def page(
 
 def bound_release(connection: Connection, request: ChargeRequest) -> tuple[str, str] | None:
     """The fingerprint and release id that the request's idempotency key is bound to, None if it is not."""
-    table = schema.idempotency
     if request.idempotency_key is None:
         return None
-    query = select(table.c.fingerprint, table.c.release_id).where(
-        table.c.actor == request.actor, table.c.key == request.idempotency_key
-    )
-    row = connection.execute(query).one_or_none()
+    of = {"of_actor": request.actor, "of_key": request.idempotency_key}
+    row = connection.execute(_BOUND, of).one_or_none()
     return None if row is None else (row.fingerprint, row.release_id)
 
 
 def bind(connection: Connection, request: ChargeRequest, release_id: str) -> None:
     """Binds the request's idempotency key, if it has one, to the release."""
     if request.idempotency_key is not None:
-        connection.execute(
-            insert(schema.idempotency).values(
-                actor=request.actor,
-                key=request.idempotency_key,
-                fingerprint=request.fingerprint,
-                release_id=release_id,
-            )
-        )
+        row = {
+            "actor": request.actor,
+            "key": request.idempotency_key,
+            "fingerprint": request.fingerprint,
+            "release_id": release_id,
+        }
+        connection.execute(_BINDING, row)
 
 
 def as_release(row: Row) -> StoredRelease:

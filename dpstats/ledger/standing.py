@@ -6,13 +6,47 @@ too. An approval that is not there, or that has expired, is none.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, bindparam, select
 
 from dpstats.errors import Frozen, NotApproved
-from dpstats.ledger import histories, schema
-from dpstats.ledger.approvals import ruling
+from dpstats.ledger import schema
+from dpstats.ledger.approvals import Approval, ruling
+
+_FREEZES = schema.freezes.c
+_FROZEN = (
+    select(_FREEZES.frozen).where(_FREEZES.dataset == bindparam("of_dataset")).order_by(_FREEZES.number.desc()).limit(1)
+)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the stewards' newest words on a query's version are: its approval (None: never given), and the dataset's."""
+
+    dataset: str
+    query: str
+    version: str
+    frozen: bool
+    approval: Approval | None
+
+    def check(self, now: datetime) -> None:
+        """Lets pass what they allow at a moment.
+
+        Raises:
+          Frozen: the dataset is frozen. NotApproved: the version has no approval, or it was revoked or is expired.
+        """
+        if self.frozen:
+            raise Frozen(self.dataset)
+        if self.approval is None or not self.approval.holds(now):
+            raise NotApproved(self.query, self.version)
+
+
+def read(connection: Connection, dataset: str, query: str, version: str) -> Standing:
+    """The stewards' words as of the caller's transaction."""
+    freeze = connection.execute(_FROZEN, {"of_dataset": dataset}).scalar()
+    return Standing(dataset, query, version, bool(freeze), ruling(connection, query, version))
 
 
 def check_standing(connection: Connection, dataset: str, query: str, version: str, now: datetime) -> None:
@@ -21,9 +55,4 @@ def check_standing(connection: Connection, dataset: str, query: str, version: st
     Raises:
       Frozen: the dataset is frozen. NotApproved: the query's version has no approval, or it was revoked or is expired.
     """
-    freeze = histories.newest(connection, schema.freezes, dataset)
-    if freeze is not None and freeze["frozen"]:
-        raise Frozen(dataset)
-    approval = ruling(connection, query, version)
-    if approval is None or not approval.holds(now):
-        raise NotApproved(query, version)
+    read(connection, dataset, query, version).check(now)

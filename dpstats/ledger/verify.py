@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, Engine, func, select, union
 
 from dpstats.errors import LedgerBroken
-from dpstats.ledger import journal, schema, shelf
+from dpstats.ledger import journal, running, schema, shelf
 from dpstats.ledger.blocks import BlockTerms, Totals, totals
 from dpstats.ledger.blocks import read as read_blocks
 from dpstats.ledger.chain import Entry, Kind, verify_chain
 from dpstats.ledger.database import reading
 from dpstats.ledger.granting import recorded_terms
 from dpstats.ledger.heads import Head, HeadFiles, KnownHeads
+from dpstats.ledger.journal import Sums
 from dpstats.ledger.signing import Verifier, head_message
 from dpstats.privacy.loss import Loss
 from dpstats.privacy.repricing import price_again
@@ -116,6 +117,7 @@ class _Walk:
             self._check_entries,
             self._check_prices,
             self._check_blocks,
+            self._check_totals,
             self._check_head,
             self._check_releases,
         ):
@@ -215,6 +217,19 @@ class _Walk:
             self.findings.append(
                 f"entry {entry.seq} charges a block more than was left of it ({over[0] or 'earliest'})"
             )
+
+    def _check_totals(self, connection: Connection) -> None:
+        """What is kept of the chain is signed, and what its entries add up to, to the newest. Nothing kept is fine."""
+        kept = running.kept(connection, self.lineage)
+        if kept is None:
+            return
+        if not running.is_signed(kept, self._signer):
+            self.findings.append("its running totals are not signed with this workspace's key")
+        again, newest = Sums(0), journal.newest(connection, self.lineage)
+        for entry in journal.stream(connection, self.lineage):
+            again = again.plus(entry)
+        if newest is None or (kept["seq"], kept["hash"]) != (newest.seq, newest.hash) or running.sums_of(kept) != again:
+            self.findings.append("its running totals are not what its entries add up to")
 
     def _check_head(self, connection: Connection) -> None:
         newest, saved = journal.newest(connection, self.lineage), self._saved

@@ -4,37 +4,45 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from dpstats.errors import LedgerBroken
-from dpstats.ledger import journal, schema
+from dpstats.ledger import journal
 from dpstats.ledger.chain import Content, Entry, content_hash, entry_hash, genesis
 from dpstats.ledger.heads import Head, HeadFiles
 from dpstats.ledger.journal import Sums
+from dpstats.ledger.running import RunningTotals
 from dpstats.ledger.signing import Signer, head_message
 
 
 @dataclass(frozen=True)
 class ChainEnd:
-    """The end of a lineage's chain after it was looked at: its newest entry and its entries' sums."""
+    """The end of a lineage's chain after it was looked at: its newest entry and its entries' sums.
+
+    `kept`: these sums are written as its running totals.
+    """
 
     newest: Entry
     sums: Sums
+    kept: bool
 
 
 class ChainWriter:
-    """Looks at chains and appends to them, inside the caller's transaction."""
+    """Looks at chains and makes their next entries, inside the caller's transaction."""
 
     def __init__(self, signer: Signer, heads: HeadFiles) -> None:
         self._signer = signer
         self.heads = heads
+        self.totals = RunningTotals(signer)
+        self._counted: dict[str, int] = {}  # up to this entry of each lineage, this process saw one in every place
 
     def trusted_end(self, connection: Connection, lineage: str) -> ChainEnd:
         """The end of the chain, after the checks that need no walk over it.
 
-        The newest entry's hash and signature match its content; as many entries are there as it says; no more was
-        charged than granted; the saved head is in the chain. A head that was never saved (a crash after the first
-        commit) is saved now: from the second entry on, its absence is a finding.
+        The newest entry's hash and signature match its content, and so do the running totals that are kept; as many
+        entries are there as it says (the first time all are counted, then those that came since); no more was charged
+        than granted; the saved head is in the chain. A head that was never saved (a crash after the first commit) is
+        saved now: from the second entry on, its absence is a finding.
 
         Raises:
           LedgerBroken: one of them fails.
@@ -44,36 +52,38 @@ class ChainWriter:
         newest = journal.newest(connection, lineage)
         if newest is None:
             raise _broken(lineage, "it has no entries")
-        sums = journal.sums(connection, lineage)
-        problem = self._problem(newest, sums) or self._head_problem(connection, newest, saved)
+        problem = self._problem(connection, newest) or self._head_problem(connection, newest, saved)
         if problem:
             raise _broken(lineage, problem)
+        kept = self.totals.of(connection, newest)
+        sums = kept or journal.sums(connection, lineage)
+        if sums.overspent:
+            raise _broken(lineage, "more was charged than granted")
+        self._counted[lineage] = newest.seq
         if saved is None:
             self.publish(newest)
-        return ChainEnd(newest, sums)
+        return ChainEnd(newest, sums, kept=kept is not None)
 
-    def append(self, connection: Connection, content: Content, after: Entry | None) -> Entry:
-        """Writes the next entry: the first one if `after` is None. It counts once the transaction commits."""
+    def next_entry(self, content: Content, after: Entry | None) -> Entry:
+        """The entry that comes after this one: the first one if it is None. It is not written yet."""
         seq = after.seq + 1 if after else 1
         prev_hash = after.hash if after else genesis(content.lineage)
         digest = content_hash(content, seq, prev_hash)
         signature = self._signer.sign(head_message(content.lineage, seq, digest))
-        entry = Entry(**vars(content), seq=seq, prev_hash=prev_hash, hash=digest, signature=signature)
-        connection.execute(insert(schema.entries).values(**vars(entry)))
-        return entry
+        return Entry(**vars(content), seq=seq, prev_hash=prev_hash, hash=digest, signature=signature)
 
     def publish(self, entry: Entry) -> None:
         """Saves the head outside the database; only for an entry that is committed."""
         self.heads.save(head_of(entry))
 
-    def _problem(self, newest: Entry, sums: Sums) -> str:
+    def _problem(self, connection: Connection, newest: Entry) -> str:
         if entry_hash(newest) != newest.hash:
             return f"entry {newest.seq} was changed"
         if not self._signer.signed(head_message(newest.lineage, newest.seq, newest.hash), newest.signature):
             return f"entry {newest.seq} is not signed with this workspace's key"
-        if sums.count != newest.seq:
-            return f"{sums.count} entries are there where {newest.seq} belong"
-        return "more was charged than granted" if sums.overspent else ""
+        counted = self._counted.get(newest.lineage, 0)
+        there = counted + journal.count(connection, newest.lineage, after=counted)
+        return "" if there == newest.seq else f"{there} entries are there where {newest.seq} belong"
 
     def _head_problem(self, connection: Connection, newest: Entry, saved: Head | None) -> str:
         if saved is None:

@@ -62,6 +62,14 @@ class Grain(StrEnum):
         longest = {Grain.DAY: 1, Grain.WEEK: 7, Grain.MONTH: 31, Grain.QUARTER: 92, Grain.YEAR: 366}
         return self.start(start + timedelta(days=longest[self]))
 
+    def before(self, day: date, blocks: int) -> date:
+        """The first day of the block so many blocks before the one that `day` is in, or the first day there is."""
+        for _ in range(blocks):
+            if self.start(day) == date.min:
+                break
+            day = self.start(day) - timedelta(days=1)
+        return self.start(day)
+
     def block_of(self, day: date) -> str:
         """The name of the block that `day` is in: 2017-03-05, 2017-W09, 2017-03, 2017-Q1 or 2017."""
         match self:

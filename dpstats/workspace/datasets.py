@@ -17,6 +17,7 @@ from dpstats.catalog.source import load_file
 from dpstats.engine.consent import Roll
 from dpstats.engine.erasure import files_holding, held
 from dpstats.engine.load import LeftOut, load
+from dpstats.engine.load_report import read_report
 from dpstats.engine.pieces import Pieces, pieces
 from dpstats.errors import Conflict, NotFound, SecondStewardNeeded
 from dpstats.ledger.blocks import BlockTerms
@@ -122,7 +123,7 @@ class Datasets:
         """
         check(identity, Action.STEWARD)
         dataset = self._library.dataset(identity, name)
-        with self._alone(name):
+        with self._alone(dataset.lineage):
             as_of = self._registry.data_version(name).as_of
             return self._load_next(dataset, {}, Manifest(frozenset()), as_of=as_of)
 
@@ -162,6 +163,20 @@ class Datasets:
                 "files_removed": sorted(removed),
                 "scan": {"found_before": list(found_before), "found_after": list(files_holding(folder, before.ids))},
             }
+
+    def load_report(self, identity: Identity, name: str) -> dict[str, Any]:
+        """What the load of the current data version kept and dropped, exactly; for the host's command line alone.
+
+        Raises:
+          NotFound: no such dataset, or nothing is loaded. FileError: the data version has no report.
+        """
+        check(identity, Action.STEWARD)
+        self._library.dataset(identity, name)
+        version = self._registry.data_version(name)
+        tables = {table: vars(report) for table, report in read_report(self._data / version.file).items()}
+        return {"dataset": name, "data_version": version.data_version, "as_of": version.as_of.isoformat()} | {
+            "tables": tables
+        }
 
     def pieces(self, identity: Identity, name: str, is_person: LeftOut) -> Mapping[str, Pieces]:
         """The rows that the current data version holds of one person, by table; for that person alone.
@@ -388,7 +403,8 @@ def _blocks_view(dataset: DatasetFile) -> dict[str, Any] | None:
     if blocks is None:
         return None
     budget = {"epsilon": float(blocks.budget.epsilon), "delta": float(blocks.budget.delta)}
-    return {"column": blocks.column, "every": str(blocks.every), "budget": budget}
+    late_rows = blocks.late_rows.model_dump() if blocks.late_rows else "accept"
+    return {"column": blocks.column, "every": str(blocks.every), "budget": budget, "late_rows": late_rows}
 
 
 def _table_view(dataset: DatasetFile, name: str) -> dict[str, Any]:

@@ -37,6 +37,28 @@ def test_a_load_makes_a_new_data_version(dpstats: Run) -> None:
     assert after in dpstats("dataset", "list").done().out
 
 
+def test_a_load_says_what_it_kept_and_dropped(dpstats: Run, shop: Path) -> None:
+    Path("more.csv").write_text("customer_id,spent,day\n1,5,2025-01-01\n,5,2025-01-01\n2,lots,2025-01-01\n3,101,\n")
+    version = dpstats("dataset", "load", "shop", "--source", "visits=more.csv").done().out.strip()
+    told = shown(dpstats, "dataset", "report", "shop")
+    assert told["data_version"] == version
+    visits, customers = told["tables"]["visits"], told["tables"]["customers"]
+    assert {name: count for name, count in visits["rows"].items() if count} == {"read": 4, "kept": 3, "nobodys": 1}
+    assert {name: count for name, count in customers["rows"].items() if count} == {"carried_over": 400, "kept": 400}
+    assert (visits["emptied"]["spent"], visits["out_of_bounds"]) == (1, {"spent": 1})
+    ran = dpstats("dataset", "report", "shop").done()
+    assert [line.split() for line in ran.out.splitlines()[1:4]] == [
+        ["table", "read", "carried", "over", "kept", "nobody's"],
+        ["visits", "4", "0", "3", "1"],
+        ["customers", "0", "400", "400", "0"],
+    ]
+    assert "Keep them on this host" in ran.err
+
+
+def test_there_is_no_report_of_what_was_never_loaded(dpstats: Run) -> None:
+    dpstats("dataset", "report", "nope").refused("no dataset named 'nope'")
+
+
 @pytest.mark.parametrize(
     ("args", "word"),
     [

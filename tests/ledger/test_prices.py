@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 from ledger_asking import LINEAGE, ask_for, events_of, make_request, permit, question, rho
 
-from dpstats.ledger import journal
 from dpstats.ledger.chain import Content, canonical_json
-from dpstats.ledger.database import writing
 from dpstats.ledger.store import Store
 
 TOP_K = {"mechanism": "noisy_top_k", "scale": "3.0", "k": 2}
@@ -21,12 +19,11 @@ FIVE = events_of(rho(5))
 def enter(store: Store, **changed: Any) -> None:
     """Writes a charge as a build would that prices wrongly: well hashed, chained and signed."""
     made = ask_for(store, "q", amount=5)
-    with writing(store.engine) as connection:
-        newest = journal.newest(connection, LINEAGE)
-        assert newest is not None
+    with store.ledger._growing() as chains:
+        newest = chains.end(LINEAGE).newest
         content = {name: value for name, value in vars(newest).items() if name in Content.__dataclass_fields__}
         fields = content | {"release_id": f"{made.release_id}2"} | changed
-        entry = store.ledger._writer.append(connection, Content(**fields), newest)
+        entry = chains.append(Content(**fields))
     store.ledger._publish(entry)
 
 

@@ -89,3 +89,15 @@ def test_every_block_that_there_is_has_no_start() -> None:
     assert touched.open_start
     assert touched.in_words() == "every block up to 2026-11 and static"
     assert touched_by(Grain.MONTH, date(2017, 3, 1), date(2017, 3, 2), static=False).in_words() == "2017-03"
+
+
+@pytest.mark.parametrize("grain", list(Grain))
+def test_so_many_blocks_before_is_as_many_blocks_after_from_there(grain: Grain) -> None:
+    day, found = date(2017, 6, 15), [date(2017, 6, 15)]
+    for blocks in range(50):
+        found.append(grain.before(day, blocks))
+        assert found[-1] == grain.start(found[-1])
+        assert grain.before(day, blocks + 1) == grain.start(found[-1] - timedelta(days=1))
+    names = list(grain.names(grain.block_of(found[-1]), grain.block_of(day)))
+    assert len(names) == 50
+    assert grain.before(date(1, 1, 9), 10_000) == date.min

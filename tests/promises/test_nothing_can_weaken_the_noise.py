@@ -75,9 +75,12 @@ OPTIONS = {
     "--approvals-above",
     # What a load brought, for what feature views are renewed: rows and their bounds go by the file alone.
     "--blocks",
+    # Of a measurement in workspaces of its own: how many charge at once, and how long its ledger is.
+    "--callers",
     "--cap-rho",
     "--dataset",
     "--due",
+    "--entries",
     "--epsilon",
     "--expires",
     "--export",
@@ -171,7 +174,8 @@ ASKED_OVER_HTTP = {
 
 FILE_KEYS = {
     # A block's budget is a cap beside the dataset's, never instead of it.
-    "Blocks": {"column", "every", "budget"},
+    # Late rows of an append are dropped one by one, by their own time: that moves no bound, price or noise.
+    "Blocks": {"column", "every", "budget", "late_rows"},
     "BudgetSpec": {"epsilon", "delta"},
     "Column": {
         "type",
@@ -229,6 +233,7 @@ FILE_KEYS = {
     },
     "IntegerParameter": {"type", "min", "max", "default"},
     "KeysFrom": {"table", "column"},
+    "LateRows": {"drop_after"},
     "Monthly": {"rho", "epsilon"},
     "PrivateKeys": {"private", "delta"},
     # They decide who is counted, never how: a basis lets sensitive columns be read without consent, at the same noise.

@@ -12,6 +12,7 @@ from workspace_shop import DATASET, ME, Shop
 from dpstats.catalog.dataset import parse_dataset
 from dpstats.engine.erasure import held
 from dpstats.errors import Conflict
+from dpstats.ledger.files import file_lock
 
 
 def add(shop: Shop, name: str, unit_type: str, ids: list[str], wait: threading.Barrier | None = None) -> None:
@@ -88,3 +89,14 @@ def test_who_may_not_see_all_datasets_of_the_people_erases_nobody(shop: Shop) ->
     assert shop.workspace.rights.one(ME, request)["state"] == "verified"
     assert "7" in units(shop, "shop")
     assert shop.workspace.rights.execute(ME, request)["state"] == "fulfilled"
+
+
+def test_a_renewal_waits_for_whoever_loads_or_erases_the_same_people(shop: Shop) -> None:
+    add(shop, "cards", "bigint", ["7", "8"])
+    renewing = threading.Thread(target=shop.workspace.datasets.renew, args=(ME, "cards"))
+    with file_lock(shop.workspace.home / ".load-shop.lock"):
+        renewing.start()
+        renewing.join(2)  # if it does not wait, it ends
+        assert renewing.is_alive()
+    renewing.join(60)
+    assert units(shop, "cards") == {"7", "8"}

@@ -2,7 +2,7 @@
 
 Entries from before have no second steward, and their hashes do not change: what is not said is left out.
 
-Revision ID: 0007
+Revision ID: 0008
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from sqlalchemy.dialects.postgresql import TEXT
 
 from dpstats.ledger.append_only import append_only
 
-revision = "0007"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 
 _TEXT = sa.Text().with_variant(TEXT(collation="C"), "postgresql")
 

@@ -1,0 +1,98 @@
+"""Group commit: callers who come while one transaction is under way share the next one, in the order they came.
+
+No thread of its own: the caller at the head of the queue writes for those behind it, then wakes the next head. So none
+waits for more than the group before its own, and a lone caller waits for nobody.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar, cast
+
+from dpstats.errors import Unavailable
+
+Asked = TypeVar("Asked")
+Told = TypeVar("Told")
+
+MOST = 64
+"""Callers that one transaction serves: it bounds how long it holds the writers' lock."""
+
+
+class _Place(Generic[Asked, Told]):
+    """One caller's place in the queue, and what became of what it asked."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+        self.woken = threading.Event()
+        self.ended = False
+        self.told: Told | Exception | None = None
+
+
+class Groups(Generic[Asked, Told]):
+    """A queue before `write`, which answers or refuses each of a group, or raises for all of them.
+
+    Args:
+      write: gets 1 to `MOST` of what was asked, oldest first, and gives as many answers or exceptions in their order.
+    """
+
+    def __init__(self, write: Callable[[Sequence[Asked]], Sequence[Told | Exception]]) -> None:
+        self._write = write
+        self._guard = threading.Lock()
+        self._places: deque[_Place[Asked, Told]] = deque()
+        self._led = False
+
+    def ask(self, asked: Asked) -> Told:
+        """What `write` answers; raises what it refused this one with, or what it raised for all."""
+        place: _Place[Asked, Told] = _Place(asked)
+        with self._guard:
+            self._places.append(place)
+            leads, self._led = not self._led, True
+        if not leads:
+            self._wait(place)
+        if not place.ended:
+            self._lead()
+        if isinstance(place.told, Exception):
+            raise place.told
+        return cast(Told, place.told)
+
+    def _wait(self, place: _Place[Asked, Told]) -> None:
+        try:
+            place.woken.wait()
+        except BaseException:  # an interrupt: whoever leaves must not take the lead along
+            with self._guard:
+                leads = place.woken.is_set() and not place.ended
+                if place in self._places:
+                    self._places.remove(place)
+            if leads:
+                self._pass_on()
+            raise
+
+    def _lead(self) -> None:
+        with self._guard:
+            group = [self._places.popleft() for _ in range(min(MOST, len(self._places)))]
+        try:
+            self._answer(group)
+        finally:
+            for place in group:
+                place.ended = True
+                place.woken.set()
+            self._pass_on()
+
+    def _answer(self, group: Sequence[_Place[Asked, Told]]) -> None:
+        for place in group:
+            place.told = Unavailable()  # what holds if the write is interrupted
+        try:
+            told = self._write([place.asked for place in group])
+        except Exception as error:
+            told = [error] * len(group)
+        for place, one in zip(group, told, strict=True):
+            place.told = one
+
+    def _pass_on(self) -> None:
+        with self._guard:
+            if self._places:
+                self._places[0].woken.set()
+            else:
+                self._led = False

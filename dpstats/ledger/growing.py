@@ -1,0 +1,119 @@
+"""Chains as one write transaction lengthens them: looked at once, and followed in memory from there.
+
+Why that may be: a write transaction is alone until it ends, so between its own statements nothing changes but by them.
+It goes with its transaction: what is undone there is forgotten with it. Entries wait until something is to be read, or
+the transaction ends, and are then written in one statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from sqlalchemy import Connection, insert
+
+from dpstats.errors import DpstatsError
+from dpstats.ledger import journal, schema, standing
+from dpstats.ledger.chain import Content, Entry
+from dpstats.ledger.journal import Sums
+from dpstats.ledger.records import LineageTerms
+from dpstats.ledger.standing import Standing
+from dpstats.ledger.writer import ChainEnd, ChainWriter
+
+_ADDED = insert(schema.entries)
+
+
+class Torn(Exception):
+    """Something was written in part: its transaction must go, and `error` is why."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+class Growing:
+    """The chains of one write transaction. `close` writes what waits: the transaction ends right after it."""
+
+    def __init__(self, connection: Connection, writer: ChainWriter) -> None:
+        self._connection, self._writer = connection, writer
+        self._terms: dict[str, LineageTerms] = {}
+        self._ends: dict[str, ChainEnd] = {}
+        self._standings: dict[tuple[str, str, str], Standing] = {}
+        self._waiting: list[Entry] = []
+
+    @property
+    def connection(self) -> Connection:
+        """For everything else: through it, every entry that was appended can be read."""
+        self._write()
+        return self._connection
+
+    def known_terms(self, lineage: str) -> LineageTerms:
+        """What is fixed for the lineage.
+
+        Raises:
+          NotFound: it was never opened.
+        """
+        if lineage not in self._terms:
+            self._terms[lineage] = journal.known_terms(self._connection, lineage)
+        return self._terms[lineage]
+
+    def check_standing(self, dataset: str, query: str, version: str, now: datetime) -> None:
+        """Lets pass what the stewards allow as of this transaction; see `standing.check_standing`."""
+        asked = (dataset, query, version)
+        if asked not in self._standings:
+            self._standings[asked] = standing.read(self._connection, *asked)
+        self._standings[asked].check(now)
+
+    def end(self, lineage: str) -> ChainEnd:
+        """The end of the chain, with what was appended here.
+
+        Raises:
+          LedgerBroken: it cannot be trusted.
+        """
+        if lineage not in self._ends:
+            self._ends[lineage] = self._writer.trusted_end(self._connection, lineage)
+        return self._ends[lineage]
+
+    def begin(self, content: Content) -> Entry:
+        """Appends the first entry of a chain."""
+        return self._follow(self._writer.next_entry(content, None), Sums(0))
+
+    def append(self, content: Content) -> Entry:
+        """Appends an entry to a chain. It counts once the transaction commits.
+
+        Raises:
+          LedgerBroken: the chain's end cannot be trusted.
+        """
+        end = self.end(content.lineage)
+        return self._follow(self._writer.next_entry(content, end.newest), end.sums)
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Around what must be written whole: if it raises, the transaction must go."""
+        try:
+            yield
+        except (DpstatsError, ValueError) as error:
+            raise Torn(error) from error
+
+    def close(self) -> None:
+        """Writes the entries that wait, and the running totals of every chain whose kept ones do not go up to its end.
+
+        Raises:
+          Torn: an entry cannot be written.
+        """
+        self._write()
+        for end in self._ends.values():
+            if not end.kept:
+                self._writer.totals.keep(self._connection, end.newest, end.sums)
+
+    def _follow(self, entry: Entry, before: Sums) -> Entry:
+        self._waiting.append(entry)
+        self._ends[entry.lineage] = ChainEnd(entry, before.plus(entry), kept=False)
+        return entry
+
+    def _write(self) -> None:
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            with self.whole():
+                self._connection.execute(_ADDED, [vars(entry) for entry in waiting])
