@@ -86,7 +86,8 @@ class Ledger:
         return self.open_as(Opening(terms, cap, epsilon, actor))
 
     def open_as(self, opening: Opening) -> BudgetState:
-        """The same for an opening."""
+        """The same for an opening, which is dated now, by the ledger's clock."""
+        opening = replace(opening, terms=replace(opening.terms, created_at=self._clock()))
         first = self._written(lambda chains: granting.open_lineage(chains, self._writer.heads, opening))
         if first is not None:
             self._publish(first)

@@ -195,6 +195,7 @@ class Features:
         Raises:
           TooOld: it was never released whole, or is past its maximal age. Forbidden, NotFound, NotApproved, Frozen.
         """
+        check(identity, Action.READ)
         record, view = self.known(identity, name)
         queries = self.queries_of(identity, view)
         found = self._newest_whole(record, view, queries)

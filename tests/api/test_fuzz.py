@@ -107,6 +107,7 @@ def cases(town: Town, operation: APIOperation) -> st.SearchStrategy[Case]:
         "release_id": [town.run().json()["release_id"]],
         "version": [version_of(town)],
         "request_id": [PLACEHOLDERS["RIGHTS"](town), PLACEHOLDERS["OPT-OUT"](town)],
+        "proposal_id": [PLACEHOLDERS["PROPOSAL"](town)],
         "secret": [PLACEHOLDERS["PACKAGE"](town)],
     }
     names = re.findall(r"{(\w+)}", operation.path)

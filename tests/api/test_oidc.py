@@ -13,7 +13,7 @@ from typing import Any
 
 import jwt
 import pytest
-from api_routes import CALLERS, TABLE, ask, bare
+from api_routes import CALLERS, PLACEHOLDERS, TABLE, ask, bare
 from api_town import ME, Town, opened
 from cryptography.hazmat.primitives import serialization
 from local_issuer import AUDIENCE, DISCOVERY, LocalIssuer, local_issuer, new_key, public_jwk
@@ -82,8 +82,9 @@ def test_a_role_of_a_claim_may_do_what_a_token_of_that_role_may(door: Door, role
     if caller not in CALLERS:
         caller = role  # a collector or job of one dataset is in no table: a route is denied to it all the same
     token = door.issuer.token(dpstats_role=role, dpstats_datasets=datasets)
+    door.town.run()  # what a feature view shows
     for (method, path), case in TABLE.items():
-        if method == "GET" and "RELEASE" not in case.path:
+        if method == "GET" and not case.page and not any(made in case.path for made in ("RELEASE", *PLACEHOLDERS)):
             expected = case.statuses[caller]
             if role == "job" and datasets != "*":
                 expected = case.statuses["analyst of another dataset"]

@@ -129,6 +129,7 @@ def test_a_workspace_that_is_a_file_is_unavailable(tmp_path: Path) -> None:
 
 
 def test_a_missing_table_is_unavailable_and_names_no_parameters(store: Store, raw: Connection) -> None:
+    raw.exec_driver_sql("DROP TABLE sessions")  # it refers to the other
     raw.exec_driver_sql("DROP TABLE tokens")
     with pytest.raises(Unavailable) as raised:
         store.tokens.authenticate("dps_secret")

@@ -94,7 +94,7 @@ class Running:
     def __init__(self, engine: DuckEngine, pause: Callable[[], None]) -> None:
         self._engine, self._pause = engine, pause
         self.fingerprint, self.public_values = engine.fingerprint, engine.public_values
-        self.public_count = engine.public_count
+        self.public_count, self.consent = engine.public_count, engine.consent
 
     def run(self, plan: Plan) -> Exact:
         self._pause()
@@ -111,7 +111,7 @@ def ask_while(desk: Desk, act: Act, *, charged: bool, fresh: bool = False) -> An
 
     road = desk.workspace.releases._road
     paused = Meanwhile(road._engines, beside, charged=charged)
-    beside_it = Road(desk.workspace.store, road._library, paused, road._turns, road._grid)
+    beside_it = Road(desk.workspace.store, road._library, paused, road._turns, road._grid, road._consent_max_age)
     return beside_it.release(Ask(ME, "spend", {}, fresh=fresh))
 
 
