@@ -20,6 +20,8 @@ from dpstats.ledger.heads import HeadFiles, check_lineage_name
 from dpstats.ledger.records import BudgetState, LineageTerms
 from dpstats.privacy.loss import AMOUNT_STEPS, DELTA_STEPS, Loss, Measure
 
+EPSILON_CAP = 1000
+"""The largest budget of a lineage, as epsilon."""
 _STEPS_MAX = 2**62
 """Above this, a sum of steps could leave the database's 64 bits."""
 

@@ -26,6 +26,7 @@ from dpstats.ledger.growing import Growing, Torn
 from dpstats.ledger.policies import Policy
 from dpstats.ledger.tokens import Identity
 from dpstats.ledger.writer import ChainWriter
+from dpstats.privacy.loss import AMOUNT_STEPS
 
 PROPOSAL_LIFE = timedelta(days=14)
 """How long a proposal waits for a second steward."""
@@ -183,6 +184,7 @@ class Proposals:
         match found.kind:
             case Subject.GRANT:
                 content = Content(**found.content, at=stamp(now), actor=found.actor, confirmed_by=second)
+                _check_cap(chains, content)
                 return granting.grant(chains, content)
             case Subject.LINEAGE:
                 opening = granting.read_opening(found.content, found.actor, now, second)
@@ -213,6 +215,13 @@ def approval_draft(dataset: str, wish: Wish) -> Draft:
 def policy_draft(policy: Policy) -> Draft:
     """The proposal of another policy."""
     return Draft(Subject.POLICY, "", policies.SCOPE, json.loads(policies.policy_text(policy)))
+
+
+def _check_cap(chains: Growing, content: Content) -> None:
+    """Several grants that wait may each be within the largest budget, and together past it."""
+    cap = chains.end(content.lineage).sums.budget(chains.known_terms(content.lineage).measure).epsilon_cap
+    if cap + content.epsilon > granting.EPSILON_CAP * AMOUNT_STEPS:
+        raise Conflict(f"the budget would be more than epsilon {granting.EPSILON_CAP} by now: propose a smaller grant")
 
 
 def _approve(connection: Connection, wish: Wish, now: datetime) -> None:

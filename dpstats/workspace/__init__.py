@@ -119,7 +119,7 @@ class Workspace:
             consent_log,
             deliveries,
         )
-        self.opting_out = OptingOut(store, library, consent_log, pseudonyms)
+        self.opting_out = OptingOut(library, road, consent_log, pseudonyms)
         self.minimising = Minimising(library)
         self.publishing = Publishing(store, library, self.spending, business)
         self.doctor = Doctor(home, store, library, road, self.rights, self.epochs)

@@ -10,6 +10,7 @@ from typing import Any
 from dpstats import views
 from dpstats.access import Action, check
 from dpstats.errors import NotFound, SecondStewardNeeded
+from dpstats.ledger.granting import EPSILON_CAP
 from dpstats.ledger.heads import Head
 from dpstats.ledger.proposals import grant_draft
 from dpstats.ledger.records import LineageTerms, Which
@@ -24,9 +25,6 @@ from dpstats.privacy.loss import AMOUNT_STEPS, DELTA_STEPS, Loss, Measure, amoun
 from dpstats.workspace.stewards import proposal_view
 
 _PAGE = 1000
-
-EPSILON_CAP = 1000
-"""The largest budget of a lineage, as epsilon."""
 
 BLOCKS_SHOWN = 12
 """Blocks in the budget of a release, which stands in a header of its answer."""

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from dpstats.access import operator
 from dpstats.catalog.consented import asked_purposes
-from dpstats.errors import InvalidParameters, NotFound
-from dpstats.ledger.store import Store
+from dpstats.catalog.dataset import DatasetFile
+from dpstats.errors import InvalidParameters, NotFound, NotLoaded
 from dpstats.library import Library
+from dpstats.release import Road
 from dpstats.rights.consent_log import ConsentLog, Epoch
 from dpstats.rights.decisions import ALL_SALE_SHARE, Decision
 from dpstats.rights.intake import Intake, Wish
@@ -28,8 +30,8 @@ _RECEIPT = re.compile(r"no_[0-9a-f]{32}")
 class OptingOut:
     """The public opt-out of a workspace."""
 
-    def __init__(self, store: Store, library: Library, log: ConsentLog, pseudonyms: Pseudonyms) -> None:
-        self._registry, self._library, self._log, self._pseudonyms = store.registry, library, log, pseudonyms
+    def __init__(self, library: Library, road: Road, log: ConsentLog, pseudonyms: Pseudonyms) -> None:
+        self._library, self._road, self._log, self._pseudonyms = library, road, log, pseudonyms
 
     def refuse(self, unit: str, *, source: str = "form") -> str:
         """Keeps the refusal of all sale and sharing for whoever has this id; gives its receipt.
@@ -69,9 +71,13 @@ class OptingOut:
         }
 
     def _is_in_force(self, epoch: Epoch) -> bool:
-        """Whether every dataset that asks for consent has a data version that was made since the epoch was closed."""
-        for dataset in self._library.datasets(_PUBLIC):
-            versions = self._registry.data_versions(dataset.dataset) if asked_purposes(dataset) else ()
-            if versions and versions[-1].created_at < epoch.closed_at:
-                return False
+        """Whether every dataset that asks for consent goes by this epoch or a later one, as its data themselves say.
+
+        One that nothing can be asked of now is no exception: it answers nobody.
+        """
+        return all(self._goes_by(each, epoch) for each in self._library.datasets(_PUBLIC) if asked_purposes(each))
+
+    def _goes_by(self, dataset: DatasetFile, epoch: Epoch) -> bool:
+        with suppress(NotLoaded), self._road.data(dataset) as (_, engine):
+            return engine.consent is not None and engine.consent.closed_at >= epoch.closed_at
         return True

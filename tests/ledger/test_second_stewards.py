@@ -54,6 +54,17 @@ def test_a_grant_past_the_limit_is_made_by_two_and_names_both(store: Store) -> N
     assert store.ledger.verify().ok
 
 
+def test_grants_that_wait_cannot_pass_the_largest_budget_together(store: Store) -> None:
+    most = 600 * 10**12
+    waiting = [store.proposals.propose(grant_draft("shop", grant_of(store, most + each)), HOST) for each in (0, 1)]
+    store.proposals.confirm(waiting[0].proposal_id, token(store, "sue"))
+    before = store.ledger.budget(LINEAGE)
+    with pytest.raises(Conflict, match="more than epsilon 1000"):
+        store.proposals.confirm(waiting[1].proposal_id, token(store, "ann"))
+    assert store.ledger.budget(LINEAGE) == before
+    assert store.proposals.one(waiting[1].proposal_id).outcome is Outcome.PENDING
+
+
 def test_small_grants_are_added_up_and_confirmed_ones_are_not(store: Store) -> None:
     store.proposals.set_policy(Policy(grants_above=10), "cli")
     store.ledger.grant_as(grant_of(store, 6))
