@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict
 from dpstats.api.problems import KINDS
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
+    """What every answer is: exactly the fields that it names."""
+
     model_config = ConfigDict(extra="forbid")
 
 
@@ -40,11 +42,11 @@ class Problem(BaseModel):
     instance: str
 
 
-class Health(_Answer):
+class Health(Answer):
     status: Literal["live", "ready"]
 
 
-class Column(_Answer):
+class Column(Answer):
     type: str
     bounds: list[float] | None
     values: list[str] | None
@@ -57,18 +59,18 @@ class Column(_Answer):
     never_disclose: bool
 
 
-class Table(_Answer):
+class Table(Answer):
     public: bool
     one_row_per_unit: bool
     columns: dict[str, Column]
 
 
-class BlockBudget(_Answer):
+class BlockBudget(Answer):
     epsilon: float
     delta: float
 
 
-class Blocks(_Answer):
+class Blocks(Answer):
     """Time blocks: their column of time, how long one is, and the budget of each."""
 
     column: str
@@ -76,13 +78,13 @@ class Blocks(_Answer):
     budget: BlockBudget
 
 
-class Purpose(_Answer):
+class Purpose(Answer):
     title: str
     consent: str
     kind: str
 
 
-class Dataset(_Answer):
+class Dataset(Answer):
     """A dataset as it is declared; nothing in it was counted."""
 
     dataset: str
@@ -99,12 +101,12 @@ class Dataset(_Answer):
     tables: dict[str, Table]
 
 
-class Datasets(_Answer):
+class Datasets(Answer):
     items: list[Dataset]
     next: str | None
 
 
-class Block(_Answer):
+class Block(Answer):
     """A time block's budget, at its own conversion delta. `static`: of the personal tables without time.
 
     `epsilon_spent` is for the data of one unit that has rows in this block alone.
@@ -120,7 +122,7 @@ class Block(_Answer):
     delta_remaining: float
 
 
-class Budget(_Answer):
+class Budget(Answer):
     """The cap for life, what is spent and what is left. Exact to a step of 1e-12; rho is null for a pure-DP dataset."""
 
     epsilon: float
@@ -134,7 +136,7 @@ class Budget(_Answer):
     blocks: list[Block] | None = None
 
 
-class BudgetDay(_Answer):
+class BudgetDay(Answer):
     """The budget at the end of a day (UTC) on which something was granted or charged, in `measure`."""
 
     day: str
@@ -144,7 +146,7 @@ class BudgetDay(_Answer):
     delta_remaining: float
 
 
-class PaceForecast(_Answer):
+class PaceForecast(Answer):
     """Until when a budget lasts at the pace of late; `earliest` and `latest`: 95 %. A day that is null is too far off.
 
     `since`, `days`, `charges` and `amount` are what it goes by, null where there is too little to go by.
@@ -162,7 +164,7 @@ class PaceForecast(_Answer):
     assumes: str
 
 
-class CadenceForecast(_Answer):
+class CadenceForecast(Answer):
     """Until when a budget lasts if every approved query is asked at its cadence. `charges`, `amount`: of a year."""
 
     queries: int
@@ -176,12 +178,12 @@ class CadenceForecast(_Answer):
     assumes: str
 
 
-class Forecast(_Answer):
+class Forecast(Answer):
     from_spending: PaceForecast
     from_cadences: CadenceForecast
 
 
-class Spender(_Answer):
+class Spender(Answer):
     """What one cause charged; `share` is of everything spent."""
 
     name: str
@@ -192,14 +194,14 @@ class Spender(_Answer):
     last_on: str
 
 
-class SpentBy(_Answer):
+class SpentBy(Answer):
     query: list[Spender]
     purpose: list[Spender]
     role: list[Spender]
     actor: list[Spender]
 
 
-class Spending(_Answer):
+class Spending(Answer):
     """Where a budget goes and until when it lasts; amounts are in `measure`."""
 
     dataset: str
@@ -210,13 +212,13 @@ class Spending(_Answer):
     spent_by: SpentBy
 
 
-class Cost(_Answer):
+class Cost(Answer):
     rho: float | None
     delta: float
     epsilon: float
 
 
-class ChargedBlocks(_Answer):
+class ChargedBlocks(Answer):
     """The blocks of a charge: from `first` (null: the earliest) to `last` (null: none of time), and the static one."""
 
     first: str | None
@@ -224,7 +226,7 @@ class ChargedBlocks(_Answer):
     static: bool
 
 
-class Entry(_Answer):
+class Entry(Answer):
     """A ledger entry; `content` is everything that its hash covers, in whole steps."""
 
     seq: int
@@ -247,24 +249,24 @@ class Entry(_Answer):
     content: dict[str, Any]
 
 
-class Head(_Answer):
+class Head(Answer):
     seq: int
     hash: str
     signature: str
 
 
-class Ledger(_Answer):
+class Ledger(Answer):
     entries: list[Entry]
     head: Head
 
 
-class Withdrawal(_Answer):
+class Withdrawal(Answer):
     release_id: str
     reason: str
     actor: str
 
 
-class Proposal(_Answer):
+class Proposal(Answer):
     """What one steward proposes and another confirms. `asks`: what would be done."""
 
     proposal_id: str
@@ -280,19 +282,19 @@ class Proposal(_Answer):
     decided_at: str | None
 
 
-class Proposals(_Answer):
+class Proposals(Answer):
     items: list[Proposal]
     next: str | None
 
 
-class FreezeState(_Answer):
+class FreezeState(Answer):
     dataset: str
     frozen: bool
     actor: str
     at: str
 
 
-class Approval(_Answer):
+class Approval(Answer):
     version: str
     approved_by: str
     approved_at: str
@@ -301,7 +303,7 @@ class Approval(_Answer):
     expires_at: str | None
 
 
-class Query(_Answer):
+class Query(Answer):
     """A query as it stands: what it counts, of whom, within which bounds and at which price."""
 
     query: str
@@ -323,12 +325,12 @@ class Query(_Answer):
     sql: str
 
 
-class Queries(_Answer):
+class Queries(Answer):
     items: list[Query]
     next: str | None
 
 
-class Measure(_Answer):
+class Measure(Answer):
     """How a measure's numbers were made: `scale` and `half_width_95` are in its own units.
 
     An average, a ratio or a variance has a half-width that depends on its denominator: `half_width_95_at` gives it for
@@ -347,7 +349,7 @@ class Measure(_Answer):
     type: Literal["integer", "number"]
 
 
-class OtherCost(_Answer):
+class OtherCost(Answer):
     """What the same query would cost at another price, and the 95 % half-widths that it would buy, by measure."""
 
     rho: float | None
@@ -358,7 +360,7 @@ class OtherCost(_Answer):
     rank_error_95: dict[str, int]
 
 
-class Preview(_Answer):
+class Preview(Answer):
     """What a release would cost and how sure it would be; nothing was charged.
 
     `costs`: the same query at a quarter to four times its cost. `notes`: what its bounds do beyond the noise, and how
@@ -379,12 +381,12 @@ class Preview(_Answer):
     proof: list[str]
 
 
-class Key(_Answer):
+class Key(Answer):
     name: str
     type: str
 
 
-class Receipt(_Answer):
+class Receipt(Answer):
     """The ledger's signed head at this release's charge: kept, it shows if the ledger was rewritten or cut since."""
 
     seq: int
@@ -392,7 +394,7 @@ class Receipt(_Answer):
     signature: str
 
 
-class Release(_Answer):
+class Release(Answer):
     """A noisy answer. Each row has the keys' values, and for each measure its value, interval and what to show."""
 
     model_config = ConfigDict(
@@ -459,7 +461,7 @@ class Release(_Answer):
     rows: list[dict[str, Any]]
 
 
-class ReleaseLine(_Answer):
+class ReleaseLine(Answer):
     """A release without its rows."""
 
     release_id: str
@@ -473,168 +475,17 @@ class ReleaseLine(_Answer):
     fresh_until: str
 
 
-class Releases(_Answer):
+class Releases(Answer):
     items: list[ReleaseLine]
     next: str | None
 
 
-class HeldColumn(_Answer):
-    table: str
-    column: str
-    why: str
-    never_disclosed: bool
-
-
-class HeldCategory(_Answer):
-    category: str
-    section: str | None
-    sensitive: list[str]
-    columns: list[HeldColumn]
-    purposes: list[str]
-    retention_days: int | None
-
-
-class PublicPurpose(_Answer):
-    purpose: str
-    title: str
-    consent: Literal["always", "notice", "opt_out", "opt_in"]
-    says: str
-    sold_or_shared: bool
-
-
-class PublicQuery(_Answer):
-    query: str
-    query_version: str
-    says: str
-    purpose: str
-    cadence: str | None
-
-
-class SpentInMonth(_Answer):
-    month: str
-    purpose: str
-    answers: int
-    amount: float
-    delta: float
-
-
-class PublicGrant(_Answer):
-    day: str
-    grants: int
-    amount: float
-
-
-class PublicHead(_Answer):
-    seq: int
-    hash: str
-    signature: str
-
-
-class PublicDataset(_Answer):
-    dataset: str
-    title: str
-    description: str
-    whose: str
-    categories: list[HeldCategory]
-    purposes: list[PublicPurpose]
-    sold_or_shared: bool
-    unit_of_privacy: str
-    queries: list[PublicQuery]
-    budget: dict[str, Any]
-    spent: list[SpentInMonth]
-    grants: list[PublicGrant]
-    who_may_raise: str
-    ledger_head: PublicHead
-
-
-class Commitment(_Answer):
-    version: int
-    text: str
-
-
-class Transparency(_Answer):
-    business: str
-    contact: str | None
-    notice_version: str
-    software: str
-    public_key: str
-    datasets: list[PublicDataset]
-    reidentification_commitment: Commitment
-    how_to_opt_out: str
-    past_statistics: str
-
-
-class GlobalPrivacyControl(_Answer):
-    gpc: Literal[True]
-    lastUpdate: str  # noqa: N815 (the specification's name)
-
-
-class Received(_Answer):
-    """A decision is kept. `nonce`: of an opt-in, what a confirmation takes; null otherwise."""
-
-    event_id: str
-    received_at: str
-    nonce: str | None
-
-
-class ConsentReceived(_Answer):
-    items: list[Received]
-    next: str | None
-
-
-class SignalReceived(_Answer):
-    """What the signal refuses, by what it said alone."""
-
-    received_at: str
-    refused: list[str]
-
-
-class RightsRequest(_Answer):
-    """A request of a person about its own data. Dates are days in Los Angeles."""
-
-    id: str
-    type: Literal["know", "delete", "correct", "opt_out", "limit"]
-    dataset: str
-    state: str
-    status: dict[str, str]
-    received_at: str
-    confirm_due: str | None
-    respond_due: str
-    extended: bool
-    level: str
-    next: str | None
-
-
-class RightsStep(_Answer):
-    step: str
-    at: str
-    actor: str
-
-
-class RightsPackage(_Answer):
-    path: str
-    expires_at: str
-
-
-class RightsRequestWhole(RightsRequest):
-    """`package`: where the answer to a request to know is fetched, once; told when it is made, and never again."""
-
-    steps: list[RightsStep]
-    evidence: dict[str, Any]
-    package: RightsPackage | None = None
-
-
-class RightsRequests(_Answer):
-    items: list[RightsRequest]
-    next: str | None
-
-
-class Monthly(_Answer):
+class Monthly(Answer):
     rho: float | None
     epsilon: float | None
 
 
-class FeatureView(_Answer):
+class FeatureView(Answer):
     """A feature view as its file says it; spans are in seconds."""
 
     view: str
@@ -655,7 +506,7 @@ class FeatureView(_Answer):
     submitted_at: str
 
 
-class FeatureViews(_Answer):
+class FeatureViews(Answer):
     items: list[FeatureView]
     next: str | None
 
@@ -669,7 +520,7 @@ class Feature(Measure):
     block: str | None = None
 
 
-class WideTable(_Answer):
+class WideTable(Answer):
     """Releases side by side, one row a segment: its keys, and for each feature value, low, high and reliable.
 
     `releases` and `parameters` are by query, or by query and block. `cost`: of all releases together; `charged`: of
@@ -702,7 +553,7 @@ class WideTable(_Answer):
     rows: list[dict[str, Any]]
 
 
-class Rule(_Answer):
+class Rule(Answer):
     """The per-unit part of a query: SQL of the unit and its keys, over tables that the caller has."""
 
     query_version: str
@@ -713,7 +564,7 @@ class Rule(_Answer):
     one_segment_per_unit: bool
 
 
-class Segments(_Answer):
+class Segments(Answer):
     """The rules of a view's segments, and every value that its keys may have."""
 
     view: str

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
-from dpstats.api import answers, asking
+from dpstats.api import answers_people, asking
 from dpstats.api.described import operation_id, problems
 from dpstats.api.strict_json import StrictRoute
 from dpstats.api.visit import Visit
@@ -22,7 +22,7 @@ router = APIRouter(
 @router.post(
     "/events",
     status_code=HTTPStatus.ACCEPTED,
-    response_model=answers.ConsentReceived,
+    response_model=answers_people.ConsentReceived,
     responses=problems("not-found"),
 )
 def send_consent(body: asking.ConsentBody, visit: Visit) -> Response:
@@ -39,7 +39,7 @@ def send_consent(body: asking.ConsentBody, visit: Visit) -> Response:
 @router.post(
     "/signals",
     status_code=HTTPStatus.ACCEPTED,
-    response_model=answers.SignalReceived,
+    response_model=answers_people.SignalReceived,
     responses=problems("not-found"),
 )
 def send_signal(signal: asking.ConsentSignal, visit: Visit) -> Response:

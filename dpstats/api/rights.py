@@ -7,7 +7,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
-from dpstats.api import answers, asking
+from dpstats.api import answers_people, asking
 from dpstats.api.described import operation_id, problems
 from dpstats.api.strict_json import StrictRoute
 from dpstats.api.visit import Visit
@@ -33,7 +33,10 @@ def get_package(secret: str, visit: Visit) -> Response:
 
 
 @router.post(
-    "/requests", status_code=HTTPStatus.CREATED, response_model=answers.RightsRequest, responses=problems("not-found")
+    "/requests",
+    status_code=HTTPStatus.CREATED,
+    response_model=answers_people.RightsRequest,
+    responses=problems("not-found"),
 )
 def open_request(body: asking.RightsOpening, visit: Visit) -> Response:
     """A new request, with its dates. The answer is the same whether or not the person is known (steward)."""
@@ -43,25 +46,25 @@ def open_request(body: asking.RightsOpening, visit: Visit) -> Response:
     return JSONResponse(opened, HTTPStatus.CREATED)
 
 
-@router.get("/requests", response_model=answers.RightsRequests, responses=problems())
+@router.get("/requests", response_model=answers_people.RightsRequests, responses=problems())
 def list_requests(visit: Visit) -> Response:
     """Every request, oldest first (steward)."""
     return JSONResponse({"items": visit.workspace.rights.all(visit.identity), "next": None})
 
 
-@router.get("/requests/{request_id}", response_model=answers.RightsRequestWhole, responses=problems("not-found"))
+@router.get("/requests/{request_id}", response_model=answers_people.RightsRequestWhole, responses=problems("not-found"))
 def get_request(request_id: str, visit: Visit) -> Response:
     """A request, its steps, and the evidence once it is fulfilled (steward)."""
     return JSONResponse(visit.workspace.rights.one(visit.identity, request_id))
 
 
-@router.post("/requests/{request_id}/confirm", response_model=answers.RightsRequest, responses=STEP)
+@router.post("/requests/{request_id}/confirm", response_model=answers_people.RightsRequest, responses=STEP)
 def confirm_request(request_id: str, visit: Visit) -> Response:
     """The person was told that the request came (steward)."""
     return JSONResponse(visit.workspace.rights.confirm(visit.identity, request_id))
 
 
-@router.post("/requests/{request_id}/verify", response_model=answers.RightsRequest, responses=STEP)
+@router.post("/requests/{request_id}/verify", response_model=answers_people.RightsRequest, responses=STEP)
 def verify_request(request_id: str, body: asking.Verification, visit: Visit) -> Response:
     """How sure the caller is of who asks, and how it was found out (steward)."""
     return JSONResponse(visit.workspace.rights.verify(visit.identity, request_id, body.level, body.method))
@@ -69,7 +72,7 @@ def verify_request(request_id: str, body: asking.Verification, visit: Visit) -> 
 
 @router.post(
     "/requests/{request_id}/execute",
-    response_model=answers.RightsRequestWhole,
+    response_model=answers_people.RightsRequestWhole,
     responses=STEP,
 )
 def execute_request(request_id: str, visit: Visit) -> Response:
@@ -77,13 +80,13 @@ def execute_request(request_id: str, visit: Visit) -> Response:
     return JSONResponse(visit.workspace.rights.execute(visit.identity, request_id))
 
 
-@router.post("/requests/{request_id}/extend", response_model=answers.RightsRequest, responses=STEP)
+@router.post("/requests/{request_id}/extend", response_model=answers_people.RightsRequest, responses=STEP)
 def extend_request(request_id: str, body: asking.RightsReason, visit: Visit) -> Response:
     """45 more days, once, inside the first 45 (steward)."""
     return JSONResponse(visit.workspace.rights.extend(visit.identity, request_id, body.reason))
 
 
-@router.post("/requests/{request_id}/deny", response_model=answers.RightsRequest, responses=STEP)
+@router.post("/requests/{request_id}/deny", response_model=answers_people.RightsRequest, responses=STEP)
 def deny_request(request_id: str, body: asking.RightsReason, visit: Visit) -> Response:
     """Ends the request with a reason (steward)."""
     return JSONResponse(visit.workspace.rights.deny(visit.identity, request_id, body.reason))

@@ -1,0 +1,158 @@
+"""What answers hold that are for the people in the data, or about their wishes: report, consent, rights requests."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from dpstats.api.answers import Answer
+
+
+class HeldColumn(Answer):
+    table: str
+    column: str
+    why: str
+    never_disclosed: bool
+
+
+class HeldCategory(Answer):
+    category: str
+    section: str | None
+    sensitive: list[str]
+    columns: list[HeldColumn]
+    purposes: list[str]
+    retention_days: int | None
+
+
+class PublicPurpose(Answer):
+    purpose: str
+    title: str
+    consent: Literal["always", "notice", "opt_out", "opt_in"]
+    says: str
+    sold_or_shared: bool
+
+
+class PublicQuery(Answer):
+    query: str
+    query_version: str
+    says: str
+    purpose: str
+    cadence: str | None
+
+
+class SpentInMonth(Answer):
+    month: str
+    purpose: str
+    answers: int
+    amount: float
+    delta: float
+
+
+class PublicGrant(Answer):
+    day: str
+    grants: int
+    amount: float
+
+
+class PublicHead(Answer):
+    seq: int
+    hash: str
+    signature: str
+
+
+class PublicDataset(Answer):
+    dataset: str
+    title: str
+    description: str
+    whose: str
+    categories: list[HeldCategory]
+    purposes: list[PublicPurpose]
+    sold_or_shared: bool
+    unit_of_privacy: str
+    queries: list[PublicQuery]
+    budget: dict[str, Any]
+    spent: list[SpentInMonth]
+    grants: list[PublicGrant]
+    who_may_raise: str
+    ledger_head: PublicHead
+
+
+class Commitment(Answer):
+    version: int
+    text: str
+
+
+class Transparency(Answer):
+    business: str
+    contact: str | None
+    notice_version: str
+    software: str
+    public_key: str
+    datasets: list[PublicDataset]
+    reidentification_commitment: Commitment
+    how_to_opt_out: str
+    past_statistics: str
+
+
+class GlobalPrivacyControl(Answer):
+    gpc: Literal[True]
+    lastUpdate: str  # noqa: N815 (the specification's name)
+
+
+class Received(Answer):
+    """A decision is kept. `nonce`: of an opt-in, what a confirmation takes; null otherwise."""
+
+    event_id: str
+    received_at: str
+    nonce: str | None
+
+
+class ConsentReceived(Answer):
+    items: list[Received]
+    next: str | None
+
+
+class SignalReceived(Answer):
+    """What the signal refuses, by what it said alone."""
+
+    received_at: str
+    refused: list[str]
+
+
+class RightsRequest(Answer):
+    """A request of a person about its own data. Dates are days in Los Angeles."""
+
+    id: str
+    type: Literal["know", "delete", "correct", "opt_out", "limit"]
+    dataset: str
+    state: str
+    status: dict[str, str]
+    received_at: str
+    confirm_due: str | None
+    respond_due: str
+    extended: bool
+    level: str
+    next: str | None
+
+
+class RightsStep(Answer):
+    step: str
+    at: str
+    actor: str
+
+
+class RightsPackage(Answer):
+    path: str
+    expires_at: str
+
+
+class RightsRequestWhole(RightsRequest):
+    """`package`: where the answer to a request to know is fetched, once; told when it is made, and never again."""
+
+    steps: list[RightsStep]
+    evidence: dict[str, Any]
+    package: RightsPackage | None = None
+
+
+class RightsRequests(Answer):
+    items: list[RightsRequest]
+    next: str | None
