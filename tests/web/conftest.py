@@ -25,9 +25,9 @@ FLAGS = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The browser."""
+    """The browser: one a module, because its driver leaves an event loop running in the thread until it stops."""
     found = shutil.which("chromium")
     assert found, "the pages' tests need a browser: apt-get install chromium"
     with sync_playwright() as playwright:
