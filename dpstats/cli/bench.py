@@ -24,7 +24,7 @@ def query(
         int, typer.Option("--rows", min=1000, max=1_000_000_000, metavar="N", help="Rows of the made table.")
     ] = 10_000_000,
     repeats: Annotated[
-        int, typer.Option("--repeats", min=1, max=1000, metavar="N", help="Times that each work is run.")
+        int, typer.Option("--runs", min=1, max=1000, metavar="N", help="Times that each work is run.")
     ] = 5,
     as_json: inputs.AsJson = False,
 ) -> None:

@@ -13,7 +13,7 @@ from dpstats.cli.main import app
 
 
 def test_every_work_is_measured() -> None:
-    ended = CliRunner().invoke(app, ["bench", "query", "--rows", "2000", "--repeats", "1", "--json"])
+    ended = CliRunner().invoke(app, ["bench", "query", "--rows", "2000", "--runs", "1", "--json"])
     assert ended.exit_code == 0, ended.output
     found = json.loads(ended.stdout)
     assert (found["rows"], found["repeats"]) == (2000, 1)
