@@ -36,6 +36,7 @@ from dpstats.plan.build import build
 from dpstats.plan.caps import nothing_counted
 from dpstats.plan.plan import Noisy, Plan
 from dpstats.privacy.blocks import Touched
+from dpstats.spans import span
 from dpstats.turns import NO_TURN, Turns
 
 ADS: frozenset[Kind] = frozenset({"cross_context_ads", "sale", "contextual_ads"})
@@ -126,7 +127,8 @@ class Road:
             self._check_consent(analysis, engine.consent)
             plan = build(analysis, parameters, engine.public_values, engine.public_count)
             blocks = None if analysis.blocks is None else analysis.blocks.touched(parameters, loaded_on(version))
-            granted = self._ledger.charge(_request(ask, known, plan, version, blocks))
+            with span("charge"):
+                granted = self._ledger.charge(_request(ask, known, plan, version, blocks))
             if isinstance(granted, StoredRelease):
                 return Answer(granted, made_now=False)
             # From here to the grid's next moment the time may depend on rows. Nothing that others can see happens in
@@ -193,7 +195,8 @@ class Road:
                 replace(_request(w.ask, w.known, plan, version, _blocks(w, version)), envelope=envelope)
                 for w, plan in zip(wishes, plans, strict=True)
             ]
-            granted = self._ledger.charge_all(requests)
+            with span("charge"):
+                granted = self._ledger.charge_all(requests)
             # As in `_made`: nothing that others can see happens until the grid's next moment after the last run.
             with self._grid.held():
                 drawn = [

@@ -74,6 +74,9 @@ class Settings(BaseSettings):
         "", max_length=500, description="where people send requests about their data, as the public pages tell it"
     )
     log_format: Literal["text", "json"] = Field("text", description="how log lines look on stderr: text or json")
+    traces: Literal["off", "otlp"] = Field(
+        "off", description="OpenTelemetry traces: off, or otlp (where to, by OTEL_EXPORTER_OTLP_ENDPOINT)"
+    )
 
     @field_validator("oidc_issuer")
     @classmethod

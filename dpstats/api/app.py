@@ -23,6 +23,7 @@ from dpstats.api.middleware import TokenFirst, Watch, WholeBody
 from dpstats.api.oidc import Issuer, issuer_of
 from dpstats.api.problems import explain
 from dpstats.api.rates import RateLimit
+from dpstats.api.traces import Traced, Traces, traces_of
 from dpstats.settings import Settings
 from dpstats.web import pages
 from dpstats.web.signing_in import Tries
@@ -45,6 +46,7 @@ def create_app(
     issuer: Issuer | None = None,
     rate_per_minute: int | None = None,
     keeps_time: bool = False,
+    traces: Traces | None = None,
 ) -> FastAPI:
     """The service over an open workspace.
 
@@ -54,6 +56,7 @@ def create_app(
       issuer: whose JWTs are taken beside the workspace's own tokens; None: nobody's.
       rate_per_minute: requests that a token may make in this process, None for any number.
       keeps_time: close consent epochs by the workspace's timetable while it serves.
+      traces: where the spans of requests go, until the service stops; None: there are none.
     """
     metrics = Metrics(workspace, counted_in)
 
@@ -66,6 +69,8 @@ def create_app(
             yield
         if close:
             workspace.close()
+        if traces is not None:
+            traces.close()
 
     app = FastAPI(
         title="dpstats sandbox" if workspace.sandbox else "dpstats",
@@ -90,6 +95,7 @@ def create_app(
         ],
         middleware=[
             *([Middleware(Marked)] if workspace.sandbox else ()),
+            *([] if traces is None else [Middleware(Traced, traces=traces)]),
             Middleware(Watch, metrics=metrics),
             Middleware(TokenFirst, workspace=workspace, issuer=issuer),
             Middleware(SessionFirst, workspace=workspace),
@@ -123,4 +129,5 @@ def app_of_home(settings: Settings, counted_in: Path | None = None) -> FastAPI:
         issuer=issuer_of(settings),
         rate_per_minute=settings.rate_per_minute,
         keeps_time=True,
+        traces=traces_of(settings),
     )

@@ -59,6 +59,7 @@ def log_config(form: LogFormat) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "loggers": {
             "dpstats": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+            "opentelemetry": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
             "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
         },
     }

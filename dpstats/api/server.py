@@ -24,6 +24,7 @@ from uvicorn.supervisors import Multiprocess
 
 from dpstats.api.app import app_of_home
 from dpstats.api.logs import log_config
+from dpstats.api.traces import check_traces
 from dpstats.errors import DpstatsError, FileError
 from dpstats.settings import Settings
 from dpstats.workspace import Workspace
@@ -54,6 +55,7 @@ def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
     """
     with _signals_kept(), suppress(KeyboardInterrupt):
         # Whatever is wrong with the ledger or this machine is said here, in one line, before anything listens.
+        check_traces(settings)
         with closing(Workspace.open(settings)) as workspace:
             workspace.self_test()
         listener = _listening(settings)

@@ -51,6 +51,8 @@ SETTINGS = {
     "threads",
     "deadline_s",
     "log_format",
+    # Who is told that a request came, and when: never of rows.
+    "traces",
     "business",
     "contact",
     "token_expires",
