@@ -59,7 +59,9 @@ class Served:
 @pytest.fixture(autouse=True)
 def logging_kept() -> Iterator[None]:
     """Serving sets up logging for the whole process: here it is set back."""
-    loggers = [logging.getLogger(name) for name in ("dpstats", "uvicorn", "uvicorn.error", "uvicorn.access")]
+    loggers = [
+        logging.getLogger(name) for name in ("dpstats", "opentelemetry", "uvicorn", "uvicorn.error", "uvicorn.access")
+    ]
     kept = [(logger, logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
     yield
     for logger, handlers, level, propagate in kept:

@@ -1,8 +1,8 @@
-"""Traces tell that a request came and what became of it, and nothing of what it asked, what it got, or whose rows it met."""
+"""Traces tell that a request came and what became of it; nothing of what it asked or got, or whose rows it met."""
 
 from __future__ import annotations
 
-import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,13 +13,16 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from anyio.from_thread import start_blocking_portal
 from api_town import BANDS, MARKER, ME, InMemory, Town, build, exact_spend
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+import dpstats
 from dpstats.api import create_app
 from dpstats.api.metrics import DURATION_BOUNDS_S
 from dpstats.api.traces import Traces, check_traces, traces_of
@@ -132,9 +135,9 @@ def test_the_spans_of_neighbouring_datasets_differ_in_ids_and_times_alone(
     here: Traced, tmp_path: Path, town_files: Path
 ) -> None:
     files = Path(shutil.copytree(town_files, tmp_path / "files"))
-    with (files / "sales.csv").open("a", encoding="utf-8") as sales, (files / "homes.csv").open("a") as homes:
-        sales.write(f"9999,1000,{MARKER},2017-01-15\n" * 50)
-        homes.write("9999,Nowhere\n")
+    with (files / "sales.csv").open("a", newline="") as sales, (files / "homes.csv").open("a", newline="") as homes:
+        sales.write(f"9999,1000,{MARKER},2017-01-15\r\n" * 50)
+        homes.write("9999,Nowhere\r\n")
     build(tmp_path / "home", files)
 
     def asked(of: Traced) -> list[ReadableSpan]:
@@ -171,3 +174,72 @@ def test_without_the_extra_the_start_says_what_to_install(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     with pytest.raises(FileError, match=r"DPSTATS_TRACES.*pip install 'dpstats\[otel\]'"):
         check_traces(read_settings(traces="otlp"))
+
+
+class Collector:
+    """Takes what is exported by OTLP over HTTP."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, bytes]] = []
+        taken = self.taken
+
+        class Taking(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                taken.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Says nothing."""
+
+        self.server = HTTPServer(("127.0.0.1", 0), Taking)
+
+    def spans(self) -> list[tuple[str, str]]:
+        """Service and name of each span."""
+        found = []
+        for path, body in self.taken:
+            assert path == "/v1/traces"
+            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+                service = {item.key: item.value.string_value for item in resource.resource.attributes}
+                assert set(service) == {"service.name", "service.version"}
+                found += [
+                    (service["service.name"], span.name) for scope in resource.scope_spans for span in scope.spans
+                ]
+        return found
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    collector = Collector()
+    thread = threading.Thread(target=collector.server.serve_forever)
+    thread.start()
+    yield collector
+    collector.server.shutdown()
+    thread.join()
+    collector.server.server_close()
+
+
+def test_every_worker_sends_what_it_has_before_it_ends(home: Path, collector: Collector) -> None:
+    workspace = Workspace.open(read_settings(home=home))
+    token = workspace.tokens.create(ME, "ana", "analyst")
+    workspace.close()
+    endpoint = f"http://127.0.0.1:{collector.server.server_port}"
+    # Nothing leaves by the clock: what arrives was sent at the end.
+    variables = {"DPSTATS_TRACES": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "600000"}
+    with (home / "stderr.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", str(Path(__file__).parent / "serving.py"), str(home), "2"],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=os.environ | variables | {"PYTHONPATH": str(Path(dpstats.__file__).parents[1])},
+        )
+    with process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        headers = {"Authorization": f"Bearer {token}"}
+        statuses = [httpx.post(f"{address}{RUN.format(query='boats')}", headers=headers).status_code for _ in range(6)]
+        process.terminate()
+        assert process.wait(timeout=60) == 0, (home / "stderr.log").read_text()
+    assert statuses == [201, *[200] * 5]
+    assert sorted(collector.spans()) == [("dpstats", f"POST {RUN}")] * 6 + [("dpstats", "charge")]
