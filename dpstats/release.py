@@ -288,6 +288,8 @@ def _request(ask: Ask, known: Known, plan: Plan, version: DataVersionRecord, blo
         idempotency_key=ask.idempotency_key,
         fresh_for=_fresh_for(known),
         blocks=blocks,
+        role=str(ask.identity.role),
+        purpose=known.query.purpose,
     )
 
 

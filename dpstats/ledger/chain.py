@@ -29,6 +29,7 @@ class Content:
     to the epsilon cap, 0 for a charge. `at` is UTC. `parameters` and `events` are canonical JSON; a lineage's first
     grant keeps the lineage's fixed terms in `parameters`. `blocks` is canonical JSON too: the time blocks
     that were charged, None where the lineage has none. `confirmed_by`: the second steward of a grant that needed one.
+    `role` and `purpose`: of whoever charged, and of the query; None in entries from before there were caps for them.
     """
 
     lineage: str
@@ -51,6 +52,8 @@ class Content:
     events: str = "[]"
     blocks: str | None = None
     confirmed_by: str | None = None
+    role: str | None = None
+    purpose: str | None = None
 
     @property
     def loss(self) -> Loss:

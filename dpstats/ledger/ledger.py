@@ -353,11 +353,6 @@ class Ledger:
         """What the ledger's signatures can be checked with, `ed25519:` and hex."""
         return self._signer.public
 
-    def token_spent(self, token_id: str) -> int:
-        """Everything that the token ever charged, in steps of 1e-12."""
-        with reading(self._engine) as connection:
-            return journal.token_spent(connection, token_id)
-
     def check(self) -> None:
         """Looks at the end of every lineage's chain and brings its saved head up to date.
 

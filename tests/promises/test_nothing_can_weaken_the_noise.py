@@ -80,6 +80,8 @@ OPTIONS = {
     "--cap-rho",
     "--dataset",
     "--due",
+    # Of a cap on what a role or a purpose may charge: the budget itself stays as it is.
+    "--end",
     "--entries",
     "--epsilon",
     "--expires",
@@ -108,6 +110,8 @@ OPTIONS = {
     "--parameter",
     "--port",
     "--prune",
+    # Whose charges a cap is for; a query's own purpose is in its approved file.
+    "--purpose",
     "--reason",
     "--rho",
     "--role",
@@ -152,6 +156,9 @@ ASKED_OVER_HTTP = {
     },
     "POST /v1/consent/signals": {"dataset", "units", "gpc", "gpp", "observed_at", "event_id"},
     "POST /v1/datasets/{dataset}/budget/grants": {"dataset", "rho", "epsilon", "reason"},
+    # What a role or a purpose may charge of the budget: a cap takes away, and never adds.
+    "GET /v1/datasets/{dataset}/budget/caps": {"dataset"},
+    "PUT /v1/datasets/{dataset}/budget/caps": {"dataset", "role", "purpose", "rho", "epsilon", "end", "reason"},
     # What one steward proposed: a budget is raised by two, the noise of a charge by nobody.
     "POST /v1/proposals/{proposal_id}/confirm": {"proposal_id"},
     "POST /v1/proposals/{proposal_id}/decline": {"proposal_id"},
