@@ -13,6 +13,8 @@ from enum import StrEnum
 
 from dpstats.privacy.loss import Loss, Measure
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
 
 class Kind(StrEnum):
     """What an entry does to a budget."""
@@ -77,7 +79,7 @@ def canonical_json(value: object) -> str:
     Raises:
       ValueError: NaN or an infinity is in it. TypeError: something that JSON does not have.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def sha256(text: str | bytes) -> str:

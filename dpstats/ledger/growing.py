@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, Dialect
 
 from dpstats.errors import DpstatsError
 from dpstats.ledger import caps, journal, schema, standing
@@ -22,7 +22,7 @@ from dpstats.ledger.records import LineageTerms
 from dpstats.ledger.standing import Caller, Standing
 from dpstats.ledger.writer import ChainEnd, ChainWriter
 
-_ADDED = insert(schema.entries)
+_COLUMNS = tuple(column.name for column in schema.entries.c)
 
 
 class Torn(Exception):
@@ -136,4 +136,11 @@ class Growing:
         if self._waiting:
             waiting, self._waiting = self._waiting, []
             with self.whole():
-                self._connection.execute(_ADDED, [vars(entry) for entry in waiting])
+                self._connection.exec_driver_sql(_adding(self._connection.dialect), [vars(entry) for entry in waiting])
+
+
+def _adding(dialect: Dialect) -> str:
+    """The statement that adds an entry, as the driver takes it: SQLAlchemy would turn over every value of each."""
+    place = "%({})s" if dialect.paramstyle == "pyformat" else ":{}"
+    places = ", ".join(place.format(name) for name in _COLUMNS)
+    return f"INSERT INTO entries ({', '.join(_COLUMNS)}) VALUES ({places})"

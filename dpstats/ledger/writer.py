@@ -35,6 +35,7 @@ class ChainWriter:
         self.heads = heads
         self.totals = RunningTotals(signer)
         self._counted: dict[str, int] = {}  # up to this entry of each lineage, this process saw one in every place
+        self._proven: dict[str, Entry] = {}  # the newest entry whose hash and signature this process made or checked
 
     def trusted_end(self, connection: Connection, lineage: str) -> ChainEnd:
         """The end of the chain, after the checks that need no walk over it.
@@ -72,16 +73,27 @@ class ChainWriter:
         signature = self._signer.sign(head_message(content.lineage, seq, digest))
         return Entry(**vars(content), seq=seq, prev_hash=prev_hash, hash=digest, signature=signature)
 
+    def committed(self, entry: Entry) -> None:
+        """Remembers that this entry is in its place, and one in every place before it; only for a committed one.
+
+        It was looked at, or made here upon an end that was: the same text need not be looked at again.
+        """
+        self._proven[entry.lineage] = entry
+        self._counted[entry.lineage] = entry.seq
+
     def publish(self, entry: Entry) -> None:
         """Saves the head outside the database; only for an entry that is committed."""
         self.heads.save(head_of(entry))
 
     def _problem(self, connection: Connection, newest: Entry) -> str:
-        if entry_hash(newest) != newest.hash:
-            return f"entry {newest.seq} was changed"
-        if not self._signer.signed(head_message(newest.lineage, newest.seq, newest.hash), newest.signature):
-            return f"entry {newest.seq} is not signed with this workspace's key"
+        if newest != self._proven.get(newest.lineage):
+            if entry_hash(newest) != newest.hash:
+                return f"entry {newest.seq} was changed"
+            if not self._signer.signed(head_message(newest.lineage, newest.seq, newest.hash), newest.signature):
+                return f"entry {newest.seq} is not signed with this workspace's key"
         counted = self._counted.get(newest.lineage, 0)
+        if counted == newest.seq:
+            return ""
         there = counted + journal.count(connection, newest.lineage, after=counted)
         return "" if there == newest.seq else f"{there} entries are there where {newest.seq} belong"
 
