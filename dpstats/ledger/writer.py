@@ -14,6 +14,9 @@ from dpstats.ledger.journal import Sums
 from dpstats.ledger.running import RunningTotals
 from dpstats.ledger.signing import Signer, head_message
 
+COUNTED = 10_000
+"""Entries that are counted when a chain is first looked at: opening takes as long for a million as for so many."""
+
 
 @dataclass(frozen=True)
 class ChainEnd:
@@ -41,9 +44,11 @@ class ChainWriter:
         """The end of the chain, after the checks that need no walk over it.
 
         The newest entry's hash and signature match its content, and so do the running totals that are kept; as many
-        entries are there as it says (the first time all are counted, then those that came since); no more was charged
-        than granted; the saved head is in the chain. A head that was never saved (a crash after the first commit) is
-        saved now: from the second entry on, its absence is a finding.
+        entries are there as it says (the first time the newest `COUNTED` are counted, all of them where no totals are
+        kept, then those that came since); no more was charged than granted; the saved head is in the chain. An entry
+        that is gone from further back gives no budget back, since the totals are signed; `verify` sees it. A head that
+        was never saved (a crash after the first commit) is saved now: from the second entry on, its absence is a
+        finding.
 
         Raises:
           LedgerBroken: one of them fails.
@@ -57,6 +62,9 @@ class ChainWriter:
         if problem:
             raise _broken(lineage, problem)
         kept = self.totals.of(connection, newest)
+        problem = self._missing(connection, newest, since=newest.seq - COUNTED if kept else 0)
+        if problem:
+            raise _broken(lineage, problem)
         sums = kept or journal.sums(connection, lineage)
         if sums.overspent:
             raise _broken(lineage, "more was charged than granted")
@@ -91,7 +99,10 @@ class ChainWriter:
                 return f"entry {newest.seq} was changed"
             if not self._signer.signed(head_message(newest.lineage, newest.seq, newest.hash), newest.signature):
                 return f"entry {newest.seq} is not signed with this workspace's key"
-        counted = self._counted.get(newest.lineage, 0)
+        return ""
+
+    def _missing(self, connection: Connection, newest: Entry, *, since: int) -> str:
+        counted = max(since, self._counted.get(newest.lineage, 0))
         if counted == newest.seq:
             return ""
         there = counted + journal.count(connection, newest.lineage, after=counted)
