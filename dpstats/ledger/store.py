@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from dpstats.ledger.asked import AskedLog
 from dpstats.ledger.clock import Clock, utc_now
 from dpstats.ledger.database import faults_explained, writing
 from dpstats.ledger.files import PRIVATE, file_lock, sync_folder
@@ -32,7 +33,7 @@ BUSY_TIMEOUT_MS = 30_000
 
 @dataclass(frozen=True)
 class Store:
-    """An open ledger with its registry, tokens, sign-ins and proposals."""
+    """An open ledger with its registry, tokens, sign-ins, proposals and the log of who asked what."""
 
     engine: Engine
     ledger: Ledger
@@ -40,9 +41,11 @@ class Store:
     tokens: Tokens
     sessions: Sessions
     proposals: Proposals
+    asked: AskedLog
 
     def close(self) -> None:
-        """Closes every connection."""
+        """Writes what is still to be logged and closes every connection."""
+        self.asked.close()
         self.engine.dispose()
 
 
@@ -83,7 +86,7 @@ def open_store(
         raise
     tokens = Tokens(engine, clock)
     sessions, proposals = Sessions(engine, clock, tokens), Proposals(engine, writer, clock)
-    return Store(engine, ledger, Registry(engine, clock), tokens, sessions, proposals)
+    return Store(engine, ledger, Registry(engine, clock), tokens, sessions, proposals, AskedLog(engine, clock))
 
 
 def _prepare_server(engine: Engine, signer: Signer) -> None:
