@@ -262,6 +262,26 @@ class Ledger(Answer):
     head: Head
 
 
+class Asking(Answer):
+    number: int
+    at: str
+    request_id: str
+    actor: str
+    token_id: str
+    role: str
+    method: str
+    route: str
+    dataset: str
+    query: str
+    status: int
+    outcome: str
+
+
+class Askings(Answer):
+    items: list[Asking]
+    next: str | None
+
+
 class Withdrawal(Answer):
     release_id: str
     reason: str

@@ -314,3 +314,20 @@ decisions = Table(
     Column("actor", Text, nullable=False),
     Column("at", Text, nullable=False),
 )
+
+asked = Table(
+    "asked",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("at", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("token_id", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("route", Text, nullable=False),
+    Column("dataset", Text, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("outcome", Text, nullable=False),
+)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from dpstats.ledger.asked import AskedLog
 from dpstats.ledger.caps import Caps
 from dpstats.ledger.clock import Clock, utc_now
 from dpstats.ledger.database import faults_explained, writing
@@ -33,7 +34,7 @@ BUSY_TIMEOUT_MS = 30_000
 
 @dataclass(frozen=True)
 class Store:
-    """An open ledger with its registry, tokens, sign-ins, proposals and caps."""
+    """An open ledger with its registry, tokens, sign-ins, proposals, caps and the log of who asked what."""
 
     engine: Engine
     ledger: Ledger
@@ -42,9 +43,11 @@ class Store:
     sessions: Sessions
     proposals: Proposals
     caps: Caps
+    asked: AskedLog
 
     def close(self) -> None:
-        """Closes every connection."""
+        """Writes what is still to be logged and closes every connection."""
+        self.asked.close()
         self.engine.dispose()
 
 
@@ -85,7 +88,8 @@ def open_store(
         raise
     tokens = Tokens(engine, clock)
     sessions, proposals = Sessions(engine, clock, tokens), Proposals(engine, writer, clock)
-    return Store(engine, ledger, Registry(engine, clock), tokens, sessions, proposals, Caps(engine, clock))
+    caps, asked = Caps(engine, clock), AskedLog(engine, clock)
+    return Store(engine, ledger, Registry(engine, clock), tokens, sessions, proposals, caps, asked)
 
 
 def _prepare_server(engine: Engine, signer: Signer) -> None:

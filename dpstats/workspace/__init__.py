@@ -42,6 +42,7 @@ from dpstats.rights.roll import roll_of
 from dpstats.rights.suppression import Suppressions
 from dpstats.settings import Settings
 from dpstats.turns import Limits, Turns
+from dpstats.workspace.asked import Asked
 from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.caps import Capping
 from dpstats.workspace.consent import Consent
@@ -105,6 +106,7 @@ class Workspace:
         self.features = Features(store, library, road, self.budgets, sandbox=self.sandbox)
         self.refreshing = Refreshing(store, road, self.features)
         self.stewards = Stewards(store)
+        self.asked = Asked(store.asked)
         self.tokens = TokenDesk(store, library)
         deliveries = Deliveries(home / "packages")
         deliveries.sweep(datetime.now(UTC))  # nobody else may ever come by

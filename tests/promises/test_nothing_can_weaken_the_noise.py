@@ -68,6 +68,9 @@ SETTINGS = {
 }
 
 OPTIONS = {
+    # Which lines of the log of who asked what are listed.
+    "--actor",
+    "--query",
     "--after",
     "--agent",
     "--append",
@@ -138,6 +141,7 @@ ASKED_OVER_HTTP = {
     "GET /v1/datasets/{dataset}/spending": {"dataset"},
     "GET /v1/features/{view}": {"view", "If-None-Match"},
     "GET /v1/features/{view}/segments": {"view"},
+    "GET /v1/log": {"after", "actor", "query"},
     "GET /v1/queries/{query}": {"query"},
     "GET /v1/releases": {"dataset", "query", "cursor", "limit"},
     "GET /v1/releases/{release_id}": {"release_id"},
