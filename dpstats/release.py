@@ -25,6 +25,7 @@ from dpstats.engine.noise import add_noise
 from dpstats.engine.versions import Engines
 from dpstats.errors import ConsentUnknown, FileError, NotLoaded
 from dpstats.grid import Grid
+from dpstats.ledger.recent import FOREVER
 from dpstats.ledger.records import Charged, ChargeRequest, Envelope, Question, StoredRelease
 from dpstats.ledger.registry import DataVersionRecord
 from dpstats.ledger.store import Store
@@ -56,10 +57,14 @@ class Ask:
 
 @dataclass(frozen=True)
 class Answer:
-    """A stored release, and whether this request made it."""
+    """A stored release, and whether this request made it.
+
+    `until`: from when on it would not be given again as it is, even if nothing is done; None if that is not known.
+    """
 
     stored: StoredRelease
     made_now: bool
+    until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ class Road:
         asked = question(analysis, parameters)
         earlier = self._earlier(ask, asked)
         if earlier is not None:
-            return Answer(earlier, made_now=False)
+            return Answer(earlier, made_now=False, until=min(earlier.fresh_until, known.approved_until or FOREVER))
         until = self._turns.deadline()
         with self._alone(ask, asked, until):
             earlier = self._earlier(ask, asked)  # stored by a twin meanwhile

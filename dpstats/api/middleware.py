@@ -23,7 +23,8 @@ from dpstats.api.oidc import Issuer, is_jwt
 from dpstats.api.outcome import PROBLEM, Outcome, outcome_of
 from dpstats.api.problems import TOO_LARGE, RequestRefused, answer_to, internal_error, problem_of
 from dpstats.errors import Unauthorized
-from dpstats.ledger.tokens import Identity
+from dpstats.ledger.recent import FOREVER, Recent
+from dpstats.ledger.tokens import Identity, secret_hash
 from dpstats.workspace import Workspace
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -86,15 +87,24 @@ class Watch:
             await answer_to(Request(scope), error, problem)(scope, receive, sent)
 
 
+IDENTITIES_KNOWN = 10_000
+"""Tokens that are remembered for as long as the ledger stays as it is."""
 PUBLIC = "/v1/transparency"
 """The one address under `/v1` that is for everybody."""
 
 
 class TokenFirst:
-    """All else under `/v1`, even what is not there, needs a valid token; it is checked anew for each request."""
+    """All else under `/v1`, even what is not there, needs a valid token; it is checked anew for each request.
+
+    Of a token that was read since the ledger last changed, what it is is known (see `ledger.recent`): only that nothing
+    changed, and that its time is not over, is checked.
+    """
 
     def __init__(self, app: ASGIApp, workspace: Workspace, issuer: Issuer | None = None) -> None:
         self._app, self._tokens, self._issuer = app, workspace.store.tokens, issuer
+        self._known: Recent[str, Identity] = Recent(
+            workspace.store.commits, workspace.store.registry.now, IDENTITIES_KNOWN
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (scope["path"] + "/").startswith("/v1/") and scope["path"] != PUBLIC:
@@ -105,10 +115,17 @@ class TokenFirst:
         token = _token(headers.getlist("authorization"))
         if token and self._issuer is not None and is_jwt(token):
             return await self._issuer.identity(token)
-        identity = await run_in_threadpool(self._tokens.authenticate, token) if token else None
-        if identity is None:
+        if not token:
             raise Unauthorized
-        return identity
+        return self._known.find(secret_hash(token)) or await self._read(token)
+
+    async def _read(self, token: str) -> Identity:
+        since = self._known.since()
+        found = await run_in_threadpool(self._tokens.recognise, token)
+        if found is None:
+            raise Unauthorized
+        self._known.keep(secret_hash(token), found.identity, since, found.until or FOREVER)
+        return found.identity
 
 
 class WholeBody:

@@ -16,6 +16,7 @@ from dpstats.ledger.ledger import Ledger
 from dpstats.ledger.migrating import revision_of, upgrade
 from dpstats.ledger.postgres import examine, opening_explained, postgres_engine
 from dpstats.ledger.proposals import Proposals
+from dpstats.ledger.recent import Commits
 from dpstats.ledger.registry import Registry
 from dpstats.ledger.sessions import Sessions
 from dpstats.ledger.signing import Signer
@@ -32,7 +33,7 @@ BUSY_TIMEOUT_MS = 30_000
 
 @dataclass(frozen=True)
 class Store:
-    """An open ledger with its registry, tokens, sign-ins and proposals."""
+    """An open ledger with its registry, tokens, sign-ins and proposals; and what sees that it changed."""
 
     engine: Engine
     ledger: Ledger
@@ -40,9 +41,11 @@ class Store:
     tokens: Tokens
     sessions: Sessions
     proposals: Proposals
+    commits: Commits
 
     def close(self) -> None:
         """Closes every connection."""
+        self.commits.close()
         self.engine.dispose()
 
 
@@ -83,7 +86,8 @@ def open_store(
         raise
     tokens = Tokens(engine, clock)
     sessions, proposals = Sessions(engine, clock, tokens), Proposals(engine, writer, clock)
-    return Store(engine, ledger, Registry(engine, clock), tokens, sessions, proposals)
+    commits = Commits(None if url else home / DATABASE)
+    return Store(engine, ledger, Registry(engine, clock), tokens, sessions, proposals, commits)
 
 
 def _prepare_server(engine: Engine, signer: Signer) -> None:

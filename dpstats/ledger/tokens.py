@@ -80,6 +80,14 @@ class TokenRecord:
     state: State
 
 
+@dataclass(frozen=True)
+class Recognised:
+    """Whose token a secret is. `until`: from when on it is not taken, None if only a steward can end it."""
+
+    identity: Identity
+    until: datetime | None
+
+
 class Tokens:
     """Makes, knows, rotates and revokes tokens."""
 
@@ -164,13 +172,19 @@ class Tokens:
 
     def authenticate(self, token: str) -> Identity | None:
         """Whose token this is; None if it is unknown, expired or revoked."""
+        known = self.recognise(token)
+        return None if known is None else known.identity
+
+    def recognise(self, token: str) -> Recognised | None:
+        """Whose token this is, and until when, if nothing is done to it; None if it is unknown, expired or revoked."""
         digest, now = secret_hash(token), self._clock()
         earlier = and_(_TOKENS.earlier_hash == digest, _TOKENS.earlier_until > stamp(now))
         with reading(self._engine) as connection:
             row = _live(connection, or_(_TOKENS.token_hash == digest, earlier), now)
         if row is None or not any(hmac.compare_digest(row[name] or "", digest) for name in _HASHES):
             return None
-        return identity_of(row)
+        ends = [row["expires_at"], None if hmac.compare_digest(row["token_hash"], digest) else row["earlier_until"]]
+        return Recognised(identity_of(row), min((moment_of(end) for end in ends if end is not None), default=None))
 
     def list(self) -> tuple[TokenRecord, ...]:
         """Every token ever made, oldest first."""
