@@ -94,8 +94,10 @@ class Library:
           Forbidden, NotFound, Frozen, NotApproved.
         """
         check(identity, Action.RELEASE)
-        known = self.known(identity, name)
-        if self.registry.is_frozen(known.record.dataset):
+        with self.registry.one_moment():
+            known = self.known(identity, name)
+            frozen = self.registry.is_frozen(known.record.dataset)
+        if frozen:
             raise Frozen(known.record.dataset)
         if known.analysis is None or not known.approved:
             raise NotApproved(name, known.version)

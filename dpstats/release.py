@@ -33,9 +33,9 @@ from dpstats.ledger.tokens import Identity
 from dpstats.library import Known, Library
 from dpstats.plan.analysis import Analysis
 from dpstats.plan.answer import measures, rows
-from dpstats.plan.build import build
 from dpstats.plan.caps import nothing_counted
 from dpstats.plan.plan import Noisy, Plan
+from dpstats.plan.planned import Planned
 from dpstats.privacy.blocks import Touched
 from dpstats.turns import NO_TURN, Turns
 
@@ -90,6 +90,7 @@ class Road:
         self._ledger, self._registry = store.ledger, store.registry
         self._library, self._engines = library, engines
         self._turns, self._grid, self._consent_max_age = turns, grid, consent_max_age
+        self._planned = Planned()
 
     def release(self, ask: Ask) -> Answer:
         """The answer, new and charged or made before and free. Callers of one question wait for the first of them.
@@ -129,7 +130,7 @@ class Road:
     def _made(self, ask: Ask, known: Known, analysis: Analysis, parameters: BoundParameters) -> Answer:
         with self.data(known.dataset) as (version, engine):
             self._check_consent(analysis, engine.consent)
-            plan = build(analysis, parameters, engine.public_values, engine.public_count)
+            plan = self._plan_on(version, engine, analysis, parameters)
             blocks = None if analysis.blocks is None else analysis.blocks.touched(parameters, loaded_on(version))
             granted = self._ledger.charge(_request(ask, known, plan, version, blocks))
             if isinstance(granted, StoredRelease):
@@ -193,7 +194,7 @@ class Road:
         with self.data(wishes[0].known.dataset) as (version, engine):
             for wish in wishes:
                 self._check_consent(wish.analysis, engine.consent)
-            plans = [build(w.analysis, w.parameters, engine.public_values, engine.public_count) for w in wishes]
+            plans = [self._plan_on(version, engine, wish.analysis, wish.parameters) for wish in wishes]
             requests = [
                 replace(_request(w.ask, w.known, plan, version, _blocks(w, version)), envelope=envelope)
                 for w, plan in zip(wishes, plans, strict=True)
@@ -226,9 +227,14 @@ class Road:
         """
         from_table = any(isinstance(key.source, KeysFrom) for key in analysis.keys)
         if from_table or any(fanout.matches for fanout in analysis.fanouts):
-            with suppress(*(() if from_table else (NotLoaded,))), self.data(known.dataset) as (_, engine):
-                return build(analysis, parameters, engine.public_values, engine.public_count)
-        return build(analysis, parameters, _nothing_to_read, nothing_counted)
+            with suppress(*(() if from_table else (NotLoaded,))), self.data(known.dataset) as (version, engine):
+                return self._plan_on(version, engine, analysis, parameters)
+        return self._planned.plan(analysis, parameters, "", _nothing_to_read, nothing_counted)
+
+    def _plan_on(
+        self, version: DataVersionRecord, engine: DuckEngine, analysis: Analysis, parameters: BoundParameters
+    ) -> Plan:
+        return self._planned.plan(analysis, parameters, version.data_version, engine.public_values, engine.public_count)
 
     @contextmanager
     def data(self, dataset: DatasetFile) -> Iterator[tuple[DataVersionRecord, DuckEngine]]:

@@ -1,7 +1,7 @@
 """`dpstats bench serve`: replays beside a trivial endpoint, new releases beside the engine, memory over many requests.
 
 Everything is made for it and gone afterwards: a workspace with synthetic rows, `dpstats serve` and the trivial endpoint
-in processes of their own, asked by this one. The machine is shared by all three, in the same way for both rates.
+in processes of their own, asked by this one, turn about. The machine is shared by all three, in the same way.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -47,7 +47,8 @@ cost: {epsilon: 0.5}
 """
 PATH = "/v1/queries/spend/releases"
 ROWS_A_UNIT = 600
-CONNECTIONS, NEW = 16, 20
+CONNECTIONS, NEW, ROUNDS = 16, 20, 5
+"""Connections at once, new releases, and turns that the two rates are measured in."""
 ME = operator("bench")
 
 
@@ -81,14 +82,21 @@ def measure(size: Size) -> Measured:
     """Measures all of it, once."""
     with tempfile.TemporaryDirectory(prefix="dpstats-bench-") as folder:
         home = Path(folder) / "home"
-        token, engine_ms = _prepared(home, Path(folder), size.rows)
-        with _trivial(size.workers) as target:
-            trivial = rate(target, connections=CONNECTIONS, seconds=size.seconds)
-        with _served(home, size.workers) as (process, address):
-            new_ms = _new(address, token)
+        with _prepared(home, Path(folder), size.rows) as (workspace, token), ExitStack() as running:
+            trivial = running.enter_context(_trivial(size.workers))
+            process, address = running.enter_context(_served(home, size.workers))
+            new_ms, engine_ms = _new(workspace, address, token)
             before = _memory_mib(process.pid)
-            replays = rate(_replay(address, token), connections=CONNECTIONS, seconds=size.seconds)
-            return Measured(trivial, replays, new_ms, engine_ms, before, _memory_mib(process.pid))
+            rates = _rates((trivial, _replay(address, token)), size.seconds)
+            return Measured(*rates, new_ms, engine_ms, before, _memory_mib(process.pid))
+
+
+def _rates(targets: Sequence[Target], seconds: float) -> list[float]:
+    """Answers a second of each at the median, asked turn about: what else the machine does meets them all alike."""
+    found = [
+        [rate(target, connections=CONNECTIONS, seconds=seconds / ROUNDS) for target in targets] for _ in range(ROUNDS)
+    ]
+    return [statistics.median(own) for own in zip(*found, strict=True)]
 
 
 def table(size: Size, found: Measured) -> list[tuple[str, str]]:
@@ -96,7 +104,7 @@ def table(size: Size, found: Measured) -> list[tuple[str, str]]:
     return [
         ("rows", f"{size.rows:,}"),
         ("workers", str(size.workers)),
-        ("trivial endpoint, a second", f"{found.trivial_per_s:,.0f}"),
+        ("trivial FastAPI endpoint, a second", f"{found.trivial_per_s:,.0f}"),
         ("replays, a second", f"{found.replays_per_s:,.0f}"),
         ("replays as a share of trivial", f"{found.share:.2f}"),
         ("new release at p50, ms", f"{found.new_ms:.1f}"),
@@ -107,8 +115,9 @@ def table(size: Size, found: Measured) -> list[tuple[str, str]]:
     ]
 
 
-def _prepared(home: Path, folder: Path, rows: int) -> tuple[str, float]:
-    """A workspace with one approved query and one release of it: a token for it, and the engine's time in ms."""
+@contextmanager
+def _prepared(home: Path, folder: Path, rows: int) -> Iterator[tuple[Workspace, str]]:
+    """An open workspace with one approved query and one release of it, and a token for it."""
     events = {"unit": [row // ROWS_A_UNIT for row in range(rows)], "amount": [row % 101 for row in range(rows)]}
     pq.write_table(pa.table(events), folder / "events.parquet")
     for name, text in (("dataset", DATASET), ("spend", QUERY)):
@@ -118,9 +127,7 @@ def _prepared(home: Path, folder: Path, rows: int) -> tuple[str, float]:
         workspace.datasets.add(ME, folder / "dataset.yaml", {"events": folder / "events.parquet"})
         workspace.review.approve(ME, "spend", workspace.review.submit(ME, folder / "spend.yaml")[1])
         workspace.releases.make(Ask(ME, "spend", {}))
-        return workspace.tokens.create(ME, "bench", "analyst"), statistics.median(
-            _engine_ms(workspace) for _ in range(NEW)
-        )
+        yield workspace, workspace.tokens.create(ME, "bench", "analyst")
     finally:
         workspace.close()
 
@@ -136,10 +143,12 @@ def _engine_ms(workspace: Workspace) -> float:
         return (time.perf_counter() - began) * 1000
 
 
-def _new(address: str, token: str) -> float:
-    """Milliseconds of a new release at the median, over one connection."""
+def _new(workspace: Workspace, address: str, token: str) -> tuple[float, float]:
+    """Milliseconds at the median, asked turn about: of a new release over one connection, and of its query alone."""
     with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {token}"}, timeout=60) as client:
-        return statistics.median(_timed(client) for _ in range(NEW))
+        found = [(_timed(client), _engine_ms(workspace)) for _ in range(NEW)]
+    new, alone = zip(*found, strict=True)
+    return statistics.median(new), statistics.median(alone)
 
 
 def _timed(client: httpx.Client) -> float:

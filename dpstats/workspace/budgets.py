@@ -44,8 +44,9 @@ class Budgets:
 
     def of_release(self, lineage: str, release_id: str) -> dict[str, Any]:
         """The budget as a release shows it: of the blocks that it was charged to, the few that have least left."""
-        touched, blocks = self._ledger.charged_blocks(release_id), self._ledger.terms(lineage).blocks
-        body = views.budget(self._ledger.budget(lineage), self._ledger.terms(lineage))
+        terms = self._ledger.terms(lineage)
+        touched, blocks = self._ledger.charged_blocks(release_id), terms.blocks
+        body = views.budget(self._ledger.budget(lineage), terms)
         if touched is None or blocks is None:
             return body
         totals = self._ledger.block_totals(lineage)

@@ -98,10 +98,10 @@ class Releases:
     def give(self, ask: Ask) -> Given:
         """A release, and until when it would be given again as it is."""
         answer = self._road.release(ask)
-        lineage = self._library.dataset(ask.identity, answer.stored.dataset).lineage
-        body = views.release(
-            answer.stored, replayed=not answer.made_now, budget_now=self._budget(lineage, answer.stored)
-        )
+        with self._registry.one_moment():
+            lineage = self._library.dataset(ask.identity, answer.stored.dataset).lineage
+            budget = self._budget(lineage, answer.stored)
+        body = views.release(answer.stored, replayed=not answer.made_now, budget_now=budget)
         return Given(self._mark | body, answer.made_now, answer.until)
 
     def earlier(self, identity: Identity, release_id: str) -> dict[str, Any]:
