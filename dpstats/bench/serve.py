@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dpstats.access import operator
-from dpstats.bench.load import Target, rate
+from dpstats.bench.load import Target, ask, rate
 from dpstats.catalog.parameters import bind_parameters
 from dpstats.release import Ask
 from dpstats.settings import read_settings
@@ -47,6 +48,8 @@ cost: {epsilon: 0.5}
 """
 PATH = "/v1/queries/spend/releases"
 ROWS_A_UNIT = 600
+MEASURED_AT = (0.1, 0.5, 1.0)
+"""Shares of all requests after which memory is measured."""
 CONNECTIONS, NEW, ROUNDS = 16, 20, 5
 """Connections at once, new releases, and turns that the two rates are measured in."""
 ME = operator("bench")
@@ -54,23 +57,26 @@ ME = operator("bench")
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured: rows of the table, seconds for each rate, and processes that serve."""
+    """How much is measured: rows, seconds for each rate, processes that serve, and requests while memory is watched."""
 
     rows: int
     seconds: float
     workers: int
+    requests: int
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Answers a second; milliseconds at the median; MiB of the serving processes before the load and after it."""
+    """Answers a second; milliseconds at the median; MiB of the serving processes by how many requests they answered.
+
+    Those are of all kinds: replays, previews, lists, budgets, refusals, and one new release in two hundred.
+    """
 
     trivial_per_s: float
     replays_per_s: float
     new_ms: float
     engine_ms: float
-    memory_before_mib: float
-    memory_after_mib: float
+    memory_mib: dict[int, float]
 
     @property
     def share(self) -> float:
@@ -86,9 +92,18 @@ def measure(size: Size) -> Measured:
             trivial = running.enter_context(_trivial(size.workers))
             process, address = running.enter_context(_served(home, size.workers))
             new_ms, engine_ms = _new(workspace, address, token)
-            before = _memory_mib(process.pid)
             rates = _rates((trivial, _replay(address, token)), size.seconds)
-            return Measured(*rates, new_ms, engine_ms, before, _memory_mib(process.pid))
+            return Measured(*rates, new_ms, engine_ms, _memory(process.pid, _mixed(address, token), size.requests))
+
+
+def _memory(parent: int, targets: Sequence[Target], requests: int) -> dict[int, float]:
+    """Resident memory at some points of a long load of all kinds of requests."""
+    found, done = {}, 0
+    for share in MEASURED_AT:
+        ask(targets, round(share * requests) - done, connections=CONNECTIONS)
+        done = round(share * requests)
+        found[done] = _memory_mib(parent)
+    return found
 
 
 def _rates(targets: Sequence[Target], seconds: float) -> list[float]:
@@ -110,8 +125,7 @@ def table(size: Size, found: Measured) -> list[tuple[str, str]]:
         ("new release at p50, ms", f"{found.new_ms:.1f}"),
         ("of it in the engine, ms", f"{found.engine_ms:.1f}"),
         ("overhead of a new release, ms", f"{found.new_ms - found.engine_ms:.1f}"),
-        ("memory before the replays, MiB", f"{found.memory_before_mib:.0f}"),
-        ("memory after the replays, MiB", f"{found.memory_after_mib:.0f}"),
+        *((f"memory after {done:,} requests, MiB", f"{mib:.0f}") for done, mib in found.memory_mib.items()),
     ]
 
 
@@ -158,9 +172,31 @@ def _timed(client: httpx.Client) -> float:
 
 
 def _replay(address: str, token: str) -> Target:
+    return _request(address, token, "POST", PATH)
+
+
+def _request(address: str, token: str, method: str, path: str, body: str = "", status: int = 200) -> Target:
     where = urlsplit(address)
-    head = f"POST {PATH} HTTP/1.1\r\nHost: {where.netloc}\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\n\r\n"
-    return Target(str(where.hostname), int(where.port or 0), head.encode())
+    head = f"{method} {path} HTTP/1.1\r\nHost: {where.netloc}\r\nAuthorization: Bearer {token}\r\n"
+    sent = f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    return Target(str(where.hostname), int(where.port or 0), sent.encode(), status)
+
+
+def _mixed(address: str, token: str) -> list[Target]:
+    """Two hundred requests of all kinds; one of them is a new release, after which nothing is remembered any more."""
+    to = partial(_request, address, token)
+    kinds = [
+        *[_replay(address, token)] * 12,
+        to("POST", "/v1/queries/spend/preview", "{}"),
+        to("GET", "/v1/releases?limit=10"),
+        to("GET", "/v1/datasets/bench/budget"),
+        to("GET", "/v1/queries"),
+        to("POST", PATH, '{"parameters": {"none": 1}}', 422),
+        to("POST", "/v1/queries/nothing/releases", "{}", 404),
+        to("GET", "/v1/datasets/bench/ledger", status=403),
+        _request(address, "dps_none", "GET", "/v1/queries", status=401),
+    ]
+    return [to("POST", PATH, '{"reuse": "never"}', 201), *(kinds * 10)[1:]]
 
 
 @contextmanager
