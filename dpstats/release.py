@@ -23,7 +23,7 @@ from dpstats.engine.duck import DuckEngine
 from dpstats.engine.meta import ConsentMeta
 from dpstats.engine.noise import add_noise
 from dpstats.engine.versions import Engines
-from dpstats.errors import ConsentUnknown, FileError, NotLoaded
+from dpstats.errors import ConsentUnknown, FileError, NotFound, NotLoaded
 from dpstats.grid import Grid
 from dpstats.ledger.recent import FOREVER
 from dpstats.ledger.records import Charged, ChargeRequest, Envelope, Question, StoredRelease
@@ -258,10 +258,10 @@ class Road:
         raise NotLoaded(dataset.dataset)
 
     def _current(self, dataset: DatasetFile) -> DataVersionRecord:
-        versions = self._registry.data_versions(dataset.dataset)
-        if not versions:
-            raise NotLoaded(dataset.dataset)
-        return versions[-1]
+        try:
+            return self._registry.data_version(dataset.dataset)
+        except NotFound:
+            raise NotLoaded(dataset.dataset) from None
 
 
 def question(analysis: Analysis, parameters: BoundParameters) -> Question:
