@@ -56,7 +56,7 @@ class RunningTotals:
         said = {"lineage": newest.lineage, "seq": newest.seq, "hash": newest.hash, **asdict(sums)}
         said.pop("count")
         row = {**said, "signature": self._signer.sign(_message(said))}
-        if connection.execute(_CHANGED.values(row), {"of_lineage": newest.lineage}).rowcount == 0:
+        if connection.execute(_CHANGED, {**row, "of_lineage": newest.lineage}).rowcount == 0:
             connection.execute(_ADDED, row)
 
 
