@@ -92,8 +92,9 @@ def measure(size: Size) -> Measured:
             trivial = running.enter_context(_trivial(size.workers))
             process, address = running.enter_context(_served(home, size.workers))
             new_ms, engine_ms = _new(workspace, address, token)
-            rates = _rates((trivial, _replay(address, token)), size.seconds)
-            return Measured(*rates, new_ms, engine_ms, _memory(process.pid, _mixed(address, token), size.requests))
+            trivial_per_s, replays_per_s = _rates((trivial, _replay(address, token)), size.seconds)
+            memory = _memory(process.pid, _mixed(address, token), size.requests)
+            return Measured(trivial_per_s, replays_per_s, new_ms, engine_ms, memory)
 
 
 def _memory(parent: int, targets: Sequence[Target], requests: int) -> dict[int, float]:
