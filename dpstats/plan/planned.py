@@ -19,8 +19,8 @@ from dpstats.plan.caps import PublicCount
 from dpstats.plan.plan import Plan
 
 MOST_PLANS = 256
-MOST_GROUPS = 10_000
-"""Of a plan that is kept: a larger one takes so long to answer that building it is the least of it."""
+MOST_GROUPS = 1000
+"""Of a plan that is kept: a larger one takes so long to answer that building it is the least of it, and it takes room."""
 
 _Key = tuple[int, str, str]
 
