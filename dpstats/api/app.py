@@ -23,6 +23,7 @@ from dpstats.api.middleware import TokenFirst, Watch, WholeBody
 from dpstats.api.oidc import Issuer, issuer_of
 from dpstats.api.problems import explain
 from dpstats.api.rates import RateLimit
+from dpstats.api.replays import Replays
 from dpstats.settings import Settings
 from dpstats.web import pages
 from dpstats.web.signing_in import Tries
@@ -96,6 +97,7 @@ def create_app(
             Middleware(SessionFirst, workspace=workspace),
             Middleware(RateLimit, per_minute=rate_per_minute),
             Middleware(WholeBody),
+            Middleware(Replays, workspace=workspace),
         ],
         exception_handlers={HTTPException: explain, RequestValidationError: explain},
     )

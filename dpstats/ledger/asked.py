@@ -2,7 +2,7 @@
 
 A line holds the caller, the route as it is written, the dataset and query that were named and the outcome: no
 parameter, no value, no unit, no token. Lines wait in memory and are written together by a thread of their own, so a
-request waits for none of it; what a crash takes with it is at most the last second's, and no charge, which the chain
+request waits for none of it; what a crash takes with it is at most the last seconds', and no charge, which the chain
 holds. Where lines had to be let go, because the database could not be written for long, the log says so itself.
 """
 
@@ -22,7 +22,8 @@ from dpstats.ledger.database import reading, writing
 
 WAITING_MAX = 20_000
 """Lines that wait in memory; of more, the oldest are let go."""
-EVERY_S = 0.5
+EVERY_S = 2.0
+"""Seconds between writes. Each is a commit, after which what was remembered of the ledger is read anew (`recent`)."""
 LOST = "lost"
 """The outcome of a line that stands for others: its `status` says how many were let go."""
 _ASKED = schema.asked.c

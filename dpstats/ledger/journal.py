@@ -127,7 +127,7 @@ def lock(connection: Connection, lineage: str) -> None:
 
     Writers are alone already; this holds off whoever writes to the lineage without taking the writers' lock.
     """
-    if connection.dialect.name != "sqlite":
+    if connection.dialect.name != "sqlite":  # it locks no rows
         connection.execute(_LOCK, {"lineage": lineage})
 
 

@@ -47,6 +47,9 @@ from dpstats.privacy.loss import Loss, Measure
 
 Outcome = TypeVar("Outcome")
 
+# Made once: making a statement takes longer than SQLite takes to carry it out.
+_STORED = insert(schema.releases)
+
 
 class Ledger:
     """Budgets, charges and releases. Safe for many threads and processes at once; not across a fork.
@@ -214,7 +217,7 @@ class Ledger:
                     raise ValueError("a release is stored under the charge that paid for it")
                 row = shelf.new_row(entry, body, fresh_for)
                 signature = self._signer.sign(shelf.signed_part(row))
-                connection.execute(insert(schema.releases).values(**row, signature=signature))
+                connection.execute(_STORED, {**row, "signature": signature})
         with reading(self._engine) as connection:
             return _given_out(connection, shelf.known(connection, charged.release_id), self._clock())
 

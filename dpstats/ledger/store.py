@@ -18,6 +18,7 @@ from dpstats.ledger.ledger import Ledger
 from dpstats.ledger.migrating import revision_of, upgrade
 from dpstats.ledger.postgres import examine, opening_explained, postgres_engine
 from dpstats.ledger.proposals import Proposals
+from dpstats.ledger.recent import Commits
 from dpstats.ledger.registry import Registry
 from dpstats.ledger.sessions import Sessions
 from dpstats.ledger.signing import Signer
@@ -34,7 +35,10 @@ BUSY_TIMEOUT_MS = 30_000
 
 @dataclass(frozen=True)
 class Store:
-    """An open ledger with its registry, tokens, sign-ins, proposals, caps and the log of who asked what."""
+    """An open ledger with its registry, tokens, sign-ins, proposals, caps and the log of who asked what.
+
+    `commits` sees that any of it changed.
+    """
 
     engine: Engine
     ledger: Ledger
@@ -44,10 +48,12 @@ class Store:
     proposals: Proposals
     caps: Caps
     asked: AskedLog
+    commits: Commits
 
     def close(self) -> None:
         """Writes what is still to be logged and closes every connection."""
         self.asked.close()
+        self.commits.close()
         self.engine.dispose()
 
 
@@ -89,7 +95,8 @@ def open_store(
     tokens = Tokens(engine, clock)
     sessions, proposals = Sessions(engine, clock, tokens), Proposals(engine, writer, clock)
     caps, asked = Caps(engine, clock), AskedLog(engine, clock)
-    return Store(engine, ledger, Registry(engine, clock), tokens, sessions, proposals, caps, asked)
+    commits = Commits(None if url else home / DATABASE)
+    return Store(engine, ledger, Registry(engine, clock), tokens, sessions, proposals, caps, asked, commits)
 
 
 def _prepare_server(engine: Engine, signer: Signer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +25,18 @@ from dpstats.plan.plan import Plan
 from dpstats.release import Ask, Road, loaded_on, question
 from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.earlier import earlier_releases
+
+
+@dataclass(frozen=True)
+class Given:
+    """A release as JSON, and whether this request made it (and paid).
+
+    `until`: from when on it is not given again as it is, even if nothing is committed to the ledger; None: not known.
+    """
+
+    body: dict[str, Any]
+    made_now: bool
+    until: datetime | None
 
 
 class Releases:
@@ -83,12 +96,17 @@ class Releases:
 
     def make(self, ask: Ask) -> tuple[dict[str, Any], bool]:
         """A release as JSON, and whether this request made it (and paid)."""
+        given = self.give(ask)
+        return given.body, given.made_now
+
+    def give(self, ask: Ask) -> Given:
+        """A release, and until when it would be given again as it is."""
         answer = self._road.release(ask)
-        lineage = self._library.dataset(ask.identity, answer.stored.dataset).lineage
-        body = views.release(
-            answer.stored, replayed=not answer.made_now, budget_now=self._budget(lineage, answer.stored)
-        )
-        return self._mark | body, answer.made_now
+        with self._registry.one_moment():
+            lineage = self._library.dataset(ask.identity, answer.stored.dataset).lineage
+            budget = self._budget(lineage, answer.stored)
+        body = views.release(answer.stored, replayed=not answer.made_now, budget_now=budget)
+        return Given(self._mark | body, answer.made_now, answer.until)
 
     def earlier(self, identity: Identity, release_id: str) -> dict[str, Any]:
         """A release made before, free.

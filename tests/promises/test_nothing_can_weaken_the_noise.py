@@ -118,6 +118,7 @@ OPTIONS = {
     "--reason",
     "--rho",
     "--role",
+    "--requests",
     "--rows",
     "--runs",
     # Another workspace, of invented data: the noise is the same, and no one's rows are in it.
