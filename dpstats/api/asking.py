@@ -246,6 +246,27 @@ class Verification(_Asking):
     method: Annotated[StrictStr, Field(max_length=1000), AfterValidator(_text)]
 
 
+class Correction(_Asking):
+    """What is true instead: in the person's rows of `table` in which every column of `where` has its value.
+
+    `where` may be left out where a table has one row of a person.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"table": "households", "set": {"income": "50-74K"}, "where": {}}}
+    )
+
+    table: Word
+    set: Annotated[dict[Word, Any], Field(min_length=1, max_length=MOST_PARAMETERS)]
+    where: Annotated[dict[Word, Any], Field(max_length=MOST_PARAMETERS)] = {}
+
+
+class RightsExecution(_Asking):
+    """Of a request to correct, what is true instead; nothing of any other, or of one that was begun before."""
+
+    correction: Correction | None = None
+
+
 class RightsReason(_Asking):
     """Why: of a denial a word of the list (no_match, not_covered ..) or a sentence, as the person was told."""
 

@@ -90,11 +90,30 @@ def execute(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Of a request to know: write its package, a ZIP.")
     ] = None,
+    table: Annotated[
+        str | None, typer.Option("--table", metavar="TABLE", help="Of a request to correct: the table.")
+    ] = None,
+    put: Annotated[
+        list[str] | None, typer.Option("--set", metavar="COLUMN=VALUE", help="What is true instead; once a column.")
+    ] = None,
+    where: Annotated[
+        list[str] | None, typer.Option("--where", metavar="COLUMN=VALUE", help="In which of the person's rows.")
+    ] = None,
     as_json: inputs.AsJson = False,
 ) -> None:
-    """Carry a request out; after a crash, run it again."""
+    """Carry a request out; after a crash, run it again.
+
+    A correction names a table, what is true instead, and in which rows, if a person may have several there. Every later
+    load puts it in place too, until the source says the same.
+    """
+    from dpstats.workspace.correcting import Wanted
+
+    cells = [inputs.pairs(given or (), name, "COLUMN=VALUE") for name, given in (("--set", put), ("--where", where))]
+    if table is None and any(cells):
+        raise typer.BadParameter("is missing: a correction is of one table", param_hint="--table")
+    wanted = None if table is None else Wanted(table, *cells)
     with session_of(context).opened() as (workspace, me), destination(out) as write:
-        found = workspace.rights.execute(me, request)
+        found = workspace.rights.execute(me, request, wanted)
         if out and "package" in found:
             write(workspace.rights.package(me, found.pop("package")["path"].rpartition("/")[2]))
     if as_json:

@@ -11,7 +11,7 @@ joins two people makes them one unit: both are protected together, and bounded t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import duckdb
@@ -19,8 +19,9 @@ import duckdb
 from dpstats.catalog.dataset import LINKS, DatasetFile
 from dpstats.catalog.ids import id_text
 from dpstats.catalog.types import parse_value
+from dpstats.engine.duck import CONNECT_CONFIG
 from dpstats.engine.listing import listed
-from dpstats.engine.names import quoted
+from dpstats.engine.names import literal, quoted
 from dpstats.errors import FileError
 
 TABLE = "dp_links"
@@ -52,6 +53,23 @@ def pairs_of_version(connection: duckdb.DuckDBPyConnection, schema: str) -> list
         return connection.execute(f"SELECT id, CAST(unit AS VARCHAR) FROM {schema}.{TABLE}").fetchall()
     except duckdb.CatalogException:
         return []
+
+
+def whole_person(dataset: DatasetFile, file: Path, is_person: Callable[[str], bool]) -> Callable[[str], bool]:
+    """Says of an id whether it is the person's, or is the unit that a data version has for one of the person's ids.
+
+    Raises:
+      FileError: the file cannot be read as a data version.
+    """
+    if not dataset.links:
+        return is_person
+    try:
+        with duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
+            connection.execute(f"ATTACH {literal(file)} AS dp_linked (READ_ONLY)")
+            units = {unit for each, unit in pairs_of_version(connection, "dp_linked.main") if is_person(each)}
+    except duckdb.Error:
+        raise FileError(str(file), "cannot be read as a data version: load the dataset again") from None
+    return lambda text: text in units or is_person(text)
 
 
 def units_of(pairs: Iterable[Pair]) -> Mapping[str, str]:

@@ -33,6 +33,7 @@ from dpstats.library import Library
 from dpstats.release import Road
 from dpstats.rights.consent_log import ConsentLog
 from dpstats.rights.consent_schema import ConsentDatabase
+from dpstats.rights.corrections import Corrections
 from dpstats.rights.deliveries import Deliveries
 from dpstats.rights.notice import NOBODY_NAMED, Business
 from dpstats.rights.pseudonyms import Pseudonyms
@@ -50,6 +51,7 @@ from dpstats.workspace.features import Features
 from dpstats.workspace.features_refresh import Refreshing
 from dpstats.workspace.minimising import Minimising
 from dpstats.workspace.opting_out import OptingOut
+from dpstats.workspace.people import People
 from dpstats.workspace.policy import Planning
 from dpstats.workspace.policy_apply import Applying
 from dpstats.workspace.publishing import Publishing
@@ -91,7 +93,9 @@ class Workspace:
         consent_log, pseudonyms = ConsentLog(self._consent_database), Pseudonyms.open(home / "consent.key")
         suppressions = Suppressions(self._consent_database, pseudonyms)
         rolls = partial(roll_of, log=consent_log, pseudonyms=pseudonyms)
-        self.datasets = Datasets(store, library, home / "data", key, suppressions, rolls)
+        corrections = Corrections(self._consent_database, pseudonyms)
+        people = People(suppressions, corrections, pseudonyms)
+        self.datasets = Datasets(store, library, home / "data", key, people, rolls)
         self.budgets = Budgets(store, library)
         self.review = Review(store, library, road)
         self.spending = Spending(store, library, self.review)
@@ -118,6 +122,7 @@ class Workspace:
             self.budgets,
             consent_log,
             deliveries,
+            corrections,
         )
         self.opting_out = OptingOut(library, road, consent_log, pseudonyms)
         self.minimising = Minimising(library)

@@ -21,6 +21,7 @@ from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.library import Library
 from dpstats.rights.consent_log import ConsentLog
+from dpstats.rights.corrections import Corrections, Said
 from dpstats.rights.decisions import ALL_SALE_SHARE, LIMIT_SPI, Decision, Event
 from dpstats.rights.deliveries import Deliveries
 from dpstats.rights.intake import Wish
@@ -50,12 +51,11 @@ from dpstats.rights.requests import (
 from dpstats.rights.suppression import Suppressions
 from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.consent import Consent
+from dpstats.workspace.correcting import Correcting, Wanted, correction_told
 from dpstats.workspace.datasets import Datasets
 
 ID_MAX = 256
 TEXT_MAX = 1000
-UNANSWERED = frozenset({Kind.CORRECT})
-"""What this service keeps and times, and the business answers by its own means: a correction in its source."""
 TOLD_AFTER_ERASURE = (
     "The data about you were erased from every version that is kept.",
     "Files that are loaded later, and backups that are restored, leave you out.",
@@ -79,6 +79,7 @@ class Rights:
         budgets: Budgets,
         consent_log: ConsentLog,
         deliveries: Deliveries,
+        corrections: Corrections,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._library, self._log, self._now = library, log, now
@@ -86,6 +87,7 @@ class Rights:
         self._datasets, self._consent = datasets, consent
         self._ledger, self._budgets = store.ledger, budgets
         self._consent_log, self._deliveries = consent_log, deliveries
+        self._corrections, self._correcting = corrections, Correcting(datasets, corrections)
 
     def open(
         self, identity: Identity, kind: str, dataset: str, unit: str | int, *, agent: str = "", permission: str = ""
@@ -116,7 +118,11 @@ class Rights:
           Forbidden: the caller is no steward. NotFound: none that the caller may see.
         """
         kept = self._seen(identity, request_id)
-        return self._view(kept) | {"steps": list(self._log.history(request_id)), "evidence": dict(kept.evidence)}
+        return self._view(kept) | {
+            "steps": list(self._log.history(request_id)),
+            "evidence": dict(kept.evidence),
+            "correction": self._correcting.state(request_id),
+        }
 
     def all(self, identity: Identity, *, state: str | None = None) -> list[dict[str, Any]]:
         """Every request that the caller may see, or those of one state, in the order in which they came."""
@@ -168,24 +174,27 @@ class Rights:
         """
         return self._step(identity, request_id, Revoked())
 
-    def execute(self, identity: Identity, request_id: str) -> dict[str, Any]:
+    def execute(self, identity: Identity, request_id: str, wanted: Wanted | None = None) -> dict[str, Any]:
         """Carries a request out; called again after a crash, it goes on where it was.
+
+        Args:
+          wanted: of a request to correct, what is true instead; not needed again once it was begun.
 
         Raises:
           Forbidden, NotFound, Conflict: as `confirm`; Conflict too where the caller is not sure enough of who asks,
-          this kind of request is not carried out here, or an erasure reaches data that the caller may not see.
+          an erasure reaches data that the caller may not see, or a correction finds no row of the person.
+          InvalidParameters: what is to be corrected cannot be.
         """
         kept = self._seen(identity, request_id)
-        if kept.asked.kind in UNANSWERED:
-            raise Conflict(
-                f"a request to {kept.asked.kind} is carried out where the data come from: correct them there, load "
-                "them, and close the request with `dpstats rights deny` and the words that the person was told"
-            )
         if kept.asked.kind not in UNVERIFIED_KINDS and kept.standing.level < Level.REASONABLE:
             raise Conflict(f"the request is {kept.standing.state}: verify who asks first, or deny it")
         if kept.asked.kind is Kind.DELETE:
             self._of_lineage(identity, kept.asked.lineage)
+        said = self._to_correct(identity, kept, wanted)
         kept = self._log.step(request_id, Started(), actor=identity.name, now=self._now())
+        if said is not None:
+            dataset = self._library.dataset(identity, kept.asked.dataset)
+            self._correcting.keep(request_id, dataset, kept.asked.unit, said, self._now())
         done, package = self._carried_out(identity, kept)
         self._log.step(request_id, Fulfilled(done), actor=identity.name, now=self._now())
         return self.one(identity, request_id) | ({"package": package} if package else {})
@@ -217,6 +226,8 @@ class Rights:
         """What was done, as evidence; and where the package of a request to know is fetched."""
         if kept.asked.kind is Kind.DELETE:
             return self._erased(identity, kept), None
+        if kept.asked.kind is Kind.CORRECT:
+            return self._corrected(identity, kept), None
         if kept.asked.kind in UNVERIFIED_KINDS:
             return self._refused(identity, kept), None
         content = zipped(self._known(identity, kept))
@@ -237,12 +248,18 @@ class Rights:
             made_at=self._now().isoformat(),
             told=notice_of(NOBODY_NAMED, [dataset])["datasets"][0],
             consent=[_consented(event) for event in self._consent_log.of_person(lineage, kept.asked.unit)],
+            corrections=self._told_corrections(dataset, kept) if specific else [],
             tables=[TableOf(table, each.columns, each.rows, each.withheld) for table, each in found.items()],
             specific=specific,
             statistics=self._published(identity, name),
             epsilon_at_most=budget["epsilon_spent"],
             delta=budget["delta"],
         )
+
+    def _told_corrections(self, dataset: DatasetFile, kept: Kept) -> list[dict[str, Any]]:
+        """What was corrected of a person and still stands in for what a source says."""
+        found = self._corrections.of_person(dataset.lineage, [kept.asked.unit])
+        return [told for each in found if (told := correction_told(dataset, each))]
 
     def _published(self, identity: Identity, dataset: str) -> list[dict[str, Any]]:
         """The newest statistics that were published of a dataset, with their values."""
@@ -258,8 +275,34 @@ class Rights:
         while left := [each for each in self._of_lineage(identity, lineage) if each.dataset not in evidence]:
             dataset = left[0]
             evidence[dataset.dataset] = self._datasets.erase(identity, dataset.dataset, _is(person, dataset))
-            self._deliveries.drop(self._pseudonyms.of(lineage, id_text(dataset.unit_type, person)))
+            pseudonym = self._pseudonyms.of(lineage, id_text(dataset.unit_type, person))
+            self._deliveries.drop(pseudonym)
+            self._corrections.drop(lineage, pseudonym)
         return {"erased": list(evidence.values()), "told": list(TOLD_AFTER_ERASURE)}
+
+    def _to_correct(self, identity: Identity, kept: Kept, wanted: Wanted | None) -> Said | None:
+        """What is still to be kept of a correction before it is carried out; None if nothing is, or it was before."""
+        if kept.asked.kind is not Kind.CORRECT:
+            if wanted is not None:
+                raise InvalidParameters({"correction": "is of a request to correct alone"})
+            return None
+        begun = self._correcting.known(kept.request_id) if kept.standing.is_open else None
+        if not kept.standing.is_open or (begun is not None and wanted is None):
+            return None
+        if wanted is None:
+            raise InvalidParameters({"correction": "must say the table, the column and what is true instead"})
+        dataset = self._library.dataset(identity, kept.asked.dataset)
+        if begun is not None:
+            raise Conflict("what is to be corrected was said before: execute it without saying it again")
+        return self._correcting.checked(identity, dataset, _is(str(kept.person), dataset), wanted)
+
+    def _corrected(self, identity: Identity, kept: Kept) -> dict[str, Any]:
+        """Kept first, so that whatever comes next has the corrected value; then the data are made anew."""
+        dataset = self._library.dataset(identity, kept.asked.dataset)
+        begun = self._correcting.known(kept.request_id)
+        if begun is None:
+            raise Conflict("the correction was not kept: say again what is to be corrected")
+        return self._correcting.carried_out(identity, dataset, _is(str(kept.person), dataset), begun)
 
     def _of_lineage(self, identity: Identity, lineage: str) -> list[DatasetFile]:
         """Every dataset of the same people.

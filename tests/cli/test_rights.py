@@ -32,7 +32,7 @@ def test_each_step_says_the_next_command(dpstats: Run) -> None:
 
 def test_a_step_out_of_order_is_one_line(dpstats: Run) -> None:
     dpstats("rights", "execute", opened(dpstats)).refused("verify who asks first")
-    dpstats("rights", "execute", opened(dpstats, "correct")).refused("correct them there")
+    dpstats("rights", "execute", opened(dpstats, "correct")).refused("verify who asks first")
     dpstats("rights", "open", "forget", "shop", "1").refused("type: must be one of know, delete")
     dpstats("rights", "show", "rr_unknown").refused("no rights request named")
 
@@ -58,3 +58,11 @@ def test_requests_and_clocks_are_listed(dpstats: Run) -> None:
     states = [item["state"] for item in json.loads(dpstats("rights", "list", "--json").done().out)["items"]]
     assert states == ["denied", "received"]
     assert json.loads(dpstats("rights", "list", "--due", "--json").done().out)["items"] == []
+
+
+def test_a_correction_says_the_table_the_columns_and_the_rows(dpstats: Run) -> None:
+    request = opened(dpstats, "correct")
+    verified(dpstats, request)
+    dpstats("rights", "execute", request).refused("must say the table")
+    dpstats("rights", "execute", request, "--set", "region=west").wrong_usage("--table")
+    dpstats("rights", "execute", request, "--table", "elsewhere", "--set", "region=west").refused("table: must be one")
