@@ -13,8 +13,7 @@ from dpstats.catalog.dataset import DatasetFile
 from dpstats.engine.corrections import Fix, stated
 from dpstats.engine.duck import CONNECT_CONFIG
 from dpstats.engine.erasure import Held
-from dpstats.engine.links import whole_person
-from dpstats.engine.load import LeftOut
+from dpstats.engine.links import LeftOut, whole_person
 from dpstats.engine.names import literal, quoted
 from dpstats.errors import FileError
 

@@ -15,8 +15,7 @@ import duckdb
 
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.engine.duck import CONNECT_CONFIG
-from dpstats.engine.links import whole_person
-from dpstats.engine.load import LeftOut
+from dpstats.engine.links import LeftOut, whole_person
 from dpstats.engine.names import literal, quoted
 from dpstats.errors import FileError
 

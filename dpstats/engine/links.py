@@ -29,6 +29,8 @@ TABLE = "dp_links"
 _AT_ONCE = 10_000
 Pair = tuple[str, str]
 """An id and a unit, as `id_text` writes them."""
+LeftOut = Callable[[str], bool]
+"""Says of a privacy unit's id, as text, whether its rows may not be in a data version, or are the ones looked for."""
 
 
 def pairs_of_file(dataset: DatasetFile, path: Path) -> list[Pair]:
@@ -55,7 +57,7 @@ def pairs_of_version(connection: duckdb.DuckDBPyConnection, schema: str) -> list
         return []
 
 
-def whole_person(dataset: DatasetFile, file: Path, is_person: Callable[[str], bool]) -> Callable[[str], bool]:
+def whole_person(dataset: DatasetFile, file: Path, is_person: LeftOut) -> LeftOut:
     """Says of an id whether it is the person's, or is the unit that a data version has for one of the person's ids.
 
     Raises:

@@ -22,7 +22,7 @@ from dpstats.engine.cells import cast, clean, clean_id, given, is_readable
 from dpstats.engine.consent import Roll, write_consent
 from dpstats.engine.corrections import Fix, Overlay, Stated, confirmed, replayed, stated
 from dpstats.engine.duck import CONNECT_CONFIG
-from dpstats.engine.links import pairs_of_file, pairs_of_version, resolving, units_of, write_links
+from dpstats.engine.links import LeftOut, pairs_of_file, pairs_of_version, resolving, units_of, write_links
 from dpstats.engine.load_report import (
     CARRIED,
     ERASED,
@@ -31,6 +31,7 @@ from dpstats.engine.load_report import (
     LATER,
     NOBODYS,
     OVER_CAP,
+    PAST,
     READ,
     TIMELESS,
     Tally,
@@ -40,6 +41,7 @@ from dpstats.engine.load_report import (
 )
 from dpstats.engine.meta import ConsentMeta, Meta, read_meta, write_meta
 from dpstats.engine.names import literal, quoted
+from dpstats.engine.retention import Ages, past
 from dpstats.engine.source import Source, SourceColumn, Trouble, file_error, open_source, trouble_in
 from dpstats.engine.whole import whole_file
 from dpstats.errors import FileError
@@ -48,8 +50,6 @@ from dpstats.plan.sources import BLOCK_RANK, RANK, texts_of
 BLOCK = "dp_block"
 """The column of a row's block while it is loaded."""
 Progress = Callable[[str, float], None]
-LeftOut = Callable[[str], bool]
-"""Says of a privacy unit's id, as text, whether its rows may not be in a data version."""
 NOTHING_CORRECTED: Overlay = {}
 
 
@@ -75,6 +75,7 @@ def load(
     roll: Roll | None = None,
     left_out: LeftOut | None = None,
     overlay: Overlay = NOTHING_CORRECTED,
+    ages: Ages | None = None,
 ) -> Loaded:
     """Builds the data version `target` from one source file a table; a table without one is carried over from `base`.
 
@@ -92,6 +93,7 @@ def load(
       roll: Whom the dataset's purposes count; None: it is not known, and a query that asks for consent is refused.
       left_out: Whose rows come neither from a source nor from the base: units that were erased. None: nobody's.
       overlay: What was corrected, and stands in the place of what a source or the base says.
+      ages: What the columns' retention is counted by; None: nothing is past its time.
 
     Returns:
       The ids that are linked to one that is left out: they are the same person's, and are left out too. And the numbers
@@ -108,7 +110,7 @@ def load(
             raise FileError(dataset.dataset, what, key=name)
     with whole_file(target) as made, duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
         _set_up(connection, made.parent / "spill", memory_limit_mb)
-        about = _About(today or datetime.now(UTC).date(), left_out, overlay)
+        about = _About(today or datetime.now(UTC).date(), left_out, overlay, ages)
         loader = _Loader(connection, dataset, target, hash_key(key), about)
         # A base that nothing is carried over from may be damaged or gone: this load replaces it.
         carries = append or any(name not in tables for name in dataset.tables)
@@ -152,6 +154,7 @@ class _About:
     today: date
     left_out: LeftOut | None
     overlay: Overlay
+    ages: Ages | None
 
 
 class _Loader:
@@ -167,6 +170,7 @@ class _Loader:
     ) -> None:
         self._connection, self._dataset, self._target, self._hash_key = connection, dataset, target, row_hash_key
         self._today, self._left_out, self._overlay = about.today, about.left_out, about.overlay
+        self._ages = about.ages
         self._tallies: dict[str, Tally] = {}
         self.linked_out: frozenset[str] = frozenset()
         self.confirmed: set[int] = set()
@@ -241,6 +245,7 @@ class _Loader:
                 self._write(resolving("dp_rows", "dp_made.main", self._dataset.privacy_unit))
             tally.rows[ERASED] = self._leave_out()
             self._correct(name, table, whole=feed.source is not None and not feed.from_base)
+            tally.rows[PAST] = self._let_go(name)
             self._write_personal(name, table, tally)
         self._write("DROP TABLE dp_rows")
         self._count_out_of_bounds(name, table, tally)
@@ -340,6 +345,16 @@ class _Loader:
             for _, each in said:
                 if each is not None:
                     self._write(replayed("dp_rows", unit, each), {**each.binds, "dp_units": [person]})
+
+    def _let_go(self, name: str) -> int:
+        """Takes rows and cells that are past their time out of `dp_rows`, corrected ones too."""
+        rule = past(self._dataset, name, self._ages) if self._ages is not None else None
+        if rule is None:
+            return 0
+        gone = self._changed(f"DELETE FROM dp_rows WHERE {rule.row}")
+        for column, old in rule.cells.items():
+            self._write(f"UPDATE dp_rows SET {quoted(column)} = NULL WHERE {old}")
+        return gone
 
     def _is_confirmed(self, person: str, said: Stated | None) -> bool:
         if said is None:

@@ -74,21 +74,18 @@ class Corrections:
         It takes the place of earlier ones that change no other cell of the same rows.
         """
         with self._database.writing() as connection:
-            known = _one(connection, request)
-            if known is None:
+            if not _those(connection, request):
                 self._replace(connection, lineage, dataset, unit, said)
                 row = {"request": request, "lineage": lineage, "dataset": dataset, "unit": unit, "since": stamp(now)}
                 connection.execute(insert(corrections).values(**row, sealed=self._sealed(request, said)))
-                known = _one(connection, request)
+            (kept,) = _those(connection, request)
         self._database.empty_log()
-        assert known is not None
-        return self._opened(known)
+        return self._opened(kept)
 
     def of_request(self, request: str) -> Correction | None:
         """The correction of a request; None if there is none, or none any more."""
         with self._database.reading() as connection:
-            found = _one(connection, request)
-        return None if found is None else self._opened(found)
+            return next((self._opened(row) for row in _those(connection, request)), None)
 
     def standing(self, lineage: str, dataset: str) -> tuple[Correction, ...]:
         """The corrections that still stand in for what a dataset's sources say, in the order in which they came."""
@@ -111,6 +108,12 @@ class Corrections:
         with self._database.writing() as connection:
             there = update(corrections).where(table.number.in_(list(numbers)), table.confirmed_at.is_(None))
             connection.execute(there.values(sealed=None, confirmed_at=stamp(now)))
+        self._database.empty_log()
+
+    def forget(self, numbers: Iterable[int]) -> None:
+        """Removes corrections of cells that may be held no longer."""
+        with self._database.writing() as connection:
+            connection.execute(delete(corrections).where(corrections.c.number.in_(list(numbers))))
         self._database.empty_log()
 
     def drop(self, lineage: str, unit: str) -> None:
@@ -155,8 +158,6 @@ def _replaces(later: Said, earlier: Said) -> bool:
     return same_rows and set(earlier.put) <= set(later.put)
 
 
-def _one(connection: Connection, request: str) -> RowMapping | None:
-    found: Sequence[RowMapping] = (
-        connection.execute(select(corrections).where(corrections.c.request == request)).mappings().all()
-    )
-    return found[0] if found else None
+def _those(connection: Connection, request: str) -> Sequence[RowMapping]:
+    """The correction of a request, or none."""
+    return connection.execute(select(corrections).where(corrections.c.request == request)).mappings().all()

@@ -10,7 +10,8 @@
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
 `.spending`, `.review`, `.waiting`, `.planning`, `.applying`, `.releases`, `.features`, `.refreshing`, `.stewards`,
-`.tokens`, `.consent`, `.epochs`, `.rights`, `.minimising`, `.publishing` and `.doctor`; each of them checks who calls.
+`.tokens`, `.consent`, `.epochs`, `.rights`, `.retaining`, `.minimising`, `.publishing` and `.doctor`; each of them
+checks who calls.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ from dpstats.workspace.policy import Planning
 from dpstats.workspace.policy_apply import Applying
 from dpstats.workspace.publishing import Publishing
 from dpstats.workspace.releases import Releases
+from dpstats.workspace.retaining import Retaining
 from dpstats.workspace.review import Review
 from dpstats.workspace.rights import Rights
 from dpstats.workspace.sandbox import is_sandbox
@@ -111,6 +113,7 @@ class Workspace:
         deliveries.sweep(datetime.now(UTC))  # nobody else may ever come by
         self.consent = Consent(library, consent_log, pseudonyms)
         self.epochs = Epochs(store, library, consent_log, self.datasets, timetable, home / "epochs.lock")
+        self.retaining = Retaining(store, library, self.datasets, corrections, timetable, home / "retention.lock")
         self.rights = Rights(
             library,
             RequestLog(self._consent_database),
@@ -127,7 +130,7 @@ class Workspace:
         self.opting_out = OptingOut(library, road, consent_log, pseudonyms)
         self.minimising = Minimising(library)
         self.publishing = Publishing(store, library, self.spending, business)
-        self.doctor = Doctor(home, store, library, road, self.rights, self.epochs)
+        self.doctor = Doctor(home, store, library, road, self.rights, self.epochs, self.retaining)
 
     @classmethod
     def open(cls, settings: Settings, *, check_ledger: bool = True, served: bool = False) -> Workspace:

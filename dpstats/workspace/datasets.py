@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +18,11 @@ from dpstats.engine.consent import Roll
 from dpstats.engine.corrected import right_rows, wrong_cells
 from dpstats.engine.corrections import Fix
 from dpstats.engine.erasure import Held, files_holding, held
-from dpstats.engine.load import LeftOut, load
+from dpstats.engine.links import LeftOut
+from dpstats.engine.load import load
 from dpstats.engine.load_report import read_report
 from dpstats.engine.pieces import Pieces, pieces
+from dpstats.engine.retention import Ages
 from dpstats.errors import Conflict, NotFound, SecondStewardNeeded
 from dpstats.ledger.blocks import BlockTerms
 from dpstats.ledger.files import file_lock
@@ -53,6 +55,7 @@ class Datasets:
         self._registry, self._ledger, self._proposals = store.registry, store.ledger, store.proposals
         self._library, self._data, self._key = library, data, key
         self._people, self._rolls = people, rolls
+        self._now = lambda: datetime.now(UTC)
 
     def add(self, identity: Identity, file: Path, sources: Mapping[str, Path], progress: Progress | None = None) -> str:
         """Registers `dataset.yaml` and loads its data; gives the data version.
@@ -255,6 +258,16 @@ class Datasets:
         self._open_lineage(identity, dataset)
         self._registry.register_dataset(dataset.dataset, text, dataset.lineage)
 
+    def ages(self, dataset: DatasetFile, *, brought_now: Collection[str] = ()) -> Ages:
+        """What a dataset's retention is counted by now: a table is as old as the last load that brought it."""
+        now, brought = self._now(), dict[str, datetime]()
+        manifests = self._registry.manifests()
+        for version in self._registry.data_versions(dataset.dataset) if self._registered(dataset.dataset) else ():
+            manifest = manifests.get(version.data_version)
+            tables = dataset.tables if manifest is None else manifest.tables
+            brought |= dict.fromkeys(tables, version.created_at)
+        return Ages(now, brought | dict.fromkeys(brought_now, now))
+
     @contextmanager
     def _loaded(
         self,
@@ -282,6 +295,7 @@ class Datasets:
                 roll=self._rolls(dataset),
                 left_out=self._people.left_out(dataset),
                 overlay=self._people.overlay(dataset),
+                ages=self.ages(dataset, brought_now=sources),
             )
             # Before the data are entered: whoever is linked to a suppressed person is that person, for good.
             self._people.linked_out(dataset, loaded.linked_out)

@@ -262,7 +262,7 @@ FILE_KEYS = {
         "cadence",
         "why",
     },
-    "Table": {"public", "one_row_per_unit", "columns"},
+    "Table": {"public", "one_row_per_unit", "retention_by", "columns"},
     "Window": {"from", "until"},
 }
 
