@@ -222,7 +222,10 @@ IdempotencyKey = Annotated[
 
 
 class RightsOpening(_Asking):
-    """What a person asks for: know, delete, correct, opt_out or limit. `agent`: who asks for the person, if another."""
+    """What a person asks for: know, delete, correct, opt_out or limit. `agent`: who asks for the person, if another.
+
+    `waive`: a third request to know within 12 months is answered all the same, and not denied at once.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={"example": {"type": "delete", "dataset": "complete_journey", "unit": 1}}
@@ -233,6 +236,7 @@ class RightsOpening(_Asking):
     unit: PersonId
     agent: Annotated[StrictStr, Field(max_length=1000)] = ""
     permission: Annotated[StrictStr, Field(max_length=1000)] = ""
+    waive: StrictBool = False
 
 
 class Verification(_Asking):
@@ -262,9 +266,15 @@ class Correction(_Asking):
 
 
 class RightsExecution(_Asking):
-    """Of a request to correct, what is true instead; nothing of any other, or of one that was begun before."""
+    """Of a request to correct, what is true instead; of one to delete, what other systems keep, and by which exception.
+
+    Nothing of any other request, or of one that was begun before.
+    """
 
     correction: Correction | None = None
+    exceptions: Annotated[
+        dict[Annotated[StrictStr, Field(max_length=128), AfterValidator(_text)], Word], Field(max_length=100)
+    ] = {}
 
 
 class RightsReason(_Asking):

@@ -55,7 +55,7 @@ class Datasets:
         self._registry, self._ledger, self._proposals = store.registry, store.ledger, store.proposals
         self._library, self._data, self._key = library, data, key
         self._people, self._rolls = people, rolls
-        self._now = lambda: datetime.now(UTC)
+        self._now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def add(self, identity: Identity, file: Path, sources: Mapping[str, Path], progress: Progress | None = None) -> str:
         """Registers `dataset.yaml` and loads its data; gives the data version.

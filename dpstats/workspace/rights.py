@@ -30,6 +30,7 @@ from dpstats.rights.package import STATISTICS_MAX, TableOf, Told, zipped
 from dpstats.rights.pseudonyms import Pseudonyms
 from dpstats.rights.request_log import Asked, Kept, RequestLog
 from dpstats.rights.requests import (
+    EXCEPTIONS,
     LEVELS,
     UNVERIFIED_KINDS,
     Confirmed,
@@ -49,11 +50,13 @@ from dpstats.rights.requests import (
     outward,
 )
 from dpstats.rights.suppression import Suppressions
+from dpstats.rights.yearly_totals import totals
 from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.consent import Consent
 from dpstats.workspace.correcting import Correcting, Wanted, correction_told
 from dpstats.workspace.datasets import Datasets
 
+NO_EXCEPTIONS: Mapping[str, str] = {}
 ID_MAX = 256
 TEXT_MAX = 1000
 TOLD_AFTER_ERASURE = (
@@ -61,6 +64,11 @@ TOLD_AFTER_ERASURE = (
     "Files that are loaded later, and backups that are restored, leave you out.",
     PAST_STATISTICS,
     "No budget is given back for it: what was released stays charged.",
+)
+
+TOLD_OF_THE_NOTICE = (
+    "We could not make sure enough of who you are to send anything that is about you.",
+    "Our privacy notice, at /privacy, says what we collect, what for, and for how long.",
 )
 
 
@@ -90,16 +98,27 @@ class Rights:
         self._corrections, self._correcting = corrections, Correcting(datasets, corrections)
 
     def open(
-        self, identity: Identity, kind: str, dataset: str, unit: str | int, *, agent: str = "", permission: str = ""
+        self,
+        identity: Identity,
+        kind: str,
+        dataset: str,
+        unit: str | int,
+        *,
+        agent: str = "",
+        permission: str = "",
+        waive: bool = False,
     ) -> dict[str, Any]:
         """Keeps a new request; the answer is the same whether or not the person is known.
+
+        Args:
+          waive: a third request to know within 12 months is answered all the same.
 
         Raises:
           Forbidden: the caller is no steward. NotFound: no such dataset. InvalidParameters: what is wrong.
         """
         check(identity, Action.STEWARD)
         asked_of = self._library.dataset(identity, dataset)
-        self._deliveries.sweep(self._now())
+        self.tidy()
         person = self._person(asked_of, kind, unit)
         asked = Asked(
             Kind(kind),
@@ -108,6 +127,7 @@ class Rights:
             self._pseudonyms.of(asked_of.lineage, person),
             agent=agent,
             permission=permission,
+            waived=waive,
         )
         return self._view(self._log.open(asked, person, actor=identity.name, now=self._now()))
 
@@ -174,11 +194,19 @@ class Rights:
         """
         return self._step(identity, request_id, Revoked())
 
-    def execute(self, identity: Identity, request_id: str, wanted: Wanted | None = None) -> dict[str, Any]:
+    def execute(
+        self,
+        identity: Identity,
+        request_id: str,
+        wanted: Wanted | None = None,
+        exceptions: Mapping[str, str] = NO_EXCEPTIONS,
+    ) -> dict[str, Any]:
         """Carries a request out; called again after a crash, it goes on where it was.
 
         Args:
           wanted: of a request to correct, what is true instead; not needed again once it was begun.
+          exceptions: of a request to delete, what the business keeps in other systems, and by which exception of
+            1798.105(d); here everything is erased, so that nothing of it is counted. Nor is it needed again.
 
         Raises:
           Forbidden, NotFound, Conflict: as `confirm`; Conflict too where the caller is not sure enough of who asks,
@@ -186,12 +214,15 @@ class Rights:
           InvalidParameters: what is to be corrected cannot be.
         """
         kept = self._seen(identity, request_id)
-        if kept.asked.kind not in UNVERIFIED_KINDS and kept.standing.level < Level.REASONABLE:
+        if kept.person is None and kept.standing.is_open:
+            raise Conflict("the request expired, and the person's id with it: open a new one")
+        tried = kept.asked.kind is Kind.KNOW and kept.standing.method
+        if not tried and kept.asked.kind not in UNVERIFIED_KINDS and kept.standing.level < Level.REASONABLE:
             raise Conflict(f"the request is {kept.standing.state}: verify who asks first, or deny it")
         if kept.asked.kind is Kind.DELETE:
             self._of_lineage(identity, kept.asked.lineage)
         said = self._to_correct(identity, kept, wanted)
-        kept = self._log.step(request_id, Started(), actor=identity.name, now=self._now())
+        kept = self._log.step(request_id, Started(dict(exceptions)), actor=identity.name, now=self._now())
         if said is not None:
             dataset = self._library.dataset(identity, kept.asked.dataset)
             self._correcting.keep(request_id, dataset, kept.asked.unit, said, self._now())
@@ -211,16 +242,32 @@ class Rights:
     def due(self) -> list[dict[str, Any]]:
         """The clocks that are near their end, or past it, of every open request; nothing about anybody.
 
-        What may be kept no longer goes first: packages whose time is over, requests that were closed 24 months ago.
+        What may be kept no longer goes first.
         """
         now = self._now()
-        self._deliveries.sweep(now)
-        self._log.purge(now)
+        self.tidy()
         return [
             {"id": kept.request_id, "what": alarm.what, "due": alarm.due.isoformat(), "overdue": alarm.is_overdue}
             for kept in self._log.all()
             for alarm in alarms(kept.standing, now)
         ]
+
+    def tidy(self) -> None:
+        """Removes what may be kept no longer: old packages, ids of expired requests, requests closed 24 months ago."""
+        now = self._now()
+        self._deliveries.sweep(now)
+        self._log.let_go(now)
+        self._log.purge(now)
+
+    def totals(self, identity: Identity, year: int) -> dict[str, Any]:
+        """A year of requests in numbers by type: received, complied with, denied, and the days that answers took.
+
+        Raises:
+          Forbidden: the caller is no steward.
+        """
+        check(identity, Action.STEWARD)
+        seen = [kept.standing for kept in self._log.all() if sees(identity, kept.asked.dataset)]
+        return {"year": year, "requests": {kind: dict(of) for kind, of in totals(seen, year).items()}}
 
     def _carried_out(self, identity: Identity, kept: Kept) -> tuple[dict[str, Any], dict[str, str] | None]:
         """What was done, as evidence; and where the package of a request to know is fetched."""
@@ -230,6 +277,8 @@ class Rights:
             return self._corrected(identity, kept), None
         if kept.asked.kind in UNVERIFIED_KINDS:
             return self._refused(identity, kept), None
+        if kept.standing.disclosure is Disclosure.POLICY_ONLY:
+            return {"disclosed": str(kept.standing.disclosure), "told": list(TOLD_OF_THE_NOTICE)}, None
         content = zipped(self._known(identity, kept))
         secret, until = self._deliveries.put(content, self._now(), about=kept.asked.unit)
         evidence = {"disclosed": str(kept.standing.disclosure), "package_sha256": sha256(content), "until": until}
@@ -278,7 +327,9 @@ class Rights:
             pseudonym = self._pseudonyms.of(lineage, id_text(dataset.unit_type, person))
             self._deliveries.drop(pseudonym)
             self._corrections.drop(lineage, pseudonym)
-        return {"erased": list(evidence.values()), "told": list(TOLD_AFTER_ERASURE)}
+        exceptions = kept.standing.exceptions
+        told = [*TOLD_AFTER_ERASURE, *(_kept_elsewhere(what, code) for what, code in exceptions.items())]
+        return {"erased": list(evidence.values()), "exceptions": dict(exceptions), "told": told}
 
     def _to_correct(self, identity: Identity, kept: Kept, wanted: Wanted | None) -> Said | None:
         """What is still to be kept of a correction before it is carried out; None if nothing is, or it was before."""
@@ -360,7 +411,7 @@ class Rights:
             "respond_due": dates.respond_due.isoformat(),
             "extended": bool(standing.extended_because),
             "level": _level_name(standing.level),
-            "next": _next(standing.state, kept.asked.kind),
+            "next": _next(kept, now),
         }
 
 
@@ -386,13 +437,20 @@ def _is(person: str, dataset: DatasetFile) -> Callable[[str], bool]:
     return lambda text: id_text(dataset.unit_type, text) == spelled
 
 
+def _kept_elsewhere(what: str, code: str) -> str:
+    return f"We keep {what} outside these data, {EXCEPTIONS[code]} ({code}), and use it for nothing else."
+
+
 def _level_name(level: Level) -> str:
     return level.name.lower()
 
 
-def _next(state: State, kind: Kind) -> str | None:
+def _next(kept: Kept, now: datetime) -> str | None:
     """What to do next, as the last word of a command."""
-    if state is State.EXECUTING or kind in UNVERIFIED_KINDS:
+    state, kind = kept.standing.stands_at(now), kept.asked.kind
+    if kind is Kind.KNOW and state is State.CONFIRMED and kept.standing.method:
+        return "execute"  # it is answered by less: nobody could be verified
+    if kept.standing.state is State.EXECUTING or kind in UNVERIFIED_KINDS:
         return None if state is State.FULFILLED or state in _ENDED else "execute"
     steps: Mapping[State, str] = {
         State.RECEIVED: "verify",

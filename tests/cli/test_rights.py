@@ -66,3 +66,15 @@ def test_a_correction_says_the_table_the_columns_and_the_rows(dpstats: Run) -> N
     dpstats("rights", "execute", request).refused("must say the table")
     dpstats("rights", "execute", request, "--set", "region=west").wrong_usage("--table")
     dpstats("rights", "execute", request, "--table", "elsewhere", "--set", "region=west").refused("table: must be one")
+
+
+def test_a_third_request_to_know_is_denied_at_once_and_a_year_is_told_in_numbers(dpstats: Run) -> None:
+    opened(dpstats, "know")
+    opened(dpstats, "know")
+    assert "--waive" in dpstats("rights", "open", "know", "shop", "1").done().out
+    assert "received" in dpstats("rights", "open", "know", "shop", "1", "--waive").done().out
+    received = json.loads(dpstats("rights", "open", "opt_out", "shop", "1", "--json").done().out)["received_at"]
+    year = received[:4]
+    of = json.loads(dpstats("rights", "metrics", "--year", year, "--json").done().out)["requests"]
+    assert (of["know"]["received"], of["know"]["denied"], of["opt_out"]["open"]) == (4, 1, 1)
+    assert dpstats("rights", "metrics", "--year", year).done().out.startswith("type")

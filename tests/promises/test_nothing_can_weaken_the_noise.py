@@ -82,6 +82,8 @@ OPTIONS = {
     "--due",
     "--entries",
     "--epsilon",
+    # What the business keeps of a deletion elsewhere: here everything of the person is erased all the same.
+    "--except",
     "--expires",
     "--export",
     # With --sandbox alone: which files the invented data are made of. Their noise is that of any workspace.
@@ -124,8 +126,12 @@ OPTIONS = {
     "--source",
     "--table",
     "--version",
+    # Whether somebody who asks a third time what is held of them is answered.
+    "--waive",
     "--where",
     "--workers",
+    # Of people's requests, in numbers of requests.
+    "--year",
     "--yes",
     "-p",
 }
@@ -167,10 +173,17 @@ ASKED_OVER_HTTP = {
     # Requests of people about their own data: they take rows out of a data version, as a load does.
     "GET /v1/rights/packages/{secret}": {"secret"},
     "GET /v1/rights/requests/{request_id}": {"request_id"},
-    "POST /v1/rights/requests": {"type", "dataset", "unit", "agent", "permission"},
+    "POST /v1/rights/requests": {"type", "dataset", "unit", "agent", "permission", "waive"},
     "POST /v1/rights/requests/{request_id}/confirm": {"request_id"},
     "POST /v1/rights/requests/{request_id}/deny": {"request_id", "reason"},
-    "POST /v1/rights/requests/{request_id}/execute": {"request_id", "correction", "table", "set", "where"},
+    "POST /v1/rights/requests/{request_id}/execute": {
+        "request_id",
+        "correction",
+        "table",
+        "set",
+        "where",
+        "exceptions",
+    },
     "POST /v1/rights/requests/{request_id}/extend": {"request_id", "reason"},
     "POST /v1/rights/requests/{request_id}/verify": {"request_id", "level", "method"},
     "PUT /v1/datasets/{dataset}/frozen": {"dataset", "frozen"},
