@@ -43,6 +43,7 @@ from dpstats.rights.roll import roll_of
 from dpstats.rights.suppression import Suppressions
 from dpstats.settings import Settings
 from dpstats.turns import Limits, Turns
+from dpstats.workspace.behind import Behind
 from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.consent import Consent
 from dpstats.workspace.datasets import Datasets
@@ -130,7 +131,10 @@ class Workspace:
         self.opting_out = OptingOut(library, road, consent_log, pseudonyms)
         self.minimising = Minimising(library)
         self.publishing = Publishing(store, library, self.spending, business)
-        self.doctor = Doctor(home, store, library, road, self.rights, self.epochs, self.retaining)
+        self._behind = Behind(store, library, self.datasets, suppressions)
+        self.doctor = Doctor(
+            home, store, library, road, self.rights, self.epochs, self.retaining, self._behind
+        )
 
     @classmethod
     def open(cls, settings: Settings, *, check_ledger: bool = True, served: bool = False) -> Workspace:
@@ -175,9 +179,12 @@ class Workspace:
     def open_data(self) -> None:
         """Opens what is loaded of every dataset, so that DuckDB's lock-down is probed before anything is served.
 
+        Data that were made before somebody was erased, as restored ones may be, are made anew first.
+
         Raises:
           LockdownFailed: a probe got through.
         """
+        self._behind.catch_up(operator("service"))
         for dataset in self._library.datasets(operator("service")):
             # One dataset that cannot be opened must not keep the others from being served.
             with suppress(NotLoaded, FileError), self._road.data(dataset):

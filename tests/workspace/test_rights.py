@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -367,3 +368,22 @@ def fetched(clinic: Clinic, level: str) -> zipfile.ZipFile:
     clinic.workspace.rights.verify(ME, request, level, "as the test says")
     secret = clinic.workspace.rights.execute(ME, request)["package"]["path"].rpartition("/")[2]
     return zipfile.ZipFile(io.BytesIO(clinic.workspace.rights.package(ME, secret)))
+
+
+def test_data_from_before_an_erasure_are_made_anew_before_they_are_served(clinic: Clinic) -> None:
+    clinic.close()
+    copies = clinic.folder / "copies"
+    shutil.copytree(clinic.home, copies, ignore=shutil.ignore_patterns("consent.*"))
+    clinic.workspace = Workspace.open(read_settings(home=clinic.home))
+    clinic.erased()
+    clinic.close()
+    for old in ("data", "ledger.db"):  # an old copy of all but what people said and asked
+        target = clinic.home / old
+        shutil.rmtree(target) if target.is_dir() else target.unlink()
+        shutil.move(copies / old, target)
+    clinic.workspace = Workspace.open(read_settings(home=clinic.home))
+    assert clinic.rows(GONE) == {"visits": 3, "people": 1}
+    assert any("older than an erasure" in each.what for each in clinic.workspace.doctor.findings(ME))
+    clinic.workspace.open_data()
+    assert clinic.rows(GONE) == {"visits": 0, "people": 0}
+    assert not any("older than an erasure" in each.what for each in clinic.workspace.doctor.findings(ME))
