@@ -129,7 +129,8 @@ Word = Annotated[StrictStr, Field(max_length=128)]
 class ConsentEvent(_Asking):
     """One decision of one person. `observed_at`: when it was made, now if empty.
 
-    `purpose`: one of the dataset's, or `all_sale_share`, `limit_spi` or `known_minor`. `decision`: `opt_in`, `opt_out`,
+    `purpose`: one of the dataset's, or `all_sale_share`, `limit_spi` (which an `opt_in` of that name ends) or
+    `known_minor`. `decision`: `opt_in`, `opt_out`,
     `withdraw`, or `confirm` of an opt-in, with that one's `event_id` in `confirms` and its `nonce`.
     """
 

@@ -65,13 +65,21 @@ def whole_person(dataset: DatasetFile, file: Path, is_person: LeftOut) -> LeftOu
     """
     if not dataset.links:
         return is_person
-    try:
-        with duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
-            connection.execute(f"ATTACH {literal(file)} AS dp_linked (READ_ONLY)")
-            units = {unit for each, unit in pairs_of_version(connection, "dp_linked.main") if is_person(each)}
-    except duckdb.Error:
-        raise FileError(str(file), "cannot be read as a data version: load the dataset again") from None
+    units = {unit for each, unit in _linked(file) if is_person(each)}
     return lambda text: text in units or is_person(text)
+
+
+def ids_of(dataset: DatasetFile, file: Path, is_person: LeftOut) -> frozenset[str]:
+    """Every id that a data version links to one of the person's, units among them; none where there are no links.
+
+    Raises:
+      FileError: the file cannot be read as a data version.
+    """
+    if not dataset.links:
+        return frozenset()
+    pairs = _linked(file)
+    units = {unit for each, unit in pairs if is_person(each) or is_person(unit)}
+    return frozenset(text for pair in pairs if pair[1] in units for text in pair)
 
 
 def units_of(pairs: Iterable[Pair]) -> Mapping[str, str]:
@@ -116,6 +124,15 @@ def resolving(rows: str, schema: str, unit: str) -> str:
     name = quoted(unit)
     is_linked = f"CAST({rows}.{name} AS VARCHAR) = dp_l.id"
     return f"UPDATE {rows} SET {name} = dp_l.unit FROM {schema}.{TABLE} AS dp_l WHERE {is_linked}"
+
+
+def _linked(file: Path) -> list[Pair]:
+    try:
+        with duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
+            connection.execute(f"ATTACH {literal(file)} AS dp_linked (READ_ONLY)")
+            return pairs_of_version(connection, "dp_linked.main")
+    except duckdb.Error:
+        raise FileError(str(file), "cannot be read as a data version: load the dataset again") from None
 
 
 def _is_unit(dataset: DatasetFile, text: str) -> bool:

@@ -48,6 +48,7 @@ class Told:
     made_at: str
     told: Mapping[str, Any]
     consent: Sequence[Mapping[str, str]]
+    linked: Sequence[str]
     corrections: Sequence[Mapping[str, Any]]
     tables: Sequence[TableOf]
     specific: bool
@@ -92,6 +93,7 @@ def _json(told: Told) -> dict[str, Any]:
         ]
         if told.specific
         else None,
+        "linked_ids": list(told.linked),
         "corrections": [dict(each) for each in told.corrections],
         "consent": [dict(event) for event in told.consent],
         "statistics": {"says": ELIGIBLE, "items": [dict(item) for item in told.statistics]},
@@ -117,6 +119,8 @@ def _html(told: Told) -> Iterator[str]:
         yield "<p>Not sent: for these, more must be known of who asks. Ask again with a signed declaration.</p>"
     for table in told.tables:
         yield from _html_table(table)
+    if told.linked:
+        yield f"<h2>Ids that we know to be yours</h2><p>{escape(', '.join(told.linked))}</p>"
     if told.corrections:
         yield "<h2>What you had corrected</h2><ul>"
         yield from (f"<li>{escape(_corrected(each))}</li>" for each in told.corrections)

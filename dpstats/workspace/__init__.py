@@ -132,9 +132,7 @@ class Workspace:
         self.minimising = Minimising(library)
         self.publishing = Publishing(store, library, self.spending, business)
         self._behind = Behind(store, library, self.datasets, suppressions)
-        self.doctor = Doctor(
-            home, store, library, road, self.rights, self.epochs, self.retaining, self._behind
-        )
+        self.doctor = Doctor(home, store, library, road, self.rights, self.epochs, self.retaining, self._behind)
 
     @classmethod
     def open(cls, settings: Settings, *, check_ledger: bool = True, served: bool = False) -> Workspace:

@@ -18,7 +18,7 @@ from dpstats.engine.consent import Roll
 from dpstats.engine.corrected import right_rows, wrong_cells
 from dpstats.engine.corrections import Fix
 from dpstats.engine.erasure import Held, files_holding, held
-from dpstats.engine.links import LeftOut
+from dpstats.engine.links import LeftOut, ids_of
 from dpstats.engine.load import load
 from dpstats.engine.load_report import read_report
 from dpstats.engine.pieces import Pieces, pieces
@@ -223,6 +223,17 @@ class Datasets:
         dataset = self._library.dataset(identity, name)
         versions = self._registry.data_versions(name)
         return pieces(dataset, self._data / versions[-1].file, is_person) if versions else {}
+
+    def ids(self, identity: Identity, name: str, is_person: LeftOut) -> frozenset[str]:
+        """The ids that the current data version links to a person's, for that person alone.
+
+        Raises:
+          Forbidden, NotFound, FileError: as `pieces`.
+        """
+        check(identity, Action.STEWARD)
+        dataset = self._library.dataset(identity, name)
+        versions = self._registry.data_versions(name)
+        return ids_of(dataset, self._data / versions[-1].file, is_person) if versions else frozenset()
 
     @contextmanager
     def _alone(self, lineage: str) -> Iterator[None]:

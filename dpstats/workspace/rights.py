@@ -7,7 +7,7 @@ evidence of a request that was verified, which stewards alone can see.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -292,12 +292,15 @@ class Rights:
         is_person = _is(str(kept.person), dataset)
         found = self._datasets.pieces(identity, name, is_person) if specific else {}
         budget = self._budgets.one(identity, name)
+        linked = self._datasets.ids(identity, name, is_person)
+        pseudonyms = {kept.asked.unit, *(self._pseudonyms.of(lineage, each) for each in linked)}
         return Told(
             request_id=kept.request_id,
             made_at=self._now().isoformat(),
             told=notice_of(NOBODY_NAMED, [dataset])["datasets"][0],
-            consent=[_consented(event) for event in self._consent_log.of_person(lineage, kept.asked.unit)],
-            corrections=self._told_corrections(dataset, kept) if specific else [],
+            consent=[_consented(e) for each in sorted(pseudonyms) for e in self._consent_log.of_person(lineage, each)],
+            linked=sorted(linked) if specific else [],
+            corrections=self._told_corrections(dataset, pseudonyms) if specific else [],
             tables=[TableOf(table, each.columns, each.rows, each.withheld) for table, each in found.items()],
             specific=specific,
             statistics=self._published(identity, name),
@@ -305,9 +308,9 @@ class Rights:
             delta=budget["delta"],
         )
 
-    def _told_corrections(self, dataset: DatasetFile, kept: Kept) -> list[dict[str, Any]]:
+    def _told_corrections(self, dataset: DatasetFile, pseudonyms: Collection[str]) -> list[dict[str, Any]]:
         """What was corrected of a person and still stands in for what a source says."""
-        found = self._corrections.of_person(dataset.lineage, [kept.asked.unit])
+        found = self._corrections.of_person(dataset.lineage, pseudonyms)
         return [told for each in found if (told := correction_told(dataset, each))]
 
     def _published(self, identity: Identity, dataset: str) -> list[dict[str, Any]]:

@@ -76,10 +76,18 @@ class Hotel:
         self.workspace.close()
         self.workspace = Workspace.open(read_settings(home=self.home))
 
-    def request(self, kind: str = "correct", unit: str = ASKS) -> str:
+    def request(self, kind: str = "correct", unit: str = ASKS, *, verified: bool = True) -> str:
         request = str(self.workspace.rights.open(ME, kind, "hotel", unit)["id"])
-        self.workspace.rights.verify(ME, request, "reasonably_high", "signed declaration")
+        if verified:
+            self.workspace.rights.verify(ME, request, "reasonably_high", "signed declaration")
         return request
+
+    def known(self, unit: str = ASKS) -> dict[str, Any]:
+        """What a package to know tells."""
+        done = self.workspace.rights.execute(ME, self.request("know", unit))
+        content = self.workspace.rights.package(ME, done["package"]["path"].rpartition("/")[2])
+        told: dict[str, Any] = json.loads(zipfile.ZipFile(io.BytesIO(content)).read("package.json"))
+        return told
 
     def corrected(self, wanted: Wanted = PASSPORT, unit: str = ASKS) -> dict[str, Any]:
         return self.workspace.rights.execute(ME, self.request(unit=unit), wanted)
@@ -204,10 +212,7 @@ def test_a_later_correction_of_the_same_cells_takes_the_place_of_the_earlier(hot
 
 def test_a_correction_is_in_the_package_to_know_and_goes_with_its_person(hotel: Hotel) -> None:
     request = hotel.corrected()["id"]
-    done = hotel.workspace.rights.execute(ME, hotel.request("know"))
-    content = hotel.workspace.rights.package(ME, done["package"]["path"].rpartition("/")[2])
-    told = json.loads(zipfile.ZipFile(io.BytesIO(content)).read("package.json"))
-    (correction,) = told["corrections"]
+    (correction,) = hotel.known()["corrections"]
     assert (correction["table"], correction["set"]) == ("guests", {"passport": RIGHT})
     hotel.workspace.rights.execute(ME, hotel.request("delete"))
     assert hotel.holding(RIGHT) == []
@@ -224,6 +229,12 @@ def test_a_correction_by_a_linked_id_is_its_persons(tmp_path: Path) -> None:
         assert hotel.passport() == RIGHT
         hotel.load("guests")
         assert hotel.passport() == RIGHT
+        hotel.workspace.rights.execute(ME, hotel.request("opt_out", verified=False))
+        told = hotel.known("phone-of-one")
+        assert told["linked_ids"] == [ASKS, "phone-of-one"]
+        assert told["corrections"][0]["set"] == {"passport": RIGHT}
+        assert [event["decision"] for event in told["consent"]] == ["opt_out"]
+        assert next(each for each in told["specific_pieces"] if each["table"] == "guests")["rows"]
         hotel.workspace.rights.execute(ME, hotel.request("delete"))
         assert hotel.workspace.rights.all(ME)[0]["state"] == "fulfilled"
         assert hotel.holding(RIGHT) == []
