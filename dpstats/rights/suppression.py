@@ -51,6 +51,11 @@ class Suppressions:
         with self._database.writing() as connection:
             connection.execute(insert_new(suppressions).on_conflict_do_nothing(), rows)
 
+    def any(self) -> bool:
+        """Whether anybody is suppressed at all."""
+        with self._database.reading() as connection:
+            return connection.execute(select(suppressions.c.unit).limit(1)).first() is not None
+
     def newest(self, lineage: str) -> datetime | None:
         """When somebody was suppressed for the last time among the people of a lineage; None if nobody ever was."""
         query = select(func.max(suppressions.c.since)).where(suppressions.c.lineage == lineage)
