@@ -164,7 +164,8 @@ Word = Annotated[StrictStr, Field(max_length=128)]
 class ConsentEvent(_Asking):
     """One decision of one person. `observed_at`: when it was made, now if empty.
 
-    `purpose`: one of the dataset's, or `all_sale_share`, `limit_spi` or `known_minor`. `decision`: `opt_in`, `opt_out`,
+    `purpose`: one of the dataset's, or `all_sale_share`, `limit_spi` (which an `opt_in` of that name ends) or
+    `known_minor`. `decision`: `opt_in`, `opt_out`,
     `withdraw`, or `confirm` of an opt-in, with that one's `event_id` in `confirms` and its `nonce`.
     """
 
@@ -257,7 +258,10 @@ IdempotencyKey = Annotated[
 
 
 class RightsOpening(_Asking):
-    """What a person asks for: know, delete, correct, opt_out or limit. `agent`: who asks for the person, if another."""
+    """What a person asks for: know, delete, correct, opt_out or limit. `agent`: who asks for the person, if another.
+
+    `waive`: a third request to know within 12 months is answered all the same, and not denied at once.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={"example": {"type": "delete", "dataset": "complete_journey", "unit": 1}}
@@ -268,6 +272,7 @@ class RightsOpening(_Asking):
     unit: PersonId
     agent: Annotated[StrictStr, Field(max_length=1000)] = ""
     permission: Annotated[StrictStr, Field(max_length=1000)] = ""
+    waive: StrictBool = False
 
 
 class Verification(_Asking):
@@ -279,6 +284,33 @@ class Verification(_Asking):
 
     level: Word
     method: Annotated[StrictStr, Field(max_length=1000), AfterValidator(_text)]
+
+
+class Correction(_Asking):
+    """What is true instead: in the person's rows of `table` in which every column of `where` has its value.
+
+    `where` may be left out where a table has one row of a person.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"table": "households", "set": {"income": "50-74K"}, "where": {}}}
+    )
+
+    table: Word
+    set: Annotated[dict[Word, Any], Field(min_length=1, max_length=MOST_PARAMETERS)]
+    where: Annotated[dict[Word, Any], Field(max_length=MOST_PARAMETERS)] = {}
+
+
+class RightsExecution(_Asking):
+    """Of a request to correct, what is true instead; of one to delete, what other systems keep, and by which exception.
+
+    Nothing of any other request, or of one that was begun before.
+    """
+
+    correction: Correction | None = None
+    exceptions: Annotated[
+        dict[Annotated[StrictStr, Field(max_length=128), AfterValidator(_text)], Word], Field(max_length=100)
+    ] = {}
 
 
 class RightsReason(_Asking):

@@ -27,6 +27,7 @@ from dpstats.cli import (
     query,
     refresh,
     release,
+    retention,
     rights,
     serve,
     tokens,
@@ -55,6 +56,7 @@ app.add_typer(tokens.app, name="token")
 app.add_typer(consent.app, name="consent")
 app.add_typer(rights.app, name="rights")
 app.add_typer(minimise.app, name="minimise")
+app.add_typer(retention.app, name="retention")
 app.add_typer(notices.notice, name="notice")
 app.add_typer(notices.transparency, name="transparency")
 app.command("plan")(policy.plan)

@@ -26,7 +26,9 @@ from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity, State
 from dpstats.library import Known, Library
 from dpstats.release import Road
+from dpstats.workspace.behind import Behind
 from dpstats.workspace.epochs import Epochs
+from dpstats.workspace.retaining import Retaining
 from dpstats.workspace.rights import Rights
 from dpstats.workspace.selftest import failed_checks
 from dpstats.workspace.tokens import TokenDesk
@@ -54,9 +56,20 @@ class Finding:
 class Doctor:
     """Looks a workspace over."""
 
-    def __init__(self, home: Path, store: Store, library: Library, road: Road, rights: Rights, epochs: Epochs) -> None:
+    def __init__(
+        self,
+        home: Path,
+        store: Store,
+        library: Library,
+        road: Road,
+        rights: Rights,
+        epochs: Epochs,
+        retaining: Retaining,
+        behind: Behind,
+    ) -> None:
         self._home, self._store, self._library, self._road = home, store, library, road
-        self._rights, self._epochs = rights, epochs
+        self._rights, self._epochs, self._retaining = rights, epochs, retaining
+        self._behind = behind
         self._tokens = TokenDesk(store, library)
 
     def findings(self, identity: Identity) -> tuple[Finding, ...]:
@@ -114,7 +127,8 @@ class Doctor:
     def _datasets(self) -> Iterator[Finding]:
         for dataset in self._library.datasets(operator("doctor")):
             about = f"dataset {dataset.dataset}"
-            for look in (self._data, self._budget, self._caps, self._frozen, self._consent):
+            looks = (self._data, self._budget, self._caps, self._frozen, self._consent, self._retention, self._erased)
+            for look in looks:
                 yield from _explained(about, partial(look, about, dataset))
 
     def _data(self, about: str, dataset: DatasetFile) -> Iterator[Finding]:
@@ -158,6 +172,18 @@ class Doctor:
         elif datetime.now(UTC) - known.closed_at > self._epochs.timetable.max_age:
             since = f"the consent epoch of its data was closed on {known.closed_at:%Y-%m-%d %H:%M} UTC"
             yield Finding(about, f"{since}, so it answers nothing for {purposes}: {close}")
+
+    def _erased(self, about: str, dataset: DatasetFile) -> Iterator[Finding]:
+        if self._behind.is_behind(dataset):
+            what = (
+                "its data are older than an erasure: `dpstats rights list`, and execute what is executing; or load them"
+            )
+            yield Finding(about, what)
+
+    def _retention(self, about: str, dataset: DatasetFile) -> Iterator[Finding]:
+        if self._retaining.overdue(dataset, datetime.now(UTC)):
+            what = "what is past its retention was not looked for since its data were made: `dpstats retention sweep`"
+            yield Finding(about, what)
 
     def _queries(self) -> Iterator[Finding]:
         for known in self._library.all(operator("doctor")):

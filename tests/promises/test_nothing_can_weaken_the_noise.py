@@ -87,6 +87,8 @@ OPTIONS = {
     "--end",
     "--entries",
     "--epsilon",
+    # What the business keeps of a deletion elsewhere: here everything of the person is erased all the same.
+    "--except",
     "--expires",
     "--export",
     # With --sandbox alone: which files the invented data are made of. Their noise is that of any workspace.
@@ -125,11 +127,19 @@ OPTIONS = {
     "--sandbox",
     "--seconds",
     "--sensitive",
+    # What a correction puts in a person's own rows, as a corrected source would: bounds and noise are the same.
+    "--set",
     "--show-completion",
     "--segments",
     "--source",
+    "--table",
     "--version",
+    # Whether somebody who asks a third time what is held of them is answered.
+    "--waive",
+    "--where",
     "--workers",
+    # Of people's requests, in numbers of requests.
+    "--year",
     "--yes",
     "-p",
 }
@@ -175,10 +185,17 @@ ASKED_OVER_HTTP = {
     # Requests of people about their own data: they take rows out of a data version, as a load does.
     "GET /v1/rights/packages/{secret}": {"secret"},
     "GET /v1/rights/requests/{request_id}": {"request_id"},
-    "POST /v1/rights/requests": {"type", "dataset", "unit", "agent", "permission"},
+    "POST /v1/rights/requests": {"type", "dataset", "unit", "agent", "permission", "waive"},
     "POST /v1/rights/requests/{request_id}/confirm": {"request_id"},
     "POST /v1/rights/requests/{request_id}/deny": {"request_id", "reason"},
-    "POST /v1/rights/requests/{request_id}/execute": {"request_id"},
+    "POST /v1/rights/requests/{request_id}/execute": {
+        "request_id",
+        "correction",
+        "table",
+        "set",
+        "where",
+        "exceptions",
+    },
     "POST /v1/rights/requests/{request_id}/extend": {"request_id", "reason"},
     "POST /v1/rights/requests/{request_id}/verify": {"request_id", "level", "method"},
     "PUT /v1/datasets/{dataset}/frozen": {"dataset", "frozen"},
@@ -270,7 +287,7 @@ FILE_KEYS = {
         "cadence",
         "why",
     },
-    "Table": {"public", "one_row_per_unit", "columns"},
+    "Table": {"public", "one_row_per_unit", "retention_by", "columns"},
     "Window": {"from", "until"},
 }
 
