@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 
 from dpstats.access import Action, check, sees
@@ -35,7 +36,10 @@ def analysis_of(query_text: str, dataset_text: str, query: str, dataset: str) ->
 
 @dataclass(frozen=True)
 class Known:
-    """A query as it stands: its newest text, its version against the dataset's definition, and its approval."""
+    """A query as it stands: its newest text, its version against the dataset's definition, and its approval.
+
+    `approved_until`: when the approval ends by itself, None if it does not.
+    """
 
     record: QueryRecord
     query: QueryFile
@@ -43,6 +47,7 @@ class Known:
     version: str
     approved: bool
     analysis: Analysis | None
+    approved_until: datetime | None = None
 
 
 class Library:
@@ -89,8 +94,10 @@ class Library:
           Forbidden, NotFound, Frozen, NotApproved.
         """
         check(identity, Action.RELEASE)
-        known = self.known(identity, name)
-        if self.registry.is_frozen(known.record.dataset):
+        with self.registry.one_moment():
+            known = self.known(identity, name)
+            frozen = self.registry.is_frozen(known.record.dataset)
+        if frozen:
             raise Frozen(known.record.dataset)
         if known.analysis is None or not known.approved:
             raise NotApproved(name, known.version)
@@ -105,8 +112,9 @@ class Library:
             analysis = analysis_of(record.text, definition, record.name, record.dataset)
         except (QueryRefused, FileError):
             return Known(record, query, dataset, UNANSWERABLE, approved=False, analysis=None)
-        approved = self.registry.approval(record.name, analysis.version) is not None
-        return Known(record, query, dataset, analysis.version, approved, analysis)
+        approval = self.registry.approval(record.name, analysis.version)
+        until = None if approval is None else approval.expires_at
+        return Known(record, query, dataset, analysis.version, approval is not None, analysis, until)
 
 
 @lru_cache(maxsize=4096)

@@ -23,8 +23,9 @@ from dpstats.engine.duck import DuckEngine
 from dpstats.engine.meta import ConsentMeta
 from dpstats.engine.noise import add_noise
 from dpstats.engine.versions import Engines
-from dpstats.errors import ConsentUnknown, FileError, NotLoaded
+from dpstats.errors import ConsentUnknown, FileError, NotFound, NotLoaded
 from dpstats.grid import Grid
+from dpstats.ledger.recent import FOREVER
 from dpstats.ledger.records import Charged, ChargeRequest, Envelope, Question, StoredRelease
 from dpstats.ledger.registry import DataVersionRecord
 from dpstats.ledger.store import Store
@@ -32,9 +33,9 @@ from dpstats.ledger.tokens import Identity
 from dpstats.library import Known, Library
 from dpstats.plan.analysis import Analysis
 from dpstats.plan.answer import measures, rows
-from dpstats.plan.build import build
 from dpstats.plan.caps import nothing_counted
 from dpstats.plan.plan import Noisy, Plan
+from dpstats.plan.planned import Planned
 from dpstats.privacy.blocks import Touched
 from dpstats.spans import span
 from dpstats.turns import NO_TURN, Turns
@@ -57,10 +58,14 @@ class Ask:
 
 @dataclass(frozen=True)
 class Answer:
-    """A stored release, and whether this request made it."""
+    """A stored release, and whether this request made it.
+
+    `until`: from when on it would not be given again as it is, even if nothing is done; None if that is not known.
+    """
 
     stored: StoredRelease
     made_now: bool
+    until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,7 @@ class Road:
         self._ledger, self._registry = store.ledger, store.registry
         self._library, self._engines = library, engines
         self._turns, self._grid, self._consent_max_age = turns, grid, consent_max_age
+        self._planned = Planned()
 
     def release(self, ask: Ask) -> Answer:
         """The answer, new and charged or made before and free. Callers of one question wait for the first of them.
@@ -101,7 +107,7 @@ class Road:
         asked = question(analysis, parameters)
         earlier = self._earlier(ask, asked)
         if earlier is not None:
-            return Answer(earlier, made_now=False)
+            return Answer(earlier, made_now=False, until=min(earlier.fresh_until, known.approved_until or FOREVER))
         until = self._turns.deadline()
         with self._alone(ask, asked, until):
             earlier = self._earlier(ask, asked)  # stored by a twin meanwhile
@@ -125,7 +131,7 @@ class Road:
     def _made(self, ask: Ask, known: Known, analysis: Analysis, parameters: BoundParameters) -> Answer:
         with self.data(known.dataset) as (version, engine):
             self._check_consent(analysis, engine.consent)
-            plan = build(analysis, parameters, engine.public_values, engine.public_count)
+            plan = self._plan_on(version, engine, analysis, parameters)
             blocks = None if analysis.blocks is None else analysis.blocks.touched(parameters, loaded_on(version))
             with span("charge"):
                 granted = self._ledger.charge(_request(ask, known, plan, version, blocks))
@@ -190,7 +196,7 @@ class Road:
         with self.data(wishes[0].known.dataset) as (version, engine):
             for wish in wishes:
                 self._check_consent(wish.analysis, engine.consent)
-            plans = [build(w.analysis, w.parameters, engine.public_values, engine.public_count) for w in wishes]
+            plans = [self._plan_on(version, engine, wish.analysis, wish.parameters) for wish in wishes]
             requests = [
                 replace(_request(w.ask, w.known, plan, version, _blocks(w, version)), envelope=envelope)
                 for w, plan in zip(wishes, plans, strict=True)
@@ -224,9 +230,14 @@ class Road:
         """
         from_table = any(isinstance(key.source, KeysFrom) for key in analysis.keys)
         if from_table or any(fanout.matches for fanout in analysis.fanouts):
-            with suppress(*(() if from_table else (NotLoaded,))), self.data(known.dataset) as (_, engine):
-                return build(analysis, parameters, engine.public_values, engine.public_count)
-        return build(analysis, parameters, _nothing_to_read, nothing_counted)
+            with suppress(*(() if from_table else (NotLoaded,))), self.data(known.dataset) as (version, engine):
+                return self._plan_on(version, engine, analysis, parameters)
+        return self._planned.plan(analysis, parameters, "", _nothing_to_read, nothing_counted)
+
+    def _plan_on(
+        self, version: DataVersionRecord, engine: DuckEngine, analysis: Analysis, parameters: BoundParameters
+    ) -> Plan:
+        return self._planned.plan(analysis, parameters, version.data_version, engine.public_values, engine.public_count)
 
     @contextmanager
     def data(self, dataset: DatasetFile) -> Iterator[tuple[DataVersionRecord, DuckEngine]]:
@@ -250,10 +261,10 @@ class Road:
         raise NotLoaded(dataset.dataset)
 
     def _current(self, dataset: DatasetFile) -> DataVersionRecord:
-        versions = self._registry.data_versions(dataset.dataset)
-        if not versions:
-            raise NotLoaded(dataset.dataset)
-        return versions[-1]
+        try:
+            return self._registry.data_version(dataset.dataset)
+        except NotFound:
+            raise NotLoaded(dataset.dataset) from None
 
 
 def question(analysis: Analysis, parameters: BoundParameters) -> Question:
@@ -291,6 +302,8 @@ def _request(ask: Ask, known: Known, plan: Plan, version: DataVersionRecord, blo
         idempotency_key=ask.idempotency_key,
         fresh_for=_fresh_for(known),
         blocks=blocks,
+        role=str(ask.identity.role),
+        purpose=known.query.purpose,
     )
 
 

@@ -145,11 +145,19 @@ class RightsPackage(Answer):
     expires_at: str
 
 
+class RightsCorrection(Answer):
+    """Since when a correction is put in place at every load, and when the source said the same."""
+
+    since: str
+    confirmed_at: str | None
+
+
 class RightsRequestWhole(RightsRequest):
     """`package`: where the answer to a request to know is fetched, once; told when it is made, and never again."""
 
     steps: list[RightsStep]
     evidence: dict[str, Any]
+    correction: RightsCorrection | None
     package: RightsPackage | None = None
 
 

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 import dpstats
-from dpstats.api import consent, datasets, features, proposals, public, published, queries, releases, rights
+from dpstats.api import asked, consent, datasets, features, proposals, public, published, queries, releases, rights
 from dpstats.api.described import describe
 from dpstats.api.epochs import closing_epochs
 from dpstats.api.marked import Marked
@@ -23,6 +23,7 @@ from dpstats.api.middleware import TokenFirst, Watch, WholeBody
 from dpstats.api.oidc import Issuer, issuer_of
 from dpstats.api.problems import explain
 from dpstats.api.rates import RateLimit
+from dpstats.api.replays import Replays
 from dpstats.api.traces import Traced, Traces, traces_of
 from dpstats.settings import Settings
 from dpstats.web import pages
@@ -89,6 +90,7 @@ def create_app(
             *rights.router.routes,
             *proposals.router.routes,
             *features.router.routes,
+            *asked.router.routes,
             *public.router.routes,
             *published.router.routes,
             *pages.routes(),
@@ -96,11 +98,12 @@ def create_app(
         middleware=[
             *([Middleware(Marked)] if workspace.sandbox else ()),
             *([] if traces is None else [Middleware(Traced, traces=traces)]),
-            Middleware(Watch, metrics=metrics),
+            Middleware(Watch, metrics=metrics, asked=workspace.store.asked),
             Middleware(TokenFirst, workspace=workspace, issuer=issuer),
             Middleware(SessionFirst, workspace=workspace),
             Middleware(RateLimit, per_minute=rate_per_minute),
             Middleware(WholeBody),
+            Middleware(Replays, workspace=workspace),
         ],
         exception_handlers={HTTPException: explain, RequestValidationError: explain},
     )

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from dpstats.catalog.text import forbidden_position
+from dpstats.workspace.caps import NewCap
 
 MOST = 1_000_000
 MOST_PARAMETERS = 1000
@@ -50,6 +51,14 @@ Amount = Annotated[
 """A privacy amount above 0: exact, and rounded down to steps of 1e-12 where it is granted."""
 
 
+CapAmount = Annotated[
+    Decimal,
+    BeforeValidator(_exact, json_schema_input_type=float),
+    Field(ge=0, le=MOST, max_digits=40, decimal_places=30),
+]
+"""A cap of at least 0, exact, and rounded down to steps of 1e-12."""
+
+
 class _Asking(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -68,6 +77,32 @@ class GrantRequest(_Asking):
         if (self.rho is None) == (self.epsilon is None):
             raise ValueError("give either rho or epsilon")
         return self
+
+
+class CapRequest(_Asking):
+    """What a role or a purpose may ever charge, as rho or epsilon, or the end of that; and why."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"purpose": "measurement", "rho": 0.1, "reason": "half"}})
+
+    role: Annotated[StrictStr, Field(max_length=100)] | None = None
+    purpose: Annotated[StrictStr, Field(max_length=100)] | None = None
+    rho: CapAmount | None = None
+    epsilon: CapAmount | None = None
+    end: StrictBool = False
+    reason: Annotated[StrictStr, Field(max_length=1000), AfterValidator(_text)]
+
+    @model_validator(mode="after")
+    def _one(self) -> CapRequest:
+        if (self.role is None) == (self.purpose is None):
+            raise ValueError("give either role or purpose")
+        if [self.rho is not None, self.epsilon is not None, self.end].count(True) != 1:
+            raise ValueError("give rho, epsilon or end")
+        return self
+
+    @property
+    def wanted(self) -> NewCap:
+        """What the steward wants."""
+        return NewCap(self.role, self.purpose, self.rho, self.epsilon, self.reason)
 
 
 class WithdrawalRequest(_Asking):
@@ -129,7 +164,8 @@ Word = Annotated[StrictStr, Field(max_length=128)]
 class ConsentEvent(_Asking):
     """One decision of one person. `observed_at`: when it was made, now if empty.
 
-    `purpose`: one of the dataset's, or `all_sale_share`, `limit_spi` or `known_minor`. `decision`: `opt_in`, `opt_out`,
+    `purpose`: one of the dataset's, or `all_sale_share`, `limit_spi` (which an `opt_in` of that name ends) or
+    `known_minor`. `decision`: `opt_in`, `opt_out`,
     `withdraw`, or `confirm` of an opt-in, with that one's `event_id` in `confirms` and its `nonce`.
     """
 
@@ -222,7 +258,10 @@ IdempotencyKey = Annotated[
 
 
 class RightsOpening(_Asking):
-    """What a person asks for: know, delete, correct, opt_out or limit. `agent`: who asks for the person, if another."""
+    """What a person asks for: know, delete, correct, opt_out or limit. `agent`: who asks for the person, if another.
+
+    `waive`: a third request to know within 12 months is answered all the same, and not denied at once.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={"example": {"type": "delete", "dataset": "complete_journey", "unit": 1}}
@@ -233,6 +272,7 @@ class RightsOpening(_Asking):
     unit: PersonId
     agent: Annotated[StrictStr, Field(max_length=1000)] = ""
     permission: Annotated[StrictStr, Field(max_length=1000)] = ""
+    waive: StrictBool = False
 
 
 class Verification(_Asking):
@@ -244,6 +284,33 @@ class Verification(_Asking):
 
     level: Word
     method: Annotated[StrictStr, Field(max_length=1000), AfterValidator(_text)]
+
+
+class Correction(_Asking):
+    """What is true instead: in the person's rows of `table` in which every column of `where` has its value.
+
+    `where` may be left out where a table has one row of a person.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"table": "households", "set": {"income": "50-74K"}, "where": {}}}
+    )
+
+    table: Word
+    set: Annotated[dict[Word, Any], Field(min_length=1, max_length=MOST_PARAMETERS)]
+    where: Annotated[dict[Word, Any], Field(max_length=MOST_PARAMETERS)] = {}
+
+
+class RightsExecution(_Asking):
+    """Of a request to correct, what is true instead; of one to delete, what other systems keep, and by which exception.
+
+    Nothing of any other request, or of one that was begun before.
+    """
+
+    correction: Correction | None = None
+    exceptions: Annotated[
+        dict[Annotated[StrictStr, Field(max_length=128), AfterValidator(_text)], Word], Field(max_length=100)
+    ] = {}
 
 
 class RightsReason(_Asking):

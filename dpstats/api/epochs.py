@@ -1,4 +1,7 @@
-"""Closes consent epochs on time while the service runs; of several processes, the first one to come does it."""
+"""Closes consent epochs and sweeps what is past its time, on time, while the service runs.
+
+Of several processes, the first one to come does it.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,7 @@ def closing_epochs(workspace: Workspace) -> Iterator[None]:
     def keep() -> None:
         while True:
             close_if_due(workspace)
+            sweep_if_due(workspace)
             if ended.wait(POLL_S):
                 return
 
@@ -46,3 +50,12 @@ def close_if_due(workspace: Workspace) -> None:
             log.info("consent epoch closed: dataset %s, data version %s", renewed.dataset, renewed.data_version or "-")
     except DpstatsError as error:
         log.error("consent epoch not closed: %s", error)
+
+
+def sweep_if_due(workspace: Workspace) -> None:
+    """Erases what is past its time if it is time to. The log says that it was done, and nothing of what there was."""
+    try:
+        for swept in workspace.retaining.sweep_if_due(TIMETABLE, datetime.now(UTC)):
+            log.info("retention swept: dataset %s, data version %s", swept["dataset"], swept["data_version"])
+    except DpstatsError as error:
+        log.error("retention not swept: %s", error)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -67,7 +66,7 @@ def log_config(form: LogFormat) -> dict[str, Any]:
 
 def outcome_fields(outcome: Outcome) -> dict[str, Any]:
     """A request's outcome as the fields of a log record; its time in whole milliseconds."""
-    fields = {name: value for name, value in asdict(outcome).items() if name in FIELDS}
+    fields = {name: value for name, value in vars(outcome).items() if name in FIELDS}
     return fields | {"ms": round(outcome.seconds * 1000), "event": "request"}
 
 

@@ -22,7 +22,7 @@ from dpstats.ledger.counting import ChargeCounts
 from dpstats.workspace import Workspace
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
+    from prometheus_client import CollectorRegistry, Counter, Histogram
     from prometheus_client.core import Metric
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -56,6 +56,7 @@ class Metrics:
 
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._folder, self._budgets = folder, _Budgets(workspace)
+        self._labelled: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._own = own = CollectorRegistry(auto_describe=False)
         self._requests = Counter("dpstats_requests", "Requests answered.", ("method", "route", "status"), registry=own)
         self._refusals = Counter("dpstats_refusals", "Requests refused or failed, by problem.", ("slug",), registry=own)
@@ -81,10 +82,19 @@ class Metrics:
         method = method if method in METHODS else OTHER
         with suppress(OSError):
             self._in_flight.dec()
-            self._requests.labels(method, route, str(outcome.status)).inc()
-            self._durations.labels(method, route).observe(rounded_up_s(outcome.seconds))
+            requests, durations = self._of(method, route, outcome.status)
+            requests.inc()
+            durations.observe(rounded_up_s(outcome.seconds))
             if outcome.problem:
                 self._refusals.labels(outcome.problem).inc()
+
+    def _of(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        """The counters of these labels, looked up once: there are no more of them than routes, methods and statuses."""
+        asked = (method, route, status)
+        if asked not in self._labelled:
+            requests = self._requests.labels(method, route, str(status))
+            self._labelled[asked] = (requests, self._durations.labels(method, route))
+        return self._labelled[asked]
 
     def text(self) -> bytes:
         """Everything, in Prometheus' text format."""

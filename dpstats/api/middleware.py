@@ -13,17 +13,19 @@ import time
 from collections.abc import Iterable
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dpstats.api.logs import outcome_fields
 from dpstats.api.metrics import Metrics
 from dpstats.api.oidc import Issuer, is_jwt
-from dpstats.api.outcome import PROBLEM, Outcome, outcome_of
+from dpstats.api.outcome import PROBLEM, Outcome, asking_of, outcome_of
 from dpstats.api.problems import TOO_LARGE, RequestRefused, answer_to, internal_error, problem_of
 from dpstats.errors import Unauthorized
-from dpstats.ledger.tokens import Identity
+from dpstats.ledger.asked import AskedLog
+from dpstats.ledger.recent import FOREVER, Recent
+from dpstats.ledger.tokens import Identity, secret_hash
 from dpstats.workspace import Workspace
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -41,14 +43,18 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
+# As they are sent: made once, for they are on every answer.
+_REQUEST_HEADER = REQUEST_HEADER.lower().encode()
+_SECURITY_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+
 log = logging.getLogger("dpstats.api")
 
 
 class Watch:
-    """Names each request, logs and counts its outcome, makes a problem of what failed, sets the security headers."""
+    """Names each request, logs, counts and notes its outcome, explains what failed, sets the security headers."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app, self._metrics = app, metrics
+    def __init__(self, app: ASGIApp, metrics: Metrics, asked: AskedLog) -> None:
+        self._app, self._metrics, self._asked = app, metrics, asked
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -66,6 +72,9 @@ class Watch:
             outcome = outcome_of(scope, request_id=request_id, status=sent.status, seconds=seconds)
             self._metrics.end(outcome)
             _log(outcome)
+            asking = asking_of(scope, outcome)
+            if asking is not None:
+                self._asked.note(asking)
 
     async def _answered(self, request_id: str, scope: Scope, receive: Receive, sent: _Sent) -> None:
         try:
@@ -86,15 +95,24 @@ class Watch:
             await answer_to(Request(scope), error, problem)(scope, receive, sent)
 
 
+IDENTITIES_KNOWN = 10_000
+"""Tokens that are remembered for as long as the ledger stays as it is."""
 PUBLIC = "/v1/transparency"
 """The one address under `/v1` that is for everybody."""
 
 
 class TokenFirst:
-    """All else under `/v1`, even what is not there, needs a valid token; it is checked anew for each request."""
+    """All else under `/v1`, even what is not there, needs a valid token; it is checked anew for each request.
+
+    Of a token that was read since the ledger last changed, what it is is known (see `ledger.recent`): only that nothing
+    changed, and that its time is not over, is checked.
+    """
 
     def __init__(self, app: ASGIApp, workspace: Workspace, issuer: Issuer | None = None) -> None:
         self._app, self._tokens, self._issuer = app, workspace.store.tokens, issuer
+        self._known: Recent[str, Identity] = Recent(
+            workspace.store.commits, workspace.store.registry.now, IDENTITIES_KNOWN
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (scope["path"] + "/").startswith("/v1/") and scope["path"] != PUBLIC:
@@ -105,10 +123,17 @@ class TokenFirst:
         token = _token(headers.getlist("authorization"))
         if token and self._issuer is not None and is_jwt(token):
             return await self._issuer.identity(token)
-        identity = await run_in_threadpool(self._tokens.authenticate, token) if token else None
-        if identity is None:
+        if not token:
             raise Unauthorized
-        return identity
+        return self._known.find(secret_hash(token)) or await self._read(token)
+
+    async def _read(self, token: str) -> Identity:
+        since = self._known.since()
+        found = await run_in_threadpool(self._tokens.recognise, token)
+        if found is None:
+            raise Unauthorized
+        self._known.keep(secret_hash(token), found.identity, since, found.until or FOREVER)
+        return found.identity
 
 
 class WholeBody:
@@ -164,11 +189,10 @@ class _Sent:
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers[REQUEST_HEADER] = self._request_id
-            for name, value in SECURITY_HEADERS.items():
-                headers.setdefault(name, value)
+            self.status, given = message["status"], list(message["headers"])
+            names = {name for name, _ in given}
+            own = [header for header in _SECURITY_HEADERS if header[0] not in names]
+            message = {**message, "headers": [*given, *own, (_REQUEST_HEADER, self._request_id.encode())]}
         await self._send(message)
 
 
@@ -182,5 +206,9 @@ def _token(headers: Iterable[str]) -> str | None:
 
 
 def _log(outcome: Outcome) -> None:
+    if not log.isEnabledFor(logging.INFO):
+        return
     fields = outcome_fields(outcome)
-    log.info("%s %s %s ms %s", outcome.line, outcome.status, fields["ms"], outcome.request_id, extra=fields)
+    said = (outcome.line, outcome.status, fields["ms"], outcome.request_id)
+    # Made here, as `log.info` does, but for its walk through the stack: no line tells its place in the code.
+    log.handle(log.makeRecord(log.name, logging.INFO, "", 0, "%s %s %s ms %s", said, None, extra=fields))

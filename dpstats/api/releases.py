@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from dpstats.api import answers, asking, described
 from dpstats.api.described import operation_id, problems
 from dpstats.api.negotiation import Wanted
+from dpstats.api.replays import GIVEN_UNTIL
 from dpstats.api.strict_json import StrictRoute
 from dpstats.api.visit import Visit
 from dpstats.errors import InvalidParameters
@@ -50,14 +51,16 @@ def make_release(
     query: str,
     visit: Visit,
     form: Wanted,
+    request: Request,
     body: asking.RunBody = None,
     idempotency_key: asking.IdempotencyKey = None,
 ) -> Response:
     """A noisy answer: new and charged (201), or made before and free (200)."""
     run = body or asking.RunRequest()
     ask = Ask(visit.identity, query, run.parameters, fresh=run.reuse == "never", idempotency_key=idempotency_key)
-    release, made_now = visit.workspace.releases.make(ask)
-    return _sent(release, form, HTTPStatus.CREATED if made_now else HTTPStatus.OK)
+    given = visit.workspace.releases.give(ask)
+    request.scope[GIVEN_UNTIL] = given.until
+    return _sent(given.body, form, HTTPStatus.CREATED if given.made_now else HTTPStatus.OK)
 
 
 @router.get("/releases", response_model=answers.Releases, responses=problems())

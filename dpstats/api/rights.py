@@ -11,6 +11,7 @@ from dpstats.api import answers_people, asking
 from dpstats.api.described import operation_id, problems
 from dpstats.api.strict_json import StrictRoute
 from dpstats.api.visit import Visit
+from dpstats.workspace.correcting import Wanted
 
 router = APIRouter(
     prefix="/v1/rights", tags=["rights"], route_class=StrictRoute, generate_unique_id_function=operation_id
@@ -41,7 +42,13 @@ def get_package(secret: str, visit: Visit) -> Response:
 def open_request(body: asking.RightsOpening, visit: Visit) -> Response:
     """A new request, with its dates. The answer is the same whether or not the person is known (steward)."""
     opened = visit.workspace.rights.open(
-        visit.identity, body.type, body.dataset, body.unit, agent=body.agent, permission=body.permission
+        visit.identity,
+        body.type,
+        body.dataset,
+        body.unit,
+        agent=body.agent,
+        permission=body.permission,
+        waive=body.waive,
     )
     return JSONResponse(opened, HTTPStatus.CREATED)
 
@@ -75,9 +82,13 @@ def verify_request(request_id: str, body: asking.Verification, visit: Visit) -> 
     response_model=answers_people.RightsRequestWhole,
     responses=STEP,
 )
-def execute_request(request_id: str, visit: Visit) -> Response:
-    """Carries the request out; asked again after a crash, it goes on (steward)."""
-    return JSONResponse(visit.workspace.rights.execute(visit.identity, request_id))
+def execute_request(request_id: str, visit: Visit, body: asking.RightsExecution | None = None) -> Response:
+    """Carries the request out; asked again after a crash, it goes on. One to correct says what is true (steward)."""
+    said = body.correction if body else None
+    wanted = Wanted(said.table, said.set, said.where) if said else None
+    return JSONResponse(
+        visit.workspace.rights.execute(visit.identity, request_id, wanted, body.exceptions if body else {})
+    )
 
 
 @router.post("/requests/{request_id}/extend", response_model=answers_people.RightsRequest, responses=STEP)

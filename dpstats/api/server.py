@@ -81,6 +81,8 @@ def _config(settings: Settings, app: Callable[[], FastAPI]) -> uvicorn.Config:
         app,
         factory=True,
         workers=settings.workers,
+        # Named, for uvicorn takes httptools where it finds it: that reads a request's head of any length into memory.
+        http="h11",
         log_config=log_config(settings.log_format),
         access_log=False,
         ws="none",

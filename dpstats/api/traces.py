@@ -55,7 +55,7 @@ class Traces:
 
 
 class Traced:
-    """Makes a span of each request that ends when the answer has left; outermost, so refusals of any kind have theirs."""
+    """Makes a span of each request, around `Watch`: refusals of any kind have theirs."""
 
     def __init__(self, app: ASGIApp, traces: Traces) -> None:
         self._app, self._traces = app, traces

@@ -1,9 +1,11 @@
-"""A load of HTTP requests over connections that stay open: how many are answered in some seconds."""
+"""A load of HTTP requests over connections that stay open: for some seconds, or so many of them."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 
@@ -24,6 +26,34 @@ def rate(target: Target, *, connections: int, seconds: float) -> float:
       RuntimeError: an answer had another status.
     """
     return asyncio.run(_rate(target, connections, seconds))
+
+
+def ask(targets: Sequence[Target], requests: int, *, connections: int) -> None:
+    """Sends so many requests, the targets' in turn, over all connections at once.
+
+    Raises:
+      RuntimeError: an answer had another status than its target's.
+    """
+    asyncio.run(_all(itertools.islice(itertools.cycle(targets), requests), connections))
+
+
+async def _all(waiting: Iterator[Target], connections: int) -> None:
+    # The connections take from one queue, whatever each of them comes to.
+    await asyncio.gather(*(_ask_waiting(waiting) for _ in range(connections)))
+
+
+async def _ask_waiting(waiting: Iterator[Target]) -> None:
+    first = next(waiting, None)
+    if first is None:
+        return
+    reader, writer = await asyncio.open_connection(first.host, first.port)
+    try:
+        for target in itertools.chain([first], waiting):
+            writer.write(target.raw)
+            await _answer(reader, target.status)
+    finally:
+        writer.close()
+        await writer.wait_closed()
 
 
 async def _rate(target: Target, connections: int, seconds: float) -> float:

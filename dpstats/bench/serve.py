@@ -1,7 +1,7 @@
 """`dpstats bench serve`: replays beside a trivial endpoint, new releases beside the engine, memory over many requests.
 
 Everything is made for it and gone afterwards: a workspace with synthetic rows, `dpstats serve` and the trivial endpoint
-in processes of their own, asked by this one. The machine is shared by all three, in the same way for both rates.
+in processes of their own, asked by this one, turn about. The machine is shared by all three, in the same way.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dpstats.access import operator
-from dpstats.bench.load import Target, rate
+from dpstats.bench.load import Target, ask, rate
 from dpstats.catalog.parameters import bind_parameters
 from dpstats.release import Ask
 from dpstats.settings import read_settings
@@ -47,29 +48,35 @@ cost: {epsilon: 0.5}
 """
 PATH = "/v1/queries/spend/releases"
 ROWS_A_UNIT = 600
-CONNECTIONS, NEW = 16, 20
+MEASURED_AT = (0.1, 0.5, 1.0)
+"""Shares of all requests after which memory is measured."""
+CONNECTIONS, NEW, ROUNDS = 16, 20, 5
+"""Connections at once, new releases, and turns that the two rates are measured in."""
 ME = operator("bench")
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured: rows of the table, seconds for each rate, and processes that serve."""
+    """How much is measured: rows, seconds for each rate, processes that serve, and requests while memory is watched."""
 
     rows: int
     seconds: float
     workers: int
+    requests: int
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Answers a second; milliseconds at the median; MiB of the serving processes before the load and after it."""
+    """Answers a second; milliseconds at the median; MiB of the serving processes by how many requests they answered.
+
+    Those are of all kinds: replays, previews, lists, budgets, refusals, and one new release in two hundred.
+    """
 
     trivial_per_s: float
     replays_per_s: float
     new_ms: float
     engine_ms: float
-    memory_before_mib: float
-    memory_after_mib: float
+    memory_mib: dict[int, float]
 
     @property
     def share(self) -> float:
@@ -81,14 +88,31 @@ def measure(size: Size) -> Measured:
     """Measures all of it, once."""
     with tempfile.TemporaryDirectory(prefix="dpstats-bench-") as folder:
         home = Path(folder) / "home"
-        token, engine_ms = _prepared(home, Path(folder), size.rows)
-        with _trivial(size.workers) as target:
-            trivial = rate(target, connections=CONNECTIONS, seconds=size.seconds)
-        with _served(home, size.workers) as (process, address):
-            new_ms = _new(address, token)
-            before = _memory_mib(process.pid)
-            replays = rate(_replay(address, token), connections=CONNECTIONS, seconds=size.seconds)
-            return Measured(trivial, replays, new_ms, engine_ms, before, _memory_mib(process.pid))
+        with _prepared(home, Path(folder), size.rows) as (workspace, token), ExitStack() as running:
+            trivial = running.enter_context(_trivial(size.workers))
+            process, address = running.enter_context(_served(home, size.workers))
+            new_ms, engine_ms = _new(workspace, address, token)
+            trivial_per_s, replays_per_s = _rates((trivial, _replay(address, token)), size.seconds)
+            memory = _memory(process.pid, _mixed(address, token), size.requests)
+            return Measured(trivial_per_s, replays_per_s, new_ms, engine_ms, memory)
+
+
+def _memory(parent: int, targets: Sequence[Target], requests: int) -> dict[int, float]:
+    """Resident memory at some points of a long load of all kinds of requests."""
+    found, done = {}, 0
+    for share in MEASURED_AT:
+        ask(targets, round(share * requests) - done, connections=CONNECTIONS)
+        done = round(share * requests)
+        found[done] = _memory_mib(parent)
+    return found
+
+
+def _rates(targets: Sequence[Target], seconds: float) -> list[float]:
+    """Answers a second of each at the median, asked turn about: what else the machine does meets them all alike."""
+    found = [
+        [rate(target, connections=CONNECTIONS, seconds=seconds / ROUNDS) for target in targets] for _ in range(ROUNDS)
+    ]
+    return [statistics.median(own) for own in zip(*found, strict=True)]
 
 
 def table(size: Size, found: Measured) -> list[tuple[str, str]]:
@@ -96,19 +120,19 @@ def table(size: Size, found: Measured) -> list[tuple[str, str]]:
     return [
         ("rows", f"{size.rows:,}"),
         ("workers", str(size.workers)),
-        ("trivial endpoint, a second", f"{found.trivial_per_s:,.0f}"),
+        ("trivial FastAPI endpoint, a second", f"{found.trivial_per_s:,.0f}"),
         ("replays, a second", f"{found.replays_per_s:,.0f}"),
         ("replays as a share of trivial", f"{found.share:.2f}"),
         ("new release at p50, ms", f"{found.new_ms:.1f}"),
         ("of it in the engine, ms", f"{found.engine_ms:.1f}"),
         ("overhead of a new release, ms", f"{found.new_ms - found.engine_ms:.1f}"),
-        ("memory before the replays, MiB", f"{found.memory_before_mib:.0f}"),
-        ("memory after the replays, MiB", f"{found.memory_after_mib:.0f}"),
+        *((f"memory after {done:,} requests, MiB", f"{mib:.0f}") for done, mib in found.memory_mib.items()),
     ]
 
 
-def _prepared(home: Path, folder: Path, rows: int) -> tuple[str, float]:
-    """A workspace with one approved query and one release of it: a token for it, and the engine's time in ms."""
+@contextmanager
+def _prepared(home: Path, folder: Path, rows: int) -> Iterator[tuple[Workspace, str]]:
+    """An open workspace with one approved query and one release of it, and a token for it."""
     events = {"unit": [row // ROWS_A_UNIT for row in range(rows)], "amount": [row % 101 for row in range(rows)]}
     pq.write_table(pa.table(events), folder / "events.parquet")
     for name, text in (("dataset", DATASET), ("spend", QUERY)):
@@ -118,9 +142,7 @@ def _prepared(home: Path, folder: Path, rows: int) -> tuple[str, float]:
         workspace.datasets.add(ME, folder / "dataset.yaml", {"events": folder / "events.parquet"})
         workspace.review.approve(ME, "spend", workspace.review.submit(ME, folder / "spend.yaml")[1])
         workspace.releases.make(Ask(ME, "spend", {}))
-        return workspace.tokens.create(ME, "bench", "analyst"), statistics.median(
-            _engine_ms(workspace) for _ in range(NEW)
-        )
+        yield workspace, workspace.tokens.create(ME, "bench", "analyst")
     finally:
         workspace.close()
 
@@ -136,10 +158,12 @@ def _engine_ms(workspace: Workspace) -> float:
         return (time.perf_counter() - began) * 1000
 
 
-def _new(address: str, token: str) -> float:
-    """Milliseconds of a new release at the median, over one connection."""
+def _new(workspace: Workspace, address: str, token: str) -> tuple[float, float]:
+    """Milliseconds at the median, asked turn about: of a new release over one connection, and of its query alone."""
     with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {token}"}, timeout=60) as client:
-        return statistics.median(_timed(client) for _ in range(NEW))
+        found = [(_timed(client), _engine_ms(workspace)) for _ in range(NEW)]
+    new, alone = zip(*found, strict=True)
+    return statistics.median(new), statistics.median(alone)
 
 
 def _timed(client: httpx.Client) -> float:
@@ -149,9 +173,31 @@ def _timed(client: httpx.Client) -> float:
 
 
 def _replay(address: str, token: str) -> Target:
+    return _request(address, token, "POST", PATH)
+
+
+def _request(address: str, token: str, method: str, path: str, body: str = "", status: int = 200) -> Target:
     where = urlsplit(address)
-    head = f"POST {PATH} HTTP/1.1\r\nHost: {where.netloc}\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\n\r\n"
-    return Target(str(where.hostname), int(where.port or 0), head.encode())
+    head = f"{method} {path} HTTP/1.1\r\nHost: {where.netloc}\r\nAuthorization: Bearer {token}\r\n"
+    sent = f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    return Target(str(where.hostname), int(where.port or 0), sent.encode(), status)
+
+
+def _mixed(address: str, token: str) -> list[Target]:
+    """Two hundred requests of all kinds; one of them is a new release, after which nothing is remembered any more."""
+    to = partial(_request, address, token)
+    kinds = [
+        *[_replay(address, token)] * 12,
+        to("POST", "/v1/queries/spend/preview", "{}"),
+        to("GET", "/v1/releases?limit=10"),
+        to("GET", "/v1/datasets/bench/budget"),
+        to("GET", "/v1/queries"),
+        to("POST", PATH, '{"parameters": {"none": 1}}', 422),
+        to("POST", "/v1/queries/nothing/releases", "{}", 404),
+        to("GET", "/v1/datasets/bench/ledger", status=403),
+        _request(address, "dps_none", "GET", "/v1/queries", status=401),
+    ]
+    return [to("POST", PATH, '{"reuse": "never"}', 201), *(kinds * 10)[1:]]
 
 
 @contextmanager

@@ -21,7 +21,8 @@ async def trivial() -> dict[str, bool]:
 def main() -> None:
     """`python -m dpstats.bench.trivial WORKERS`: prints its port, and serves until it is told to stop."""
     workers = int(sys.argv[1])
-    with socket.socket() as listener:
+    # Named, or asyncio leaves Nagle's algorithm on, and every answer waits for the caller's acknowledgement.
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(1024)
         listener.set_inheritable(True)
@@ -30,6 +31,7 @@ def main() -> None:
         config = uvicorn.Config(
             "dpstats.bench.trivial:app",
             workers=workers,
+            http="h11",  # as the service
             log_level="warning",
             access_log=False,
             timeout_worker_healthcheck=60,

@@ -145,10 +145,14 @@ def _column_problems(column: Column) -> Iterator[Problem]:
 
 
 class Table(FileModel):
-    """A table: personal (it has the privacy unit's column) or public (no personal data, joins freely)."""
+    """A table: personal (it has the privacy unit's column) or public (no personal data, joins freely).
+
+    `retention_by`: the column of time from which the retention of a row's cells is counted.
+    """
 
     public: bool = False
     one_row_per_unit: bool = False
+    retention_by: ColumnName | None = None
     columns: Annotated[FrozenMap[ColumnName, Column], AfterValidator(not_empty)]
 
 
@@ -291,6 +295,12 @@ class DatasetFile(FileModel):
         """The type of the privacy unit's key, the same in all personal tables."""
         return next(iter(self.personal_tables.values())).columns[self.privacy_unit].type
 
+    def time_of(self, table: str) -> str | None:
+        """The column that says how old a row of a table is; None: it is as old as the load that brought it."""
+        if self.blocks is not None and self.blocks.table == table:
+            return self.tables[table].retention_by or self.blocks.time
+        return self.tables[table].retention_by
+
     def consent_of(self, purpose: str, *, sensitive: bool = False) -> Consent:
         """The consent that a use for one of the dataset's purposes needs; `sensitive`: it reads a sensitive column."""
         return consent_needed(purpose, self.purposes[purpose], sensitive=sensitive)
@@ -359,12 +369,24 @@ def _table_problems(dataset: DatasetFile, name: str, table: Table) -> Iterator[P
     columns = ("tables", name, "columns")
     for earlier, later in folded_twins(list(table.columns)):
         yield (*columns, later), f"differs from column {earlier} only in case, which DuckDB does not tell apart"
+    yield from _retention_problems(name, table)
     yield from (_public_problems if table.public else _personal_problems)(dataset, name, table)
     for column_name, column in table.columns.items():
         for purpose in column.purposes or ():
             if purpose not in dataset.purposes:
                 known = ", ".join(dataset.purposes)
                 yield (*columns, column_name, "purposes"), f"there is no purpose {purpose}: use one of {known}"
+
+
+def _retention_problems(name: str, table: Table) -> Iterator[Problem]:
+    column = table.columns.get(table.retention_by or "")
+    if table.retention_by is None:
+        return
+    if column is None or table.public:
+        yield ("tables", name, "retention_by"), f"{table.retention_by} is not a column of a personal table"
+    elif column.type.name not in TIME_TYPES:
+        what = f"a column of time is a {' or '.join(TIME_TYPES)}, not a {column.type}"
+        yield ("tables", name, "retention_by"), what
 
 
 def _public_problems(dataset: DatasetFile, name: str, table: Table) -> Iterator[Problem]:

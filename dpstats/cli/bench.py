@@ -60,6 +60,9 @@ def serve(
         float, typer.Option("--seconds", min=0.1, max=3600, metavar="S", help="How long each rate is measured.")
     ] = 5.0,
     workers: Annotated[int, typer.Option(min=1, max=64, metavar="N", help="Processes that serve.")] = 2,
+    requests: Annotated[
+        int, typer.Option(min=10, max=300_000, metavar="N", help="Requests of all kinds while memory is watched.")
+    ] = 2000,
     as_json: inputs.AsJson = False,
 ) -> None:
     """Measure replays beside a trivial endpoint, new releases beside the engine, and memory.
@@ -70,7 +73,7 @@ def serve(
 
     from dpstats.bench.serve import Size, measure, table
 
-    size = Size(rows, seconds, workers)
+    size = Size(rows, seconds, workers, requests)
     with working("measuring"):
         found = measure(size)
     if as_json:

@@ -11,8 +11,8 @@ from dpstats.cli.exits import OneLineGroup
 SECTIONS = {
     "To begin": ("demo", "init", "serve"),
     "Data, questions and answers": ("dataset", "query", "release", "features", "refresh", "plan", "apply"),
-    "Budgets and access": ("budget", "ledger", "token"),
-    "People's rights": ("consent", "rights", "minimise", "notice", "transparency"),
+    "Budgets and access": ("budget", "ledger", "token", "log"),
+    "People's rights": ("consent", "rights", "minimise", "retention", "notice", "transparency"),
     "To check": ("doctor", "audit", "bench"),
 }
 """The top command's commands in the order in which one meets them; one that is not here comes last."""

@@ -132,16 +132,20 @@ def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.")],
     keys: Annotated[bool, typer.Option("--keys", help="Put the workspace's keys in as well; keep it safe.")] = False,
 ) -> None:
-    """Save the whole ledger in one file.
+    """Save the whole ledger in one file, and consent and rights requests in FILE.consent.
 
-    Of every dataset, as it is at one moment; the service may go on.
+    Of every dataset, each as it is at one moment; the service may go on.
     """
     with session_of(context).opened() as (workspace, _):
         from dpstats.ledger.backup import back_up
+        from dpstats.rights.consent_backup import back_up_consent, beside
 
         heads = back_up(workspace.store.engine, workspace.home, file, keys=keys)
+        workspace.rights.tidy()
+        back_up_consent(workspace.home, beside(file))
     with_keys = "with the keys" if keys else "without the keys"
     say(f"saved {counted(sum(head.seq for head in heads), 'entry', 'entries')} to {file}, {with_keys}")
+    note(f"  consent, rights requests and who was erased are in {beside(file)}")
 
 
 @app.command("restore")
@@ -152,16 +156,19 @@ def restore(
 ) -> None:
     """Restore a backup where no ledger is.
 
-    One that is older than a known head is refused.
+    One that is older than a known head is refused. FILE.consent is restored with it, where no consent.db is; else those
+    whom it leaves out are added to the one that is there.
     """
     session = session_of(context)
     settings = session.settings()
     from dpstats.ledger import backup as backups
     from dpstats.ledger.heads import head_of_receipt
+    from dpstats.rights.consent_backup import beside, restore_consent
 
     receipts = [head_of_receipt(head) for head in heads or ()]
     with working("verifying the backup"):
         restored = backups.restore(session.folder, file, receipts, url=settings.ledger_url.get_secret_value())
+        consent = restore_consent(session.folder, beside(file)) if beside(file).exists() else None
     say(f"restored {counted(sum(head.seq for head in restored.heads), 'entry', 'entries')} in {session.folder}")
     for name in restored.unknown:
         note(
@@ -170,4 +177,11 @@ def restore(
         )
     for name in restored.missing_keys:
         note(f"  {name} is missing: without it, a new one chooses other rows, so load the data again")
+    if consent is None and not (session.folder / "consent.db").exists():
+        note(f"  there is no {beside(file)}: who was erased, and who said no, is not known here any more")
+    elif consent is not None and consent.is_whole:
+        note(
+            "  who was erased, and what was said about consent, is known up to this backup: of what came later, erase "
+            "again, and send the decisions again"
+        )
     note("  data are not part of a backup: `dpstats doctor` says which datasets must be loaded again")

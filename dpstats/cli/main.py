@@ -20,12 +20,14 @@ from dpstats.cli import (
     doctor,
     features,
     ledger,
+    log,
     minimise,
     notices,
     policy,
     query,
     refresh,
     release,
+    retention,
     rights,
     serve,
     tokens,
@@ -49,10 +51,12 @@ app.add_typer(features.app, name="features")
 app.command("refresh")(refresh.refresh)
 app.add_typer(budget.app, name="budget")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(log.app, name="log")
 app.add_typer(tokens.app, name="token")
 app.add_typer(consent.app, name="consent")
 app.add_typer(rights.app, name="rights")
 app.add_typer(minimise.app, name="minimise")
+app.add_typer(retention.app, name="retention")
 app.add_typer(notices.notice, name="notice")
 app.add_typer(notices.transparency, name="transparency")
 app.command("plan")(policy.plan)

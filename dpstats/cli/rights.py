@@ -11,7 +11,7 @@ from dpstats.cli import inputs
 from dpstats.cli.output import Table, destination, note, say, show, show_json
 from dpstats.cli.session import session_of
 
-app = typer.Typer(help="Rights requests: open, list, show, confirm, verify, execute, extend, deny.")
+app = typer.Typer(help="Rights requests: open, list, show, confirm, verify, execute, extend, deny, metrics.")
 
 RequestId = Annotated[str, typer.Argument(metavar="ID", help="The request's id, as `rights open` prints it.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, in the words that the person was told.")]
@@ -24,11 +24,14 @@ def open_request(
     dataset: inputs.DatasetName,
     unit: Annotated[str, typer.Argument(metavar="UNIT", help="The person's id, as the data have it.")],
     agent: Annotated[str, typer.Option("--agent", help="Who asks for the person, if another.")] = "",
+    waive: Annotated[
+        bool, typer.Option("--waive", help="Answer a third request to know within 12 months too.")
+    ] = False,
     as_json: inputs.AsJson = False,
 ) -> None:
     """Keep a new request, and print its dates."""
     with session_of(context).opened() as (workspace, me):
-        _say(workspace.rights.open(me, kind, dataset, unit, agent=agent), as_json)
+        _say(workspace.rights.open(me, kind, dataset, unit, agent=agent, waive=waive), as_json)
 
 
 @app.command("list")
@@ -46,6 +49,30 @@ def list_requests(
     keys = ("id", "what", "due", "overdue") if due else ("id", "type", "dataset", "state", "confirm_due", "respond_due")
     rows = tuple(tuple(str(item[key] if item[key] is not None else "-") for key in keys) for item in found)
     show(Table(tuple(key.replace("_", " ") for key in keys), rows)) if rows else note("there are none")
+
+
+@app.command("metrics")
+def metrics(
+    context: typer.Context,
+    year: Annotated[int, typer.Option("--year", metavar="YEAR", min=2000, max=9999, help="Of receipt.")],
+    as_json: inputs.AsJson = False,
+) -> None:
+    """Print a year in numbers: received, complied with and denied by type, and the days that answers took.
+
+    What was closed, or expired, more than 24 months ago is kept no longer, and not counted.
+    """
+    with session_of(context).opened() as (workspace, me):
+        found = workspace.rights.totals(me, year)
+    if as_json:
+        show_json(found)
+        return
+    keys = ("received", "complied", "denied", "taken_back", "open", "median_days", "mean_days")
+    cells = [[found["requests"][kind][key] for key in keys] for kind in found["requests"]]
+    rows = [
+        (kind, *("-" if cell is None else str(cell) for cell in row))
+        for kind, row in zip(found["requests"], cells, strict=True)
+    ]
+    show(Table(("type", *(key.replace("_", " ") for key in keys)), tuple(rows)))
 
 
 @app.command("show")
@@ -90,11 +117,36 @@ def execute(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Of a request to know: write its package, a ZIP.")
     ] = None,
+    table: Annotated[
+        str | None, typer.Option("--table", metavar="TABLE", help="Of a request to correct: the table.")
+    ] = None,
+    put: Annotated[
+        list[str] | None, typer.Option("--set", metavar="COLUMN=VALUE", help="What is true instead; once a column.")
+    ] = None,
+    where: Annotated[
+        list[str] | None, typer.Option("--where", metavar="COLUMN=VALUE", help="In which of the person's rows.")
+    ] = None,
+    kept: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--except", metavar="WHAT=CODE", help="Of a deletion: what other systems keep, by 1798.105(d)(n)."
+        ),
+    ] = None,
     as_json: inputs.AsJson = False,
 ) -> None:
-    """Carry a request out; after a crash, run it again."""
+    """Carry a request out; after a crash, run it again.
+
+    A correction names a table, what is true instead, and in which rows, if a person may have several there. Every later
+    load puts it in place too, until the source says the same.
+    """
+    from dpstats.workspace.correcting import Wanted
+
+    cells = [inputs.pairs(given or (), name, "COLUMN=VALUE") for name, given in (("--set", put), ("--where", where))]
+    if table is None and any(cells):
+        raise typer.BadParameter("is missing: a correction is of one table", param_hint="--table")
+    wanted = None if table is None else Wanted(table, *cells)
     with session_of(context).opened() as (workspace, me), destination(out) as write:
-        found = workspace.rights.execute(me, request)
+        found = workspace.rights.execute(me, request, wanted, inputs.pairs(kept or (), "--except", "WHAT=CODE"))
         if out and "package" in found:
             write(workspace.rights.package(me, found.pop("package")["path"].rpartition("/")[2]))
     if as_json:
@@ -128,5 +180,7 @@ def _say(request: dict[str, Any], as_json: bool) -> None:
     confirm_by = f", to be confirmed by {request['confirm_due']}" if request["confirm_due"] else ""
     say(f"{request['id']}: {request['type']} of {request['dataset']}: {request['state']}{confirm_by}")
     say(f"  to be answered by {request['respond_due']} (Los Angeles)")
+    if request["status"].get("reason") == "too_many_requests":
+        say("  denied: the third to know within 12 months; `rights open .. --waive` answers it all the same")
     if request["next"]:
         say(f"  next: dpstats rights {request['next']} {request['id']}")

@@ -15,7 +15,7 @@ import duckdb
 
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.engine.duck import CONNECT_CONFIG
-from dpstats.engine.load import LeftOut
+from dpstats.engine.links import LeftOut, whole_person
 from dpstats.engine.names import literal, quoted
 from dpstats.errors import FileError
 
@@ -41,7 +41,7 @@ def held(dataset: DatasetFile, file: Path, is_person: LeftOut) -> Held:
     Raises:
       FileError: the file cannot be read as a data version of the dataset.
     """
-    unit = f"CAST({quoted(dataset.privacy_unit)} AS VARCHAR)"
+    unit, is_person = f"CAST({quoted(dataset.privacy_unit)} AS VARCHAR)", whole_person(dataset, file, is_person)
     rows, ids = {}, set()
     try:
         with duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:

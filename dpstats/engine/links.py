@@ -11,7 +11,7 @@ joins two people makes them one unit: both are protected together, and bounded t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import duckdb
@@ -19,8 +19,9 @@ import duckdb
 from dpstats.catalog.dataset import LINKS, DatasetFile
 from dpstats.catalog.ids import id_text
 from dpstats.catalog.types import parse_value
+from dpstats.engine.duck import CONNECT_CONFIG
 from dpstats.engine.listing import listed
-from dpstats.engine.names import quoted
+from dpstats.engine.names import literal, quoted
 from dpstats.errors import FileError
 
 TABLE = "dp_links"
@@ -28,6 +29,8 @@ TABLE = "dp_links"
 _AT_ONCE = 10_000
 Pair = tuple[str, str]
 """An id and a unit, as `id_text` writes them."""
+LeftOut = Callable[[str], bool]
+"""Says of a privacy unit's id, as text, whether its rows may not be in a data version, or are the ones looked for."""
 
 
 def pairs_of_file(dataset: DatasetFile, path: Path) -> list[Pair]:
@@ -52,6 +55,31 @@ def pairs_of_version(connection: duckdb.DuckDBPyConnection, schema: str) -> list
         return connection.execute(f"SELECT id, CAST(unit AS VARCHAR) FROM {schema}.{TABLE}").fetchall()
     except duckdb.CatalogException:
         return []
+
+
+def whole_person(dataset: DatasetFile, file: Path, is_person: LeftOut) -> LeftOut:
+    """Says of an id whether it is the person's, or is the unit that a data version has for one of the person's ids.
+
+    Raises:
+      FileError: the file cannot be read as a data version.
+    """
+    if not dataset.links:
+        return is_person
+    units = {unit for each, unit in _linked(file) if is_person(each)}
+    return lambda text: text in units or is_person(text)
+
+
+def ids_of(dataset: DatasetFile, file: Path, is_person: LeftOut) -> frozenset[str]:
+    """Every id that a data version links to one of the person's, units among them; none where there are no links.
+
+    Raises:
+      FileError: the file cannot be read as a data version.
+    """
+    if not dataset.links:
+        return frozenset()
+    pairs = _linked(file)
+    units = {unit for each, unit in pairs if is_person(each) or is_person(unit)}
+    return frozenset(text for pair in pairs if pair[1] in units for text in pair)
 
 
 def units_of(pairs: Iterable[Pair]) -> Mapping[str, str]:
@@ -96,6 +124,15 @@ def resolving(rows: str, schema: str, unit: str) -> str:
     name = quoted(unit)
     is_linked = f"CAST({rows}.{name} AS VARCHAR) = dp_l.id"
     return f"UPDATE {rows} SET {name} = dp_l.unit FROM {schema}.{TABLE} AS dp_l WHERE {is_linked}"
+
+
+def _linked(file: Path) -> list[Pair]:
+    try:
+        with duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
+            connection.execute(f"ATTACH {literal(file)} AS dp_linked (READ_ONLY)")
+            return pairs_of_version(connection, "dp_linked.main")
+    except duckdb.Error:
+        raise FileError(str(file), "cannot be read as a data version: load the dataset again") from None
 
 
 def _is_unit(dataset: DatasetFile, text: str) -> bool:

@@ -20,8 +20,9 @@ from dpstats.catalog.types import ColumnType
 from dpstats.engine.bound import bounded, hash_key, ranked, twins, units_over
 from dpstats.engine.cells import cast, clean, clean_id, given, is_readable
 from dpstats.engine.consent import Roll, write_consent
+from dpstats.engine.corrections import Fix, Overlay, Stated, confirmed, replayed, stated
 from dpstats.engine.duck import CONNECT_CONFIG
-from dpstats.engine.links import pairs_of_file, pairs_of_version, resolving, units_of, write_links
+from dpstats.engine.links import LeftOut, pairs_of_file, pairs_of_version, resolving, units_of, write_links
 from dpstats.engine.load_report import (
     CARRIED,
     ERASED,
@@ -30,6 +31,7 @@ from dpstats.engine.load_report import (
     LATER,
     NOBODYS,
     OVER_CAP,
+    PAST,
     READ,
     TIMELESS,
     Tally,
@@ -39,6 +41,7 @@ from dpstats.engine.load_report import (
 )
 from dpstats.engine.meta import ConsentMeta, Meta, read_meta, write_meta
 from dpstats.engine.names import literal, quoted
+from dpstats.engine.retention import Ages, past
 from dpstats.engine.source import Source, SourceColumn, Trouble, file_error, open_source, trouble_in
 from dpstats.engine.whole import whole_file
 from dpstats.errors import FileError
@@ -47,8 +50,15 @@ from dpstats.plan.sources import BLOCK_RANK, RANK, texts_of
 BLOCK = "dp_block"
 """The column of a row's block while it is loaded."""
 Progress = Callable[[str, float], None]
-LeftOut = Callable[[str], bool]
-"""Says of a privacy unit's id, as text, whether its rows may not be in a data version."""
+NOTHING_CORRECTED: Overlay = {}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a load found out: ids that are linked to one that is left out, and corrections that a source confirms."""
+
+    linked_out: frozenset[str]
+    confirmed: frozenset[int]
 
 
 def load(
@@ -64,7 +74,9 @@ def load(
     today: date | None = None,
     roll: Roll | None = None,
     left_out: LeftOut | None = None,
-) -> frozenset[str]:
+    overlay: Overlay = NOTHING_CORRECTED,
+    ages: Ages | None = None,
+) -> Loaded:
     """Builds the data version `target` from one source file a table; a table without one is carried over from `base`.
 
     Args:
@@ -80,9 +92,12 @@ def load(
         that "every block that there is" is known without a look at the data; so are rows with no time.
       roll: Whom the dataset's purposes count; None: it is not known, and a query that asks for consent is refused.
       left_out: Whose rows come neither from a source nor from the base: units that were erased. None: nobody's.
+      overlay: What was corrected, and stands in the place of what a source or the base says.
+      ages: What the columns' retention is counted by; None: nothing is past its time.
 
     Returns:
-      The ids that are linked to one that is left out: they are the same person's, and are left out too.
+      The ids that are linked to one that is left out: they are the same person's, and are left out too. And the numbers
+      of the corrections that a table's source, loaded whole, says as well.
 
     Raises:
       FileError: a source is missing, unreadable, malformed, empty or of the wrong types, a table has neither source
@@ -95,7 +110,8 @@ def load(
             raise FileError(dataset.dataset, what, key=name)
     with whole_file(target) as made, duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
         _set_up(connection, made.parent / "spill", memory_limit_mb)
-        loader = _Loader(connection, dataset, target, hash_key(key), today or datetime.now(UTC).date(), left_out)
+        about = _About(today or datetime.now(UTC).date(), left_out, overlay, ages)
+        loader = _Loader(connection, dataset, target, hash_key(key), about)
         # A base that nothing is carried over from may be damaged or gone: this load replaces it.
         carries = append or any(name not in tables for name in dataset.tables)
         links_of_base = dataset.links and LINKS not in sources
@@ -110,7 +126,7 @@ def load(
         loader.finish(roll)
         if progress:
             progress("loaded", 1.0)
-        return loader.linked_out
+        return Loaded(loader.linked_out, frozenset(loader.confirmed))
 
 
 def _set_up(connection: duckdb.DuckDBPyConnection, spill: Path, memory_limit_mb: int) -> None:
@@ -131,6 +147,16 @@ class _Feed:
     from_base: bool
 
 
+@dataclass(frozen=True)
+class _About:
+    """What is known of people and days from elsewhere: the arguments of `load` of these names."""
+
+    today: date
+    left_out: LeftOut | None
+    overlay: Overlay
+    ages: Ages | None
+
+
 class _Loader:
     """One load. `dp_made` is the new file, `dp_base` the earlier data version, `dp_rows` the rows of one table."""
 
@@ -140,13 +166,15 @@ class _Loader:
         dataset: DatasetFile,
         target: Path,
         row_hash_key: str,
-        today: date,
-        left_out: LeftOut | None,
+        about: _About,
     ) -> None:
         self._connection, self._dataset, self._target, self._hash_key = connection, dataset, target, row_hash_key
-        self._today, self._left_out = today, left_out
+        self._today, self._left_out, self._overlay = about.today, about.left_out, about.overlay
+        self._ages = about.ages
         self._tallies: dict[str, Tally] = {}
         self.linked_out: frozenset[str] = frozenset()
+        self.confirmed: set[int] = set()
+        self._ids: dict[str, set[str]] = {}
         self._base: Path | None = None
         self._base_columns: dict[str, dict[str, str]] = {}
 
@@ -176,6 +204,8 @@ class _Loader:
             gone = {unit for each, unit in units.items() if self._left_out(each)}
             self.linked_out = frozenset(each for each, unit in units.items() if unit in gone)
             units = {each: unit for each, unit in units.items() if unit not in gone}
+        for each, unit in units.items():
+            self._ids.setdefault(unit, set()).add(each)
         if trouble_in(lambda: write_links(self._connection, "dp_made.main", self._dataset, units)):
             raise self._cannot_write()
 
@@ -214,6 +244,8 @@ class _Loader:
             if self._dataset.links:
                 self._write(resolving("dp_rows", "dp_made.main", self._dataset.privacy_unit))
             tally.rows[ERASED] = self._leave_out()
+            self._correct(name, table, whole=feed.source is not None and not feed.from_base)
+            tally.rows[PAST] = self._let_go(name)
             self._write_personal(name, table, tally)
         self._write("DROP TABLE dp_rows")
         self._count_out_of_bounds(name, table, tally)
@@ -293,6 +325,50 @@ class _Loader:
         if not gone:
             return 0
         return self._changed(f"DELETE FROM dp_rows WHERE {unit} IN (SELECT unnest($dp_gone))", {"dp_gone": gone})
+
+    def _correct(self, name: str, table: Table, *, whole: bool) -> None:
+        """Puts what was corrected in `dp_rows`, in the place of what is there.
+
+        Args:
+          whole: the rows are the table's source, and all of it: whether it says the same by now can be told.
+        """
+        fixes_of = self._overlay.get(name)
+        if fixes_of is None:
+            return
+        unit = self._dataset.privacy_unit
+        self._write(f"SELECT DISTINCT CAST({quoted(unit)} AS VARCHAR) FROM dp_rows")
+        for (person,) in self._connection.fetchall():
+            fixes = fixes_of({person, *self._ids.get(person, ())})
+            said = [(fix, self._stated(table, fix)) for fix in fixes]
+            if whole:  # all of them are judged by what the source says, before the first of them is put in place
+                self.confirmed |= {fix.number for fix, each in said if self._is_confirmed(person, each)}
+            for _, each in said:
+                if each is not None:
+                    self._write(replayed("dp_rows", unit, each), {**each.binds, "dp_units": [person]})
+
+    def _let_go(self, name: str) -> int:
+        """Takes rows and cells that are past their time out of `dp_rows`, corrected ones too."""
+        rule = past(self._dataset, name, self._ages) if self._ages is not None else None
+        if rule is None:
+            return 0
+        gone = self._changed(f"DELETE FROM dp_rows WHERE {rule.row}")
+        for column, old in rule.cells.items():
+            self._write(f"UPDATE dp_rows SET {quoted(column)} = NULL WHERE {old}")
+        return gone
+
+    def _is_confirmed(self, person: str, said: Stated | None) -> bool:
+        if said is None:
+            return False
+        sql = confirmed("dp_rows", self._dataset.privacy_unit, said)
+        return bool(self._one_row(sql, {**said.binds, "dp_units": [person]})[0])
+
+    def _stated(self, table: Table, fix: Fix) -> Stated | None:
+        """A correction in SQL, whose values must be of the columns' types: these may have changed since."""
+        said = stated(table, fix)
+        if said is not None and not self._one_row(f"SELECT {said.readable}", said.binds)[0]:
+            what = "a correction that stands is not of its columns' types any more: give them the types they had"
+            raise FileError(self._dataset.dataset, what, key=fix.table)
+        return said
 
     def _write_personal(self, name: str, table: Table, tally: Tally) -> None:
         unit, columns = self._dataset.privacy_unit, list(table.columns)

@@ -21,11 +21,13 @@ from dpstats.errors import FileError
 READ, CARRIED, KEPT = "read", "carried_over", "kept"
 """Rows of the source, rows of the data version before, and rows of this one."""
 NOBODYS, ERASED, TIMELESS, LATER, LATE, OVER_CAP = "nobodys", "erased", "no_time", "later", "late", "over_cap"
-DROPPED = (NOBODYS, ERASED, TIMELESS, LATER, LATE, OVER_CAP)
+PAST = "past_retention"
+DROPPED = (NOBODYS, ERASED, PAST, TIMELESS, LATER, LATE, OVER_CAP)
 """Why rows were dropped, in this order: each row for the first reason that holds.
 
-Without an id, of a unit that was erased, without a time in a table with blocks, of a block after the load's, of one too
-long before it, beyond what is kept of one unit. `READ` and `CARRIED` together are `KEPT` and all of these.
+Without an id, of a unit that was erased, past its retention, without a time in a table with blocks, of a block after
+the load's, of one too long before it, beyond what is kept of one unit. `READ` and `CARRIED` together are `KEPT` and all
+of these.
 """
 REPORT = "dp_load_report"
 

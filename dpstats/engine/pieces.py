@@ -14,7 +14,7 @@ import duckdb
 
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.engine.duck import CONNECT_CONFIG
-from dpstats.engine.load import LeftOut
+from dpstats.engine.links import LeftOut, whole_person
 from dpstats.engine.names import literal, quoted
 from dpstats.errors import FileError
 
@@ -40,6 +40,7 @@ def pieces(dataset: DatasetFile, file: Path, is_person: LeftOut) -> Mapping[str,
     Raises:
       FileError: the file cannot be read as a data version of the dataset.
     """
+    is_person = whole_person(dataset, file, is_person)
     try:
         with duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
             connection.execute(f"ATTACH {literal(file)} AS dp_held (READ_ONLY)")

@@ -31,6 +31,8 @@ from dpstats.ledger.verify import check_receipt, owner_of, verify
 from dpstats.ledger.writer import head_of
 
 KEYS = ("ledger.key", "bounding.key")
+OTHER_KEYS = ("consent.key",)
+"""Keys of what is not the ledger's, which go with the others where they are asked for."""
 
 _keys = Table("backup_keys", MetaData(), Column("name", Text, primary_key=True), Column("content", LargeBinary))
 _ROWS = 500
@@ -64,7 +66,7 @@ def back_up(engine: Engine, home: Path, target: Path, *, keys: bool) -> tuple[He
                 upgrade(there)
                 _copy(here, there)
                 _keys.create(there)
-                for name in KEYS if keys else ():
+                for name in (*KEYS, *(each for each in OTHER_KEYS if (home / each).exists())) if keys else ():
                     there.execute(insert(_keys).values(name=name, content=(home / name).read_bytes()))
                 heads = _heads(there)
             _into_one_file(backup)

@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -25,11 +26,32 @@ _MALFORMED_STATES = {"XX001", "XX002"}  # PostgreSQL: data_corrupted, index_corr
 _LOOK_AGAIN_S = (0.0, 0.2, 0.4, 0.8, 1.6, 3.2)
 
 
+_moment: ContextVar[tuple[Engine, Connection] | None] = ContextVar("dpstats_moment", default=None)
+
+
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """One read transaction: everything in it is of one moment."""
+    """One read transaction: everything in it is of one moment; that of `one_moment` around it, if there is one."""
+    around = _moment.get()
+    if around is not None and around[0] is engine:
+        yield around[1]
+        return
     with faults_explained(), _begun(engine, writes=False) as connection:
         yield connection
+
+
+@contextmanager
+def one_moment(engine: Engine) -> Iterator[None]:
+    """Whatever this thread reads inside is of one moment, and costs one transaction.
+
+    Nothing may be written meanwhile: what is read after it would still be of before.
+    """
+    with reading(engine) as connection:
+        before = _moment.set((engine, connection))
+        try:
+            yield
+        finally:
+            _moment.reset(before)
 
 
 @contextmanager
@@ -41,6 +63,8 @@ def writing(engine: Engine, done: Callable[[Connection], bool] | None = None) ->
         COMMIT, which a server may or may not have carried out. Without it, and where no connection is to be had, the
         outcome stays unknown and the block ends as if nothing was done.
     """
+    if _moment.get() is not None:
+        raise RuntimeError("nothing is written inside of one moment that is read")
     with faults_explained():
         ended = False
         try:

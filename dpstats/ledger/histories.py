@@ -6,18 +6,17 @@ A table's `info` names its owner's column and its number's. Every function works
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, Connection, RowMapping, Table, func, insert, select
+from sqlalchemy import Column, Connection, RowMapping, Select, Table, bindparam, func, insert, select
 
 from dpstats.errors import NotFound
 
 
 def newest(connection: Connection, table: Table, owner: str) -> RowMapping | None:
     """The owner's newest row, None if it has none."""
-    column, number = _columns(table)
-    query = select(table).where(column == owner).order_by(number.desc()).limit(1)
-    return connection.execute(query).mappings().one_or_none()
+    return connection.execute(_newest(table), {"owner": owner}).mappings().one_or_none()
 
 
 def known(connection: Connection, table: Table, owner: str) -> RowMapping:
@@ -47,8 +46,7 @@ def numbered(connection: Connection, table: Table, owner: str, number: int) -> R
 
 def every(connection: Connection, table: Table, owner: str) -> Sequence[RowMapping]:
     """All rows of the owner, oldest first."""
-    column, number = _columns(table)
-    return connection.execute(select(table).where(column == owner).order_by(number)).mappings().all()
+    return connection.execute(_every(table), {"owner": owner}).mappings().all()
 
 
 def newest_of_each(connection: Connection, table: Table) -> Sequence[RowMapping]:
@@ -64,6 +62,18 @@ def append(connection: Connection, table: Table, owner: str, values: Mapping[str
     column, number = _columns(table)
     last = connection.execute(select(func.max(number)).where(column == owner)).scalar() or 0
     connection.execute(insert(table).values({column.name: owner, number.name: last + 1, **values}))
+
+
+# Made once for each table: making a statement takes longer than SQLite takes to carry it out.
+@cache
+def _newest(table: Table) -> Select[Any]:
+    return _every(table).order_by(None).order_by(_columns(table)[1].desc()).limit(1)
+
+
+@cache
+def _every(table: Table) -> Select[Any]:
+    column, number = _columns(table)
+    return select(table).where(column == bindparam("owner")).order_by(number)
 
 
 def _columns(table: Table) -> tuple[Column[Any], Column[Any]]:

@@ -6,6 +6,7 @@ Nothing is forgotten: a change is a new row, and the newest row is what holds no
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,7 +17,7 @@ from dpstats.ledger import approvals, histories, schema
 from dpstats.ledger.approvals import Approval, Wish, as_approval
 from dpstats.ledger.chain import canonical_json
 from dpstats.ledger.clock import Clock, moment_of, stamp
-from dpstats.ledger.database import reading, writing
+from dpstats.ledger.database import one_moment, reading, writing
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,10 @@ class Registry:
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine, self._clock = engine, clock
+
+    def one_moment(self) -> AbstractContextManager[None]:
+        """Whatever is read of the ledger's database inside is of one moment; nothing may be written meanwhile."""
+        return one_moment(self._engine)
 
     def now(self) -> datetime:
         """What time it is, by the ledger's clock."""

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from dpstats.ledger.asked import AskedLog
+from dpstats.ledger.caps import Caps
 from dpstats.ledger.clock import Clock, utc_now
 from dpstats.ledger.database import faults_explained, writing
 from dpstats.ledger.files import PRIVATE, file_lock, sync_folder
@@ -16,6 +18,7 @@ from dpstats.ledger.ledger import Ledger
 from dpstats.ledger.migrating import revision_of, upgrade
 from dpstats.ledger.postgres import examine, opening_explained, postgres_engine
 from dpstats.ledger.proposals import Proposals
+from dpstats.ledger.recent import Commits
 from dpstats.ledger.registry import Registry
 from dpstats.ledger.sessions import Sessions
 from dpstats.ledger.signing import Signer
@@ -32,7 +35,10 @@ BUSY_TIMEOUT_MS = 30_000
 
 @dataclass(frozen=True)
 class Store:
-    """An open ledger with its registry, tokens, sign-ins and proposals."""
+    """An open ledger with its registry, tokens, sign-ins, proposals, caps and the log of who asked what.
+
+    `commits` sees that any of it changed.
+    """
 
     engine: Engine
     ledger: Ledger
@@ -40,9 +46,14 @@ class Store:
     tokens: Tokens
     sessions: Sessions
     proposals: Proposals
+    caps: Caps
+    asked: AskedLog
+    commits: Commits
 
     def close(self) -> None:
-        """Closes every connection."""
+        """Writes what is still to be logged and closes every connection."""
+        self.asked.close()
+        self.commits.close()
         self.engine.dispose()
 
 
@@ -83,7 +94,9 @@ def open_store(
         raise
     tokens = Tokens(engine, clock)
     sessions, proposals = Sessions(engine, clock, tokens), Proposals(engine, writer, clock)
-    return Store(engine, ledger, Registry(engine, clock), tokens, sessions, proposals)
+    caps, asked = Caps(engine, clock), AskedLog(engine, clock)
+    commits = Commits(None if url else home / DATABASE)
+    return Store(engine, ledger, Registry(engine, clock), tokens, sessions, proposals, caps, asked, commits)
 
 
 def _prepare_server(engine: Engine, signer: Signer) -> None:

@@ -12,7 +12,20 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, and_, insert, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Engine,
+    RowMapping,
+    Text,
+    and_,
+    bindparam,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from dpstats.errors import Conflict, NotFound
 from dpstats.ledger import schema
@@ -78,6 +91,14 @@ class TokenRecord:
     earlier_until: datetime | None
     revoked_at: datetime | None
     state: State
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """Whose token a secret is. `until`: from when on it is not taken, None if only a steward can end it."""
+
+    identity: Identity
+    until: datetime | None
 
 
 class Tokens:
@@ -164,13 +185,18 @@ class Tokens:
 
     def authenticate(self, token: str) -> Identity | None:
         """Whose token this is; None if it is unknown, expired or revoked."""
+        known = self.recognise(token)
+        return None if known is None else known.identity
+
+    def recognise(self, token: str) -> Recognised | None:
+        """Whose token this is, and until when, if nothing is done to it; None if it is unknown, expired or revoked."""
         digest, now = secret_hash(token), self._clock()
-        earlier = and_(_TOKENS.earlier_hash == digest, _TOKENS.earlier_until > stamp(now))
         with reading(self._engine) as connection:
-            row = _live(connection, or_(_TOKENS.token_hash == digest, earlier), now)
+            row = connection.execute(_OF_SECRET, {"digest": digest, "at": stamp(now)}).mappings().first()
         if row is None or not any(hmac.compare_digest(row[name] or "", digest) for name in _HASHES):
             return None
-        return identity_of(row)
+        ends = [row["expires_at"], None if hmac.compare_digest(row["token_hash"], digest) else row["earlier_until"]]
+        return Recognised(identity_of(row), min((moment_of(end) for end in ends if end is not None), default=None))
 
     def list(self) -> tuple[TokenRecord, ...]:
         """Every token ever made, oldest first."""
@@ -192,7 +218,19 @@ _HASHES = ("token_hash", "earlier_hash")
 
 def still_live(now: datetime) -> ColumnElement[bool]:
     """Of a token: neither revoked nor expired."""
-    return and_(_TOKENS.revoked_at.is_(None), or_(_TOKENS.expires_at.is_(None), _TOKENS.expires_at > stamp(now)))
+    return _is_live(stamp(now))
+
+
+def _is_live(at: str | BindParameter[str]) -> ColumnElement[bool]:
+    return and_(_TOKENS.revoked_at.is_(None), or_(_TOKENS.expires_at.is_(None), _TOKENS.expires_at > at))
+
+
+# Made once: making a statement takes longer than SQLite takes to carry it out.
+_DIGEST, _AT = bindparam("digest", type_=Text), bindparam("at", type_=Text)
+_OF_SECRET = select(schema.tokens).where(
+    or_(_TOKENS.token_hash == _DIGEST, and_(_TOKENS.earlier_hash == _DIGEST, _TOKENS.earlier_until > _AT)),
+    _is_live(_AT),
+)
 
 
 def _named(name_or_id: str) -> ColumnElement[bool]:

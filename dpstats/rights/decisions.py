@@ -16,7 +16,7 @@ from enum import StrEnum
 ALL_SALE_SHARE = "all_sale_share"
 """A refusal of every sale and all sharing (1798.120), whatever the purpose's name."""
 LIMIT_SPI = "limit_spi"
-"""A limit on the use of sensitive personal information (1798.121)."""
+"""A limit on the use of sensitive personal information (1798.121); an opt-in of this name ends it."""
 KNOWN_MINOR = "known_minor"
 """Known to be under 16: counted only for what was opted in to (1798.120(c), 11 CCR 7001(bbb))."""
 
@@ -76,9 +76,13 @@ def standing(events: Iterable[Event], use: Use) -> Standing:
     return Standing(said_yes, refused is not None and not said_yes)
 
 
-def is_limited(events: Iterable[Event]) -> bool:
-    """Whether the use of sensitive information was limited. Nothing that is said later ends it."""
-    return any(event.purpose == LIMIT_SPI and event.decision in REFUSING for event in events)
+def is_limited(events: Iterable[Event], dataset: str) -> bool:
+    """Whether the use of sensitive information is limited in a dataset.
+
+    A limit ends as a refusal does: by the person's own later opt-in, which is for the dataset that it names, confirmed
+    in a second step (11 CCR 7028(a)).
+    """
+    return standing(events, Use(dataset, LIMIT_SPI, sold=False)).said_no
 
 
 def is_minor(events: Iterable[Event]) -> bool:

@@ -15,7 +15,7 @@ from dpstats.catalog.dataset import RESERVED_PURPOSES, DatasetFile
 from dpstats.catalog.ids import id_text
 from dpstats.catalog.text import forbidden_position, quoted
 from dpstats.rights.consent_log import Received
-from dpstats.rights.decisions import KNOWN_MINOR, REFUSING, Decision, Event
+from dpstats.rights.decisions import ALL_SALE_SHARE, KNOWN_MINOR, LIMIT_SPI, REFUSING, Decision, Event
 from dpstats.rights.pseudonyms import Pseudonyms
 
 SOURCES = ("api", "form", "gpc", "gpp", "agent", "drp", "drop", "import", "operator")
@@ -113,7 +113,9 @@ class Intake:
             yield "decision", f"must be one of {', '.join(Decision)}"
         elif wish.purpose == KNOWN_MINOR and wish.decision not in REFUSING:
             yield "decision", f"{KNOWN_MINOR} takes opt_out (is one) or withdraw (is one no more)"
-        elif wish.purpose in RESERVED_PURPOSES and wish.purpose != KNOWN_MINOR and wish.decision != Decision.OPT_OUT:
+        elif wish.purpose == LIMIT_SPI and wish.decision == Decision.WITHDRAW:
+            yield "decision", f"{LIMIT_SPI} takes opt_out, or opt_in and its confirmation, which end it"
+        elif wish.purpose == ALL_SALE_SHARE and wish.decision != Decision.OPT_OUT:
             yield "decision", f"{wish.purpose} is a refusal: it takes opt_out alone, and an opt-in names one purpose"
 
     def _time_problems(self, wish: Wish) -> Iterator[tuple[str, str]]:

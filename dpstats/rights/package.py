@@ -48,6 +48,8 @@ class Told:
     made_at: str
     told: Mapping[str, Any]
     consent: Sequence[Mapping[str, str]]
+    linked: Sequence[str]
+    corrections: Sequence[Mapping[str, Any]]
     tables: Sequence[TableOf]
     specific: bool
     statistics: Sequence[Mapping[str, Any]]
@@ -91,6 +93,8 @@ def _json(told: Told) -> dict[str, Any]:
         ]
         if told.specific
         else None,
+        "linked_ids": list(told.linked),
+        "corrections": [dict(each) for each in told.corrections],
         "consent": [dict(event) for event in told.consent],
         "statistics": {"says": ELIGIBLE, "items": [dict(item) for item in told.statistics]},
         "privacy_loss": {"epsilon_at_most": told.epsilon_at_most, "delta": told.delta, "says": BOUND},
@@ -115,6 +119,12 @@ def _html(told: Told) -> Iterator[str]:
         yield "<p>Not sent: for these, more must be known of who asks. Ask again with a signed declaration.</p>"
     for table in told.tables:
         yield from _html_table(table)
+    if told.linked:
+        yield f"<h2>Ids that we know to be yours</h2><p>{escape(', '.join(told.linked))}</p>"
+    if told.corrections:
+        yield "<h2>What you had corrected</h2><ul>"
+        yield from (f"<li>{escape(_corrected(each))}</li>" for each in told.corrections)
+        yield "</ul>"
     yield "<h2>What you decided</h2><ul>"
     yield from (f"<li>{escape(e['at'])}: {escape(e['decision'])} for {escape(e['purpose'])}</li>" for e in told.consent)
     yield "</ul><h2>Statistics that your data could have entered</h2>" + f"<p>{ELIGIBLE}</p><ul>"
@@ -123,6 +133,11 @@ def _html(told: Told) -> Iterator[str]:
     )
     yield "</ul><h2>What they may tell about you at most</h2>"
     yield f"<p>Epsilon {told.epsilon_at_most:g} at delta {told.delta:g}. {BOUND}</p></html>"
+
+
+def _corrected(correction: Mapping[str, Any]) -> str:
+    cells = ", ".join(f"{column} is {value}" for column, value in correction["set"].items())
+    return f"{correction['since']}: in {correction['table']}, {cells}, until the source says so too"
 
 
 def _html_table(table: TableOf) -> Iterator[str]:

@@ -20,6 +20,7 @@ from dpstats.errors import LedgerBroken, NotFound
 from dpstats.ledger.chain import canonical_json, sha256
 from dpstats.ledger.clock import moment_of, stamp
 from dpstats.rights.consent_schema import ConsentDatabase, metadata
+from dpstats.rights.deadlines import day_of
 from dpstats.rights.requests import (
     CLOSED,
     Confirmed,
@@ -32,12 +33,17 @@ from dpstats.rights.requests import (
     Revoked,
     RightsRequest,
     Started,
+    State,
     Step,
     Verified,
     after,
     received,
 )
 
+FREE_TO_KNOW = 2
+"""Requests to know that a person may make within `COUNTED_FOR` (1798.130(b))."""
+COUNTED_FOR = timedelta(days=365)
+TOO_MANY = "Two requests to know were answered, or are being answered, within the last 12 months."
 KEPT_FOR = timedelta(days=2 * 366)
 """How long a closed request is kept: at least 24 months."""
 GENESIS = sha256(canonical_json({"chain": "dpstats-rights-1"}))
@@ -84,6 +90,8 @@ class Asked:
     channel: str = "operator"
     agent: str = ""
     permission: str = ""
+    waived: bool = False
+    """Answered though it is the third to know within 12 months."""
 
 
 @dataclass(frozen=True)
@@ -104,11 +112,19 @@ class RequestLog:
         self._database = database
 
     def open(self, asked: Asked, person: str, *, actor: str, now: datetime) -> Kept:
-        """Keeps a new request."""
+        """Keeps a new request.
+
+        A third to know within 12 months is denied at once (1798.130(b)), unless it is waived; whether the person is
+        known decides nothing.
+        """
         request_id = f"rr_{secrets.token_hex(8)}"
         with self._database.writing() as connection:
             _append(connection, request_id, _Said(_RECEIVED, asdict(asked), stamp(now), actor))
-            connection.execute(insert(people).values(request=request_id, unit=person))
+            if not asked.waived and _asked_before(connection, asked, now) >= FREE_TO_KNOW:
+                denied = Denied(Denial.TOO_MANY_REQUESTS, TOO_MANY)
+                _append(connection, request_id, _Said(_NAMES[Denied], asdict(denied), stamp(now), actor))
+            else:
+                connection.execute(insert(people).values(request=request_id, unit=person))
             return _kept(connection, request_id)
 
     def step(self, request_id: str, step: Step, *, actor: str, now: datetime) -> Kept:
@@ -167,8 +183,22 @@ class RequestLog:
             last = row["hash"]
         return len(rows)
 
+    def let_go(self, now: datetime) -> int:
+        """Removes the ids of people whose requests expired; gives how many went. One that is executed keeps its own.
+
+        What stays of such a request is the keyed hash.
+        """
+        with self._database.writing() as connection:
+            held = connection.execute(select(people.c.request)).scalars().all()
+            over = [name for name in held if _has_expired(_kept(connection, name).standing, now)]
+            for name in over:
+                connection.execute(delete(people).where(people.c.request == name))
+        if over:
+            self._database.empty_log()
+        return len(over)
+
     def purge(self, now: datetime) -> int:
-        """Takes out the content of requests that were closed `KEPT_FOR` ago; gives how many went."""
+        """Takes out the content of requests that were closed, or expired, `KEPT_FOR` ago; gives how many went."""
         with self._database.writing() as connection:
             old = [name for name in _known(connection) if _is_over(_kept(connection, name).standing, now)]
             for name in old:
@@ -190,7 +220,27 @@ class _Said:
 
 
 def _is_over(standing: RightsRequest, now: datetime) -> bool:
-    return standing.responded_at is not None and now - standing.responded_at > KEPT_FOR
+    return standing.ended_at is not None and day_of(now) - standing.ended_at > KEPT_FOR
+
+
+def _has_expired(standing: RightsRequest, now: datetime) -> bool:
+    return standing.state is not State.EXECUTING and standing.stands_at(now) is State.EXPIRED
+
+
+def _asked_before(connection: Connection, asked: Asked, now: datetime) -> int:
+    """How many requests to know of the same person, of the last 12 months, were answered or may be yet."""
+    if asked.kind is not Kind.KNOW:
+        return 0
+    earlier = (_kept(connection, name) for name in _known(connection)[:-1])
+    return sum(
+        (each.asked.kind, each.asked.lineage, each.asked.unit) == (asked.kind, asked.lineage, asked.unit)
+        and now - each.standing.received_at < COUNTED_FOR
+        and each.standing.stands_at(now) not in _UNANSWERED
+        for each in earlier
+    )
+
+
+_UNANSWERED = frozenset({State.DENIED, State.REVOKED, State.EXPIRED})
 
 
 def _known(connection: Connection) -> Sequence[str]:

@@ -13,7 +13,7 @@ Source: 11 CCR 7021, 7022, 7023, 7024, 7026, 7027, 7060 to 7063; outward words: 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import IntEnum, StrEnum
 
@@ -81,6 +81,19 @@ class Denial(StrEnum):
     OTHER = "other"
 
 
+EXCEPTIONS: Mapping[str, str] = {
+    "1798.105(d)(1)": "to complete what you asked of us",
+    "1798.105(d)(2)": "to keep things secure",
+    "1798.105(d)(3)": "to repair errors",
+    "1798.105(d)(4)": "for free speech, or another right that the law gives",
+    "1798.105(d)(5)": "for a lawful order under the Electronic Communications Privacy Act",
+    "1798.105(d)(6)": "for research in the public interest that you agreed to",
+    "1798.105(d)(7)": "for uses within the business that you would expect",
+    "1798.105(d)(8)": "because the law obliges us",
+}
+"""Why a business may keep something of what it was asked to delete, and what the person is told of it."""
+
+
 class Disclosure(StrEnum):
     """What a request to know may give, by how sure the caller is (7024(a), (b))."""
 
@@ -105,7 +118,12 @@ class Verified:
 
 @dataclass(frozen=True)
 class Started:
-    """The executor began. Asked again after a crash, it goes on."""
+    """The executor began. Asked again after a crash, it goes on.
+
+    `exceptions`: what the business keeps, in other systems, of what it was asked to delete, and by which exception.
+    """
+
+    exceptions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -153,6 +171,7 @@ class RightsRequest:
     responded_at: datetime | None = None
     denial: Denial | None = None
     denial_text: str = ""
+    exceptions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_open(self) -> bool:
@@ -163,6 +182,13 @@ class RightsRequest:
     def disclosure(self) -> Disclosure:
         """What a request to know gives: too low a level is answered with less, not with nothing."""
         return (Disclosure.POLICY_ONLY, Disclosure.CATEGORIES, Disclosure.SPECIFIC_PIECES)[self.level]
+
+    @property
+    def ended_at(self) -> date | None:
+        """The day on which it was answered, or on which the time to answer was over; None while it is executed."""
+        if self.responded_at is not None:
+            return day_of(self.responded_at)
+        return None if self.state is State.EXECUTING else self.deadlines.latest
 
     def stands_at(self, now: datetime) -> State:
         """The state as of `now`: an open request whose latest day is over has expired, whatever happened to it."""
@@ -191,7 +217,7 @@ def after(request: RightsRequest, step: Step, at: datetime) -> RightsRequest:
         case Verified():
             return _verified(request, step, at)
         case Started():
-            return _started(request)
+            return _started(request, step)
         case Fulfilled():
             return _fulfilled(request, at)
         case Extended():
@@ -223,10 +249,18 @@ def _verified(request: RightsRequest, step: Verified, at: datetime) -> RightsReq
     return replace(request, state=state, confirmed_at=confirmed_at, level=step.level, method=step.method)
 
 
-def _started(request: RightsRequest) -> RightsRequest:
-    if request.kind not in UNVERIFIED_KINDS and request.state not in {State.VERIFIED, State.EXECUTING}:
+def _started(request: RightsRequest, step: Started) -> RightsRequest:
+    """A request to know of somebody who could not be verified is answered all the same, by less (7024(a), (b))."""
+    if step.exceptions and request.kind is not Kind.DELETE:
+        raise Conflict(f"a request to {_words(request.kind)} has no exceptions: those are of a deletion")
+    for what, code in step.exceptions.items():
+        if code not in EXCEPTIONS or not what.strip():
+            raise Conflict(f"an exception says what is kept and why: one of {', '.join(EXCEPTIONS)}")
+    exceptions = {**request.exceptions, **step.exceptions}
+    tried = request.kind is Kind.KNOW and request.state is State.CONFIRMED and request.method
+    if not tried and request.kind not in UNVERIFIED_KINDS and request.state not in {State.VERIFIED, State.EXECUTING}:
         raise Conflict(f"the request is {request.state}: verify who asks first, or deny it")
-    return replace(request, state=State.EXECUTING)
+    return replace(request, state=State.EXECUTING, exceptions=exceptions)
 
 
 def _fulfilled(request: RightsRequest, at: datetime) -> RightsRequest:

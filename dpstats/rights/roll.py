@@ -62,7 +62,7 @@ def truths(dataset: DatasetFile, events: Sequence[Event]) -> Truths:
     A known minor is counted only for what was opted in to, and all of a minor's columns are sensitive: one who limited
     the use of those is counted for nothing that asks.
     """
-    minor, limited = is_minor(events), is_limited(events)
+    minor, limited = is_minor(events), is_limited(events, dataset.dataset)
     found: list[bool] = []
     for purpose in asked_purposes(dataset):
         at = standing(events, Use(dataset.dataset, purpose, is_sold(dataset, purpose)))

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import Column, Table, Text, select
+from sqlalchemy import Column, Table, Text, func, select
 from sqlalchemy.dialects.sqlite import insert as insert_new
 
 from dpstats.catalog.ids import id_text
 from dpstats.catalog.types import ColumnType
-from dpstats.ledger.clock import stamp
+from dpstats.ledger.clock import moment_of, stamp
 from dpstats.rights.consent_schema import ConsentDatabase, metadata
 from dpstats.rights.pseudonyms import Pseudonyms
 
@@ -50,6 +50,18 @@ class Suppressions:
         ]
         with self._database.writing() as connection:
             connection.execute(insert_new(suppressions).on_conflict_do_nothing(), rows)
+
+    def any(self) -> bool:
+        """Whether anybody is suppressed at all."""
+        with self._database.reading() as connection:
+            return connection.execute(select(suppressions.c.unit).limit(1)).first() is not None
+
+    def newest(self, lineage: str) -> datetime | None:
+        """When somebody was suppressed for the last time among the people of a lineage; None if nobody ever was."""
+        query = select(func.max(suppressions.c.since)).where(suppressions.c.lineage == lineage)
+        with self._database.reading() as connection:
+            found = connection.execute(query).scalar()
+        return None if found is None else moment_of(found)
 
     def left_out(self, lineage: str, unit_type: ColumnType) -> Callable[[str], bool] | None:
         """Says of an id whether its person is suppressed, as of now; None if nobody of the lineage is."""

@@ -9,8 +9,10 @@
     sandbox                          a mark: the data in this workspace are invented
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
-`.spending`, `.review`, `.waiting`, `.planning`, `.applying`, `.releases`, `.features`, `.refreshing`, `.stewards`,
-`.tokens`, `.consent`, `.epochs`, `.rights`, `.minimising`, `.publishing` and `.doctor`; each of them checks who calls.
+`.capping`, `.spending`, `.review`, `.waiting`, `.planning`, `.applying`, `.releases`, `.features`, `.refreshing`,
+`.stewards`, `.asked`, `.tokens`, `.consent`, `.epochs`, `.rights`, `.retaining`, `.minimising`, `.publishing` and
+`.doctor`; each of them
+checks who calls.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from dpstats.library import Library
 from dpstats.release import Road
 from dpstats.rights.consent_log import ConsentLog
 from dpstats.rights.consent_schema import ConsentDatabase
+from dpstats.rights.corrections import Corrections
 from dpstats.rights.deliveries import Deliveries
 from dpstats.rights.notice import NOBODY_NAMED, Business
 from dpstats.rights.pseudonyms import Pseudonyms
@@ -41,7 +44,10 @@ from dpstats.rights.roll import roll_of
 from dpstats.rights.suppression import Suppressions
 from dpstats.settings import Settings
 from dpstats.turns import Limits, Turns
+from dpstats.workspace.asked import Asked
+from dpstats.workspace.behind import Behind
 from dpstats.workspace.budgets import Budgets
+from dpstats.workspace.caps import Capping
 from dpstats.workspace.consent import Consent
 from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.doctor import Doctor
@@ -50,10 +56,12 @@ from dpstats.workspace.features import Features
 from dpstats.workspace.features_refresh import Refreshing
 from dpstats.workspace.minimising import Minimising
 from dpstats.workspace.opting_out import OptingOut
+from dpstats.workspace.people import People
 from dpstats.workspace.policy import Planning
 from dpstats.workspace.policy_apply import Applying
 from dpstats.workspace.publishing import Publishing
 from dpstats.workspace.releases import Releases
+from dpstats.workspace.retaining import Retaining
 from dpstats.workspace.review import Review
 from dpstats.workspace.rights import Rights
 from dpstats.workspace.sandbox import is_sandbox
@@ -91,8 +99,11 @@ class Workspace:
         consent_log, pseudonyms = ConsentLog(self._consent_database), Pseudonyms.open(home / "consent.key")
         suppressions = Suppressions(self._consent_database, pseudonyms)
         rolls = partial(roll_of, log=consent_log, pseudonyms=pseudonyms)
-        self.datasets = Datasets(store, library, home / "data", key, suppressions, rolls)
+        corrections = Corrections(self._consent_database, pseudonyms)
+        people = People(suppressions, corrections, pseudonyms)
+        self.datasets = Datasets(store, library, home / "data", key, people, rolls)
         self.budgets = Budgets(store, library)
+        self.capping = Capping(store, library)
         self.review = Review(store, library, road)
         self.spending = Spending(store, library, self.review)
         self.waiting = Waiting(store, library, self.review)
@@ -102,11 +113,13 @@ class Workspace:
         self.features = Features(store, library, road, self.budgets, sandbox=self.sandbox)
         self.refreshing = Refreshing(store, road, self.features)
         self.stewards = Stewards(store)
+        self.asked = Asked(store.asked)
         self.tokens = TokenDesk(store, library)
         deliveries = Deliveries(home / "packages")
         deliveries.sweep(datetime.now(UTC))  # nobody else may ever come by
         self.consent = Consent(library, consent_log, pseudonyms)
         self.epochs = Epochs(store, library, consent_log, self.datasets, timetable, home / "epochs.lock")
+        self.retaining = Retaining(store, library, self.datasets, corrections, timetable, home / "retention.lock")
         self.rights = Rights(
             library,
             RequestLog(self._consent_database),
@@ -118,11 +131,13 @@ class Workspace:
             self.budgets,
             consent_log,
             deliveries,
+            corrections,
         )
         self.opting_out = OptingOut(library, road, consent_log, pseudonyms)
         self.minimising = Minimising(library)
         self.publishing = Publishing(store, library, self.spending, business)
-        self.doctor = Doctor(home, store, library, road, self.rights, self.epochs)
+        self._behind = Behind(store, library, self.datasets, suppressions)
+        self.doctor = Doctor(home, store, library, road, self.rights, self.epochs, self.retaining, self._behind)
 
     @classmethod
     def open(cls, settings: Settings, *, check_ledger: bool = True, served: bool = False) -> Workspace:
@@ -169,9 +184,12 @@ class Workspace:
 
         DuckDB's lock-down is probed in each before anything is served; in any other when it is opened.
 
+        Data that were made before somebody was erased, as restored ones may be, are made anew first.
+
         Raises:
           LockdownFailed: a probe got through.
         """
+        self._behind.catch_up(operator("service"))
         for dataset in self._library.datasets(operator("service"))[: self._engines.datasets_open]:
             # One dataset that cannot be opened must not keep the others from being served.
             with suppress(NotLoaded, FileError), self._road.data(dataset):

@@ -44,14 +44,15 @@ class Budgets:
 
     def of_release(self, lineage: str, release_id: str) -> dict[str, Any]:
         """The budget as a release shows it: of the blocks that it was charged to, the few that have least left."""
-        touched, blocks = self._ledger.charged_blocks(release_id), self._ledger.terms(lineage).blocks
-        body = views.budget(self._ledger.budget(lineage), self._ledger.terms(lineage))
-        if touched is None or blocks is None:
+        terms = self._ledger.terms(lineage)
+        body = views.budget(self._ledger.budget(lineage), terms)
+        touched = None if terms.blocks is None else self._ledger.charged_blocks(release_id)
+        if touched is None or terms.blocks is None:
             return body
         totals = self._ledger.block_totals(lineage)
         charged = [name for name in {*totals.own, *totals.open_to} if touched.has(name)]
         scarce = sorted(charged, key=lambda name: (-totals.of(name).amount, name))[:BLOCKS_SHOWN]
-        return body | {"blocks": [views.block(name, totals.of(name), blocks) for name in sorted(scarce)]}
+        return body | {"blocks": [views.block(name, totals.of(name), terms.blocks) for name in sorted(scarce)]}
 
     def of_lineage(self, lineage: str) -> dict[str, Any]:
         """The budget, and that of every block that was charged or that a query's window can name, oldest first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +15,14 @@ from dpstats.catalog.dataset import Column, DatasetFile, parse_dataset
 from dpstats.catalog.purposes import kind_of
 from dpstats.catalog.source import load_file
 from dpstats.engine.consent import Roll
-from dpstats.engine.erasure import files_holding, held
-from dpstats.engine.load import LeftOut, load
+from dpstats.engine.corrected import right_rows, wrong_cells
+from dpstats.engine.corrections import Fix
+from dpstats.engine.erasure import Held, files_holding, held
+from dpstats.engine.links import LeftOut, ids_of
+from dpstats.engine.load import load
 from dpstats.engine.load_report import read_report
 from dpstats.engine.pieces import Pieces, pieces
+from dpstats.engine.retention import Ages
 from dpstats.errors import Conflict, NotFound, SecondStewardNeeded
 from dpstats.ledger.blocks import BlockTerms
 from dpstats.ledger.files import file_lock
@@ -31,7 +35,7 @@ from dpstats.ledger.tokens import Identity
 from dpstats.library import Library
 from dpstats.privacy.conversion import rho_within
 from dpstats.privacy.loss import Loss, Measure, amount_down, delta_down
-from dpstats.rights.suppression import Suppressions
+from dpstats.workspace.people import People
 
 Progress = Callable[[str, float], None]
 
@@ -40,15 +44,18 @@ Rolls = Callable[[DatasetFile], Roll | None]
 """Whom a dataset's purposes count, as of the last closed epoch."""
 
 
+Look = Callable[[DatasetFile, Path], Held]
+"""What is still to go from a data version's file: rows by table, and texts that nothing may hold afterwards."""
+
+
 class Datasets:
     """The datasets of a workspace; `data` is the folder of their data versions, `key` the workspace's secret."""
 
-    def __init__(
-        self, store: Store, library: Library, data: Path, key: bytes, suppressions: Suppressions, rolls: Rolls
-    ) -> None:
+    def __init__(self, store: Store, library: Library, data: Path, key: bytes, people: People, rolls: Rolls) -> None:
         self._registry, self._ledger, self._proposals = store.registry, store.ledger, store.proposals
         self._library, self._data, self._key = library, data, key
-        self._suppressions, self._rolls = suppressions, rolls
+        self._people, self._rolls = people, rolls
+        self._now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def add(self, identity: Identity, file: Path, sources: Mapping[str, Path], progress: Progress | None = None) -> str:
         """Registers `dataset.yaml` and loads its data; gives the data version.
@@ -64,7 +71,7 @@ class Datasets:
         with self._alone(dataset.lineage):
             self._sign_off(identity, dataset)
             version, as_of = _new_version(), datetime.now(UTC)
-            with _kept_if_entered(self._load(dataset, sources, version, as_of, append=False, progress=progress)):
+            with self._loaded(dataset, sources, version, as_of, append=False, progress=progress):
                 self._open_lineage(identity, dataset)
                 self._registry.register_dataset(dataset.dataset, text, dataset.lineage)
                 self._enter(dataset, version, as_of, _manifest(dataset, sources, None))
@@ -108,7 +115,7 @@ class Datasets:
         as_of: datetime | None = None,
     ) -> str:
         version, as_of = _new_version(), as_of or datetime.now(UTC)
-        with _kept_if_entered(self._load(dataset, sources, version, as_of, append=append, progress=progress)):
+        with self._loaded(dataset, sources, version, as_of, append=append, progress=progress):
             self._enter(dataset, version, as_of, manifest)
         self._forget_old(dataset.dataset)
         return version
@@ -136,8 +143,19 @@ class Datasets:
           is_person: says of an id, as text, whether it is of the person whom the evidence is about.
 
         Returns:
-          The evidence, for stewards alone: rows by table before and after, files removed, and a scan of the folder's
-          bytes for the id before (its positive control) and after.
+          The evidence, for stewards alone, as of `rebuild`.
+
+        Raises:
+          NotFound: no such dataset. FileError: the data cannot be carried over; nothing is changed then.
+        """
+        return self.rebuild(identity, name, lambda dataset, file: held(dataset, file, is_person), progress)
+
+    def rebuild(self, identity: Identity, name: str, look: Look, progress: Progress | None = None) -> dict[str, Any]:
+        """Makes a data version by what is suppressed, corrected and past its time now, and removes every other file.
+
+        Returns:
+          The evidence: rows to go by table, before and after; files removed; a scan of the folder's bytes for what
+          must be gone, before (its positive control) and after.
 
         Raises:
           NotFound: no such dataset. FileError: the data cannot be carried over; nothing is changed then.
@@ -149,12 +167,12 @@ class Datasets:
             versions = self._registry.data_versions(name)
             if not versions:
                 return {"dataset": name, "data_version": None, "rows_before": {}, "rows_after": {}}
-            before = held(dataset, self._data / versions[-1].file, is_person)
+            before = look(dataset, self._data / versions[-1].file)
             found_before = files_holding(folder, before.ids)
             version = self._load_next(dataset, {}, _manifest(dataset, {}, None), progress=progress)
             current = self._data / _version_file(name, version)
             removed = {Path(each.file).name for each in versions} | _sweep(folder, keep=current)
-            after = held(dataset, current, is_person)
+            after = look(dataset, current)
             return {
                 "dataset": name,
                 "data_version": version,
@@ -163,6 +181,23 @@ class Datasets:
                 "files_removed": sorted(removed),
                 "scan": {"found_before": list(found_before), "found_after": list(files_holding(folder, before.ids))},
             }
+
+    def rows_of(self, identity: Identity, name: str, fix: Fix, is_person: LeftOut) -> tuple[int, int]:
+        """How many rows of a person a correction would change, and how many are as it leaves them already.
+
+        Raises:
+          NotFound: no such dataset. FileError: the data cannot be read.
+        """
+        check(identity, Action.STEWARD)
+        dataset = self._library.dataset(identity, name)
+        with self._alone(dataset.lineage):
+            versions = self._registry.data_versions(name)
+            if not versions:
+                return 0, 0
+            file = self._data / versions[-1].file
+            return sum(wrong_cells(dataset, file, fix, is_person).rows.values()), right_rows(
+                dataset, file, fix, is_person
+            )
 
     def load_report(self, identity: Identity, name: str) -> dict[str, Any]:
         """What the load of the current data version kept and dropped, exactly; for the host's command line alone.
@@ -188,6 +223,17 @@ class Datasets:
         dataset = self._library.dataset(identity, name)
         versions = self._registry.data_versions(name)
         return pieces(dataset, self._data / versions[-1].file, is_person) if versions else {}
+
+    def ids(self, identity: Identity, name: str, is_person: LeftOut) -> frozenset[str]:
+        """The ids that the current data version links to a person's, for that person alone.
+
+        Raises:
+          Forbidden, NotFound, FileError: as `pieces`.
+        """
+        check(identity, Action.STEWARD)
+        dataset = self._library.dataset(identity, name)
+        versions = self._registry.data_versions(name)
+        return ids_of(dataset, self._data / versions[-1].file, is_person) if versions else frozenset()
 
     @contextmanager
     def _alone(self, lineage: str) -> Iterator[None]:
@@ -223,7 +269,18 @@ class Datasets:
         self._open_lineage(identity, dataset)
         self._registry.register_dataset(dataset.dataset, text, dataset.lineage)
 
-    def _load(
+    def ages(self, dataset: DatasetFile, *, brought_now: Collection[str] = ()) -> Ages:
+        """What a dataset's retention is counted by now: a table is as old as the last load that brought it."""
+        now, brought = self._now(), dict[str, datetime]()
+        manifests = self._registry.manifests()
+        for version in self._registry.data_versions(dataset.dataset) if self._registered(dataset.dataset) else ():
+            manifest = manifests.get(version.data_version)
+            tables = dataset.tables if manifest is None else manifest.tables
+            brought |= dict.fromkeys(tables, version.created_at)
+        return Ages(now, brought | dict.fromkeys(brought_now, now))
+
+    @contextmanager
+    def _loaded(
         self,
         dataset: DatasetFile,
         sources: Mapping[str, Path],
@@ -232,27 +289,29 @@ class Datasets:
         *,
         append: bool,
         progress: Progress | None,
-    ) -> Path:
+    ) -> Iterator[None]:
+        """Makes a data version's file; removes it again if it does not come to be known."""
         earlier = self._registry.data_versions(dataset.dataset) if self._registered(dataset.dataset) else ()
-        base = self._data / earlier[-1].file if earlier else None
         target = self._data / _version_file(dataset.dataset, version)
-        linked = load(
-            dataset,
-            sources,
-            target=target,
-            key=self._key,
-            base=base,
-            append=append,
-            progress=progress,
-            today=as_of.date(),
-            roll=self._rolls(dataset),
-            left_out=self._suppressions.left_out(dataset.lineage, dataset.unit_type),
-        )
         with _kept_if_entered(target):
-            for each in linked:
-                # Before the data are entered: whoever is linked to a suppressed person is that person, for good.
-                self._suppressions.add(dataset.lineage, each, request="linked", now=datetime.now(UTC))
-        return target
+            loaded = load(
+                dataset,
+                sources,
+                target=target,
+                key=self._key,
+                base=self._data / earlier[-1].file if earlier else None,
+                append=append,
+                progress=progress,
+                today=as_of.date(),
+                roll=self._rolls(dataset),
+                left_out=self._people.left_out(dataset),
+                overlay=self._people.overlay(dataset),
+                ages=self.ages(dataset, brought_now=sources),
+            )
+            # Before the data are entered: whoever is linked to a suppressed person is that person, for good.
+            self._people.linked_out(dataset, loaded.linked_out)
+            yield
+        self._people.confirmed(loaded.confirmed)
 
     def _enter(self, dataset: DatasetFile, version: str, as_of: datetime, manifest: Manifest) -> None:
         """Records a data version. `as_of` is when its load began: blocks end there, in the file and in charges."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from dpstats import views
 from dpstats.access import Action, check, sees
 from dpstats.catalog.parameters import BoundParameters, bind_parameters
 from dpstats.errors import Frozen, NotApproved, NotFound
+from dpstats.ledger.caps import Scope, Share
 from dpstats.ledger.records import StoredRelease
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
@@ -23,6 +25,18 @@ from dpstats.plan.plan import Plan
 from dpstats.release import Ask, Road, loaded_on, question
 from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.earlier import earlier_releases
+
+
+@dataclass(frozen=True)
+class Given:
+    """A release as JSON, and whether this request made it (and paid).
+
+    `until`: from when on it is not given again as it is, even if nothing is committed to the ledger; None: not known.
+    """
+
+    body: dict[str, Any]
+    made_now: bool
+    until: datetime | None
 
 
 class Releases:
@@ -53,14 +67,17 @@ class Releases:
         return earlier_releases(self._store, self._library, plan.dataset, plan.query)
 
     def _times(self, identity: Identity, known: Known, analysis: Analysis, bound: BoundParameters, plan: Plan) -> int:
-        """How many releases of this price the dataset's budget, the caller's own cap and every block cover."""
+        """How many releases of this price the dataset's budget, every cap of the caller's and every block cover."""
         remaining = self._ledger.budget(known.dataset.lineage).remaining
         times = remaining.amount // plan.loss.amount
         if plan.loss.delta:
             times = min(times, remaining.delta // plan.loss.delta)
         if identity.cap_steps is not None:
-            own = identity.cap_steps - self._ledger.token_spent(identity.token_id)
+            own = identity.cap_steps - self._store.caps.token_spent(identity.token_id)
             times = min(times, max(0, own) // plan.loss.amount)
+        shares = {Share(Scope.ROLE, str(identity.role)), Share(Scope.PURPOSE, known.query.purpose)}
+        caps = [cap for cap in self._store.caps.of(known.dataset.lineage) if cap.cap.share in shares]
+        times = min([times, *(cap.left // plan.loss.amount for cap in caps)])
         return min([times, *self._times_by_block(known, analysis, bound, plan)])
 
     def _times_by_block(self, known: Known, analysis: Analysis, bound: BoundParameters, plan: Plan) -> Iterator[int]:
@@ -79,12 +96,17 @@ class Releases:
 
     def make(self, ask: Ask) -> tuple[dict[str, Any], bool]:
         """A release as JSON, and whether this request made it (and paid)."""
+        given = self.give(ask)
+        return given.body, given.made_now
+
+    def give(self, ask: Ask) -> Given:
+        """A release, and until when it would be given again as it is."""
         answer = self._road.release(ask)
-        lineage = self._library.dataset(ask.identity, answer.stored.dataset).lineage
-        body = views.release(
-            answer.stored, replayed=not answer.made_now, budget_now=self._budget(lineage, answer.stored)
-        )
-        return self._mark | body, answer.made_now
+        with self._registry.one_moment():
+            lineage = self._library.dataset(ask.identity, answer.stored.dataset).lineage
+            budget = self._budget(lineage, answer.stored)
+        body = views.release(answer.stored, replayed=not answer.made_now, budget_now=budget)
+        return Given(self._mark | body, answer.made_now, answer.until)
 
     def earlier(self, identity: Identity, release_id: str) -> dict[str, Any]:
         """A release made before, free.

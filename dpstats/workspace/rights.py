@@ -7,7 +7,7 @@ evidence of a request that was verified, which stewards alone can see.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.library import Library
 from dpstats.rights.consent_log import ConsentLog
+from dpstats.rights.corrections import Corrections, Said
 from dpstats.rights.decisions import ALL_SALE_SHARE, LIMIT_SPI, Decision, Event
 from dpstats.rights.deliveries import Deliveries
 from dpstats.rights.intake import Wish
@@ -29,6 +30,7 @@ from dpstats.rights.package import STATISTICS_MAX, TableOf, Told, zipped
 from dpstats.rights.pseudonyms import Pseudonyms
 from dpstats.rights.request_log import Asked, Kept, RequestLog
 from dpstats.rights.requests import (
+    EXCEPTIONS,
     LEVELS,
     UNVERIFIED_KINDS,
     Confirmed,
@@ -48,19 +50,25 @@ from dpstats.rights.requests import (
     outward,
 )
 from dpstats.rights.suppression import Suppressions
+from dpstats.rights.yearly_totals import totals
 from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.consent import Consent
+from dpstats.workspace.correcting import Correcting, Wanted, correction_told
 from dpstats.workspace.datasets import Datasets
 
+NO_EXCEPTIONS: Mapping[str, str] = {}
 ID_MAX = 256
 TEXT_MAX = 1000
-UNANSWERED = frozenset({Kind.CORRECT})
-"""What this service keeps and times, and the business answers by its own means: a correction in its source."""
 TOLD_AFTER_ERASURE = (
     "The data about you were erased from every version that is kept.",
     "Files that are loaded later, and backups that are restored, leave you out.",
     PAST_STATISTICS,
     "No budget is given back for it: what was released stays charged.",
+)
+
+TOLD_OF_THE_NOTICE = (
+    "We could not make sure enough of who you are to send anything that is about you.",
+    "Our privacy notice, at /privacy, says what we collect, what for, and for how long.",
 )
 
 
@@ -79,6 +87,7 @@ class Rights:
         budgets: Budgets,
         consent_log: ConsentLog,
         deliveries: Deliveries,
+        corrections: Corrections,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._library, self._log, self._now = library, log, now
@@ -86,18 +95,30 @@ class Rights:
         self._datasets, self._consent = datasets, consent
         self._ledger, self._budgets = store.ledger, budgets
         self._consent_log, self._deliveries = consent_log, deliveries
+        self._corrections, self._correcting = corrections, Correcting(datasets, corrections)
 
     def open(
-        self, identity: Identity, kind: str, dataset: str, unit: str | int, *, agent: str = "", permission: str = ""
+        self,
+        identity: Identity,
+        kind: str,
+        dataset: str,
+        unit: str | int,
+        *,
+        agent: str = "",
+        permission: str = "",
+        waive: bool = False,
     ) -> dict[str, Any]:
         """Keeps a new request; the answer is the same whether or not the person is known.
+
+        Args:
+          waive: a third request to know within 12 months is answered all the same.
 
         Raises:
           Forbidden: the caller is no steward. NotFound: no such dataset. InvalidParameters: what is wrong.
         """
         check(identity, Action.STEWARD)
         asked_of = self._library.dataset(identity, dataset)
-        self._deliveries.sweep(self._now())
+        self.tidy()
         person = self._person(asked_of, kind, unit)
         asked = Asked(
             Kind(kind),
@@ -106,6 +127,7 @@ class Rights:
             self._pseudonyms.of(asked_of.lineage, person),
             agent=agent,
             permission=permission,
+            waived=waive,
         )
         return self._view(self._log.open(asked, person, actor=identity.name, now=self._now()))
 
@@ -116,7 +138,11 @@ class Rights:
           Forbidden: the caller is no steward. NotFound: none that the caller may see.
         """
         kept = self._seen(identity, request_id)
-        return self._view(kept) | {"steps": list(self._log.history(request_id)), "evidence": dict(kept.evidence)}
+        return self._view(kept) | {
+            "steps": list(self._log.history(request_id)),
+            "evidence": dict(kept.evidence),
+            "correction": self._correcting.state(request_id),
+        }
 
     def all(self, identity: Identity, *, state: str | None = None) -> list[dict[str, Any]]:
         """Every request that the caller may see, or those of one state, in the order in which they came."""
@@ -168,24 +194,38 @@ class Rights:
         """
         return self._step(identity, request_id, Revoked())
 
-    def execute(self, identity: Identity, request_id: str) -> dict[str, Any]:
+    def execute(
+        self,
+        identity: Identity,
+        request_id: str,
+        wanted: Wanted | None = None,
+        exceptions: Mapping[str, str] = NO_EXCEPTIONS,
+    ) -> dict[str, Any]:
         """Carries a request out; called again after a crash, it goes on where it was.
+
+        Args:
+          wanted: of a request to correct, what is true instead; not needed again once it was begun.
+          exceptions: of a request to delete, what the business keeps in other systems, and by which exception of
+            1798.105(d); here everything is erased, so that nothing of it is counted. Nor is it needed again.
 
         Raises:
           Forbidden, NotFound, Conflict: as `confirm`; Conflict too where the caller is not sure enough of who asks,
-          this kind of request is not carried out here, or an erasure reaches data that the caller may not see.
+          an erasure reaches data that the caller may not see, or a correction finds no row of the person.
+          InvalidParameters: what is to be corrected cannot be.
         """
         kept = self._seen(identity, request_id)
-        if kept.asked.kind in UNANSWERED:
-            raise Conflict(
-                f"a request to {kept.asked.kind} is carried out where the data come from: correct them there, load "
-                "them, and close the request with `dpstats rights deny` and the words that the person was told"
-            )
-        if kept.asked.kind not in UNVERIFIED_KINDS and kept.standing.level < Level.REASONABLE:
+        if kept.person is None and kept.standing.is_open:
+            raise Conflict("the request expired, and the person's id with it: open a new one")
+        tried = kept.asked.kind is Kind.KNOW and kept.standing.method
+        if not tried and kept.asked.kind not in UNVERIFIED_KINDS and kept.standing.level < Level.REASONABLE:
             raise Conflict(f"the request is {kept.standing.state}: verify who asks first, or deny it")
         if kept.asked.kind is Kind.DELETE:
             self._of_lineage(identity, kept.asked.lineage)
-        kept = self._log.step(request_id, Started(), actor=identity.name, now=self._now())
+        said = self._to_correct(identity, kept, wanted)
+        kept = self._log.step(request_id, Started(dict(exceptions)), actor=identity.name, now=self._now())
+        if said is not None:
+            dataset = self._library.dataset(identity, kept.asked.dataset)
+            self._correcting.keep(request_id, dataset, kept.asked.unit, said, self._now())
         done, package = self._carried_out(identity, kept)
         self._log.step(request_id, Fulfilled(done), actor=identity.name, now=self._now())
         return self.one(identity, request_id) | ({"package": package} if package else {})
@@ -202,23 +242,43 @@ class Rights:
     def due(self) -> list[dict[str, Any]]:
         """The clocks that are near their end, or past it, of every open request; nothing about anybody.
 
-        What may be kept no longer goes first: packages whose time is over, requests that were closed 24 months ago.
+        What may be kept no longer goes first.
         """
         now = self._now()
-        self._deliveries.sweep(now)
-        self._log.purge(now)
+        self.tidy()
         return [
             {"id": kept.request_id, "what": alarm.what, "due": alarm.due.isoformat(), "overdue": alarm.is_overdue}
             for kept in self._log.all()
             for alarm in alarms(kept.standing, now)
         ]
 
+    def tidy(self) -> None:
+        """Removes what may be kept no longer: old packages, ids of expired requests, requests closed 24 months ago."""
+        now = self._now()
+        self._deliveries.sweep(now)
+        self._log.let_go(now)
+        self._log.purge(now)
+
+    def totals(self, identity: Identity, year: int) -> dict[str, Any]:
+        """A year of requests in numbers by type: received, complied with, denied, and the days that answers took.
+
+        Raises:
+          Forbidden: the caller is no steward.
+        """
+        check(identity, Action.STEWARD)
+        seen = [kept.standing for kept in self._log.all() if sees(identity, kept.asked.dataset)]
+        return {"year": year, "requests": {kind: dict(of) for kind, of in totals(seen, year).items()}}
+
     def _carried_out(self, identity: Identity, kept: Kept) -> tuple[dict[str, Any], dict[str, str] | None]:
         """What was done, as evidence; and where the package of a request to know is fetched."""
         if kept.asked.kind is Kind.DELETE:
             return self._erased(identity, kept), None
+        if kept.asked.kind is Kind.CORRECT:
+            return self._corrected(identity, kept), None
         if kept.asked.kind in UNVERIFIED_KINDS:
             return self._refused(identity, kept), None
+        if kept.standing.disclosure is Disclosure.POLICY_ONLY:
+            return {"disclosed": str(kept.standing.disclosure), "told": list(TOLD_OF_THE_NOTICE)}, None
         content = zipped(self._known(identity, kept))
         secret, until = self._deliveries.put(content, self._now(), about=kept.asked.unit)
         evidence = {"disclosed": str(kept.standing.disclosure), "package_sha256": sha256(content), "until": until}
@@ -232,17 +292,26 @@ class Rights:
         is_person = _is(str(kept.person), dataset)
         found = self._datasets.pieces(identity, name, is_person) if specific else {}
         budget = self._budgets.one(identity, name)
+        linked = self._datasets.ids(identity, name, is_person)
+        pseudonyms = {kept.asked.unit, *(self._pseudonyms.of(lineage, each) for each in linked)}
         return Told(
             request_id=kept.request_id,
             made_at=self._now().isoformat(),
             told=notice_of(NOBODY_NAMED, [dataset])["datasets"][0],
-            consent=[_consented(event) for event in self._consent_log.of_person(lineage, kept.asked.unit)],
+            consent=[_consented(e) for each in sorted(pseudonyms) for e in self._consent_log.of_person(lineage, each)],
+            linked=sorted(linked) if specific else [],
+            corrections=self._told_corrections(dataset, pseudonyms) if specific else [],
             tables=[TableOf(table, each.columns, each.rows, each.withheld) for table, each in found.items()],
             specific=specific,
             statistics=self._published(identity, name),
             epsilon_at_most=budget["epsilon_spent"],
             delta=budget["delta"],
         )
+
+    def _told_corrections(self, dataset: DatasetFile, pseudonyms: Collection[str]) -> list[dict[str, Any]]:
+        """What was corrected of a person and still stands in for what a source says."""
+        found = self._corrections.of_person(dataset.lineage, pseudonyms)
+        return [told for each in found if (told := correction_told(dataset, each))]
 
     def _published(self, identity: Identity, dataset: str) -> list[dict[str, Any]]:
         """The newest statistics that were published of a dataset, with their values."""
@@ -258,8 +327,36 @@ class Rights:
         while left := [each for each in self._of_lineage(identity, lineage) if each.dataset not in evidence]:
             dataset = left[0]
             evidence[dataset.dataset] = self._datasets.erase(identity, dataset.dataset, _is(person, dataset))
-            self._deliveries.drop(self._pseudonyms.of(lineage, id_text(dataset.unit_type, person)))
-        return {"erased": list(evidence.values()), "told": list(TOLD_AFTER_ERASURE)}
+            pseudonym = self._pseudonyms.of(lineage, id_text(dataset.unit_type, person))
+            self._deliveries.drop(pseudonym)
+            self._corrections.drop(lineage, pseudonym)
+        exceptions = kept.standing.exceptions
+        told = [*TOLD_AFTER_ERASURE, *(_kept_elsewhere(what, code) for what, code in exceptions.items())]
+        return {"erased": list(evidence.values()), "exceptions": dict(exceptions), "told": told}
+
+    def _to_correct(self, identity: Identity, kept: Kept, wanted: Wanted | None) -> Said | None:
+        """What is still to be kept of a correction before it is carried out; None if nothing is, or it was before."""
+        if kept.asked.kind is not Kind.CORRECT:
+            if wanted is not None:
+                raise InvalidParameters({"correction": "is of a request to correct alone"})
+            return None
+        begun = self._correcting.known(kept.request_id) if kept.standing.is_open else None
+        if not kept.standing.is_open or (begun is not None and wanted is None):
+            return None
+        if wanted is None:
+            raise InvalidParameters({"correction": "must say the table, the column and what is true instead"})
+        dataset = self._library.dataset(identity, kept.asked.dataset)
+        if begun is not None:
+            raise Conflict("what is to be corrected was said before: execute it without saying it again")
+        return self._correcting.checked(identity, dataset, _is(str(kept.person), dataset), wanted)
+
+    def _corrected(self, identity: Identity, kept: Kept) -> dict[str, Any]:
+        """Kept first, so that whatever comes next has the corrected value; then the data are made anew."""
+        dataset = self._library.dataset(identity, kept.asked.dataset)
+        begun = self._correcting.known(kept.request_id)
+        if begun is None:
+            raise Conflict("the correction was not kept: say again what is to be corrected")
+        return self._correcting.carried_out(identity, dataset, _is(str(kept.person), dataset), begun)
 
     def _of_lineage(self, identity: Identity, lineage: str) -> list[DatasetFile]:
         """Every dataset of the same people.
@@ -317,7 +414,7 @@ class Rights:
             "respond_due": dates.respond_due.isoformat(),
             "extended": bool(standing.extended_because),
             "level": _level_name(standing.level),
-            "next": _next(standing.state, kept.asked.kind),
+            "next": _next(kept, now),
         }
 
 
@@ -343,13 +440,20 @@ def _is(person: str, dataset: DatasetFile) -> Callable[[str], bool]:
     return lambda text: id_text(dataset.unit_type, text) == spelled
 
 
+def _kept_elsewhere(what: str, code: str) -> str:
+    return f"We keep {what} outside these data, {EXCEPTIONS[code]} ({code}), and use it for nothing else."
+
+
 def _level_name(level: Level) -> str:
     return level.name.lower()
 
 
-def _next(state: State, kind: Kind) -> str | None:
+def _next(kept: Kept, now: datetime) -> str | None:
     """What to do next, as the last word of a command."""
-    if state is State.EXECUTING or kind in UNVERIFIED_KINDS:
+    state, kind = kept.standing.stands_at(now), kept.asked.kind
+    if kind is Kind.KNOW and state is State.CONFIRMED and kept.standing.method:
+        return "execute"  # it is answered by less: nobody could be verified
+    if kept.standing.state is State.EXECUTING or kind in UNVERIFIED_KINDS:
         return None if state is State.FULFILLED or state in _ENDED else "execute"
     steps: Mapping[State, str] = {
         State.RECEIVED: "verify",

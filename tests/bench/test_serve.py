@@ -14,21 +14,21 @@ from dpstats.cli.main import app
 
 
 def test_everything_is_measured_and_the_share_is_of_the_two_rates() -> None:
-    options = ["--rows", "1200", "--seconds", "0.3", "--workers", "1", "--json"]
+    options = ["--rows", "1200", "--seconds", "0.3", "--workers", "1", "--requests", "200", "--json"]
     ended = CliRunner().invoke(app, ["bench", "serve", *options])
     assert ended.exit_code == 0, ended.output
     found = json.loads(ended.stdout)
-    assert (found.pop("rows"), found.pop("workers")) == (1200, 1)
+    assert [found.pop(name) for name in ("rows", "workers", "requests")] == [1200, 1, 200]
+    memory = found.pop("memory_mib")
+    assert list(memory) == ["20", "100", "200"]
     assert set(found) == {
         "seconds",
         "trivial_per_s",
         "replays_per_s",
         "new_ms",
         "engine_ms",
-        "memory_before_mib",
-        "memory_after_mib",
     }
-    assert all(value > 0 for value in found.values())
+    assert all(value > 0 for value in (*found.values(), *memory.values()))
 
 
 def test_an_answer_of_another_status_is_no_answer() -> None:

@@ -33,3 +33,52 @@ def test_a_backup_that_would_give_budget_back_is_refused_in_one_line(dpstats: Ru
     ran = anywhere("--home", "new", "ledger", "restore", "saved").done()
     assert "shop: no newer head is known" in ran.err
     assert "is not loaded" in anywhere("--home", "new", "doctor").out
+
+
+LOAD = ("dataset", "load", "shop", "--source", "visits=visits.csv", "--source", "customers=customers.csv")
+
+
+def erased(dpstats: Run, unit: str = "1") -> None:
+    request = json.loads(dpstats("rights", "open", "delete", "shop", unit, "--json").done().out)["id"]
+    dpstats("rights", "verify", request, "--level", "reasonably_high", "--method", "signed declaration").done()
+    dpstats("rights", "execute", request).done()
+
+
+def held(dpstats: Run, unit: str = "1") -> int:
+    """How many rows of a person are there, as a new request to erase it would say."""
+    request = json.loads(dpstats("rights", "open", "delete", "shop", unit, "--json").done().out)["id"]
+    dpstats("rights", "verify", request, "--level", "reasonably_high", "--method", "signed declaration").done()
+    evidence = json.loads(dpstats("rights", "execute", request, "--json").done().out)["evidence"]
+    return sum(evidence["erased"][0]["rows_before"].values())
+
+
+def test_who_was_erased_stays_out_of_a_workspace_that_was_restored(dpstats: Run, anywhere: Run, shop: Path) -> None:
+    erased(dpstats)
+    dpstats("ledger", "backup", "saved", "--keys").done()
+    assert "known up to this backup" in anywhere("--home", "new", "ledger", "restore", "saved").done().err
+    anywhere("--home", "new", *LOAD).done()
+    new: Run = lambda *words: anywhere("--home", "new", *words)  # noqa: E731
+    assert (held(new), held(new, "2") > 0) == (0, True)
+
+
+def test_a_backup_from_before_takes_nobody_back_in(dpstats: Run, shop: Path) -> None:
+    erased(dpstats, "2")
+    dpstats("ledger", "backup", "saved").done()
+    for file in (shop / "home").glob("consent.db*"):
+        file.unlink()
+    erased(dpstats)
+    for file in (shop / "home").glob("ledger.db*"):
+        file.unlink()
+    dpstats("ledger", "restore", "saved").done()
+    dpstats(*LOAD).done()
+    assert (held(dpstats), held(dpstats, "2"), held(dpstats, "3") > 0) == (0, 0, True)
+
+
+def test_a_consent_database_without_its_key_is_refused(dpstats: Run, anywhere: Run, shop: Path) -> None:
+    dpstats("ledger", "backup", "saved").done()
+    keys = [(name, (shop / "home" / name).read_bytes()) for name in ("ledger.key", "bounding.key")]
+    (shop / "new").mkdir(mode=0o700)
+    for name, content in keys:
+        (shop / "new" / name).write_bytes(content)
+    anywhere("--home", "new", "ledger", "restore", "saved").refused("consent.key is missing, or another's")
+    assert not (shop / "new" / "consent.db").exists()

@@ -32,7 +32,7 @@ def test_each_step_says_the_next_command(dpstats: Run) -> None:
 
 def test_a_step_out_of_order_is_one_line(dpstats: Run) -> None:
     dpstats("rights", "execute", opened(dpstats)).refused("verify who asks first")
-    dpstats("rights", "execute", opened(dpstats, "correct")).refused("correct them there")
+    dpstats("rights", "execute", opened(dpstats, "correct")).refused("verify who asks first")
     dpstats("rights", "open", "forget", "shop", "1").refused("type: must be one of know, delete")
     dpstats("rights", "show", "rr_unknown").refused("no rights request named")
 
@@ -58,3 +58,23 @@ def test_requests_and_clocks_are_listed(dpstats: Run) -> None:
     states = [item["state"] for item in json.loads(dpstats("rights", "list", "--json").done().out)["items"]]
     assert states == ["denied", "received"]
     assert json.loads(dpstats("rights", "list", "--due", "--json").done().out)["items"] == []
+
+
+def test_a_correction_says_the_table_the_columns_and_the_rows(dpstats: Run) -> None:
+    request = opened(dpstats, "correct")
+    verified(dpstats, request)
+    dpstats("rights", "execute", request).refused("must say the table")
+    dpstats("rights", "execute", request, "--set", "region=west").wrong_usage("--table")
+    dpstats("rights", "execute", request, "--table", "elsewhere", "--set", "region=west").refused("table: must be one")
+
+
+def test_a_third_request_to_know_is_denied_at_once_and_a_year_is_told_in_numbers(dpstats: Run) -> None:
+    opened(dpstats, "know")
+    opened(dpstats, "know")
+    assert "--waive" in dpstats("rights", "open", "know", "shop", "1").done().out
+    assert "received" in dpstats("rights", "open", "know", "shop", "1", "--waive").done().out
+    received = json.loads(dpstats("rights", "open", "opt_out", "shop", "1", "--json").done().out)["received_at"]
+    year = received[:4]
+    of = json.loads(dpstats("rights", "metrics", "--year", year, "--json").done().out)["requests"]
+    assert (of["know"]["received"], of["know"]["denied"], of["opt_out"]["open"]) == (4, 1, 1)
+    assert dpstats("rights", "metrics", "--year", year).done().out.startswith("type")

@@ -300,7 +300,7 @@ def test_a_deletion_by_any_id_of_a_person_keeps_the_person_out_even_where_the_li
     desk.add(linked, **tables(), links="id,unit\n1,0\nphone,1\n")
     desk.approve({"query": "reports"} | QUERIES["reports"])
     assert counted(desk, "reports") == 11
-    desk.workspace.datasets._suppressions.add("shop", "phone", request="r", now=datetime.now(UTC))
+    desk.workspace.datasets._people._suppressions.add("shop", "phone", request="r", now=datetime.now(UTC))
     close(desk)  # a renewal leaves out whoever is suppressed by then
     assert counted(desk, "reports") == 10
     desk.load("shop", **tables(), links="id,unit\n7,6\n")  # a stale file, and no link of theirs any more

@@ -70,6 +70,9 @@ SETTINGS = {
 }
 
 OPTIONS = {
+    # Which lines of the log of who asked what are listed.
+    "--actor",
+    "--query",
     "--after",
     "--agent",
     "--append",
@@ -82,8 +85,12 @@ OPTIONS = {
     "--cap-rho",
     "--dataset",
     "--due",
+    # Of a cap on what a role or a purpose may charge: the budget itself stays as it is.
+    "--end",
     "--entries",
     "--epsilon",
+    # What the business keeps of a deletion elsewhere: here everything of the person is erased all the same.
+    "--except",
     "--expires",
     "--export",
     # With --sandbox alone: which files the invented data are made of. Their noise is that of any workspace.
@@ -110,20 +117,31 @@ OPTIONS = {
     "--parameter",
     "--port",
     "--prune",
+    # Whose charges a cap is for; a query's own purpose is in its approved file.
+    "--purpose",
     "--reason",
     "--rho",
     "--role",
+    "--requests",
     "--rows",
     "--runs",
     # Another workspace, of invented data: the noise is the same, and no one's rows are in it.
     "--sandbox",
     "--seconds",
     "--sensitive",
+    # What a correction puts in a person's own rows, as a corrected source would: bounds and noise are the same.
+    "--set",
     "--show-completion",
     "--segments",
     "--source",
+    "--table",
     "--version",
+    # Whether somebody who asks a third time what is held of them is answered.
+    "--waive",
+    "--where",
     "--workers",
+    # Of people's requests, in numbers of requests.
+    "--year",
     "--yes",
     "-p",
 }
@@ -136,6 +154,7 @@ ASKED_OVER_HTTP = {
     "GET /v1/datasets/{dataset}/spending": {"dataset"},
     "GET /v1/features/{view}": {"view", "If-None-Match"},
     "GET /v1/features/{view}/segments": {"view"},
+    "GET /v1/log": {"after", "actor", "query"},
     "GET /v1/queries/{query}": {"query"},
     "GET /v1/releases": {"dataset", "query", "cursor", "limit"},
     "GET /v1/releases/{release_id}": {"release_id"},
@@ -154,6 +173,9 @@ ASKED_OVER_HTTP = {
     },
     "POST /v1/consent/signals": {"dataset", "units", "gpc", "gpp", "observed_at", "event_id"},
     "POST /v1/datasets/{dataset}/budget/grants": {"dataset", "rho", "epsilon", "reason"},
+    # What a role or a purpose may charge of the budget: a cap takes away, and never adds.
+    "GET /v1/datasets/{dataset}/budget/caps": {"dataset"},
+    "PUT /v1/datasets/{dataset}/budget/caps": {"dataset", "role", "purpose", "rho", "epsilon", "end", "reason"},
     # What one steward proposed: a budget is raised by two, the noise of a charge by nobody.
     "POST /v1/proposals/{proposal_id}/confirm": {"proposal_id"},
     "POST /v1/proposals/{proposal_id}/decline": {"proposal_id"},
@@ -165,10 +187,17 @@ ASKED_OVER_HTTP = {
     # Requests of people about their own data: they take rows out of a data version, as a load does.
     "GET /v1/rights/packages/{secret}": {"secret"},
     "GET /v1/rights/requests/{request_id}": {"request_id"},
-    "POST /v1/rights/requests": {"type", "dataset", "unit", "agent", "permission"},
+    "POST /v1/rights/requests": {"type", "dataset", "unit", "agent", "permission", "waive"},
     "POST /v1/rights/requests/{request_id}/confirm": {"request_id"},
     "POST /v1/rights/requests/{request_id}/deny": {"request_id", "reason"},
-    "POST /v1/rights/requests/{request_id}/execute": {"request_id"},
+    "POST /v1/rights/requests/{request_id}/execute": {
+        "request_id",
+        "correction",
+        "table",
+        "set",
+        "where",
+        "exceptions",
+    },
     "POST /v1/rights/requests/{request_id}/extend": {"request_id", "reason"},
     "POST /v1/rights/requests/{request_id}/verify": {"request_id", "level", "method"},
     "PUT /v1/datasets/{dataset}/frozen": {"dataset", "frozen"},
@@ -260,7 +289,7 @@ FILE_KEYS = {
         "cadence",
         "why",
     },
-    "Table": {"public", "one_row_per_unit", "columns"},
+    "Table": {"public", "one_row_per_unit", "retention_by", "columns"},
     "Window": {"from", "until"},
 }
 

@@ -37,7 +37,7 @@ def confirm(hour: int, opt_in: Event) -> Event:
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Event]:
-    opt_ins = [at(hour, "opt_in", purpose) for hour in range(4) for purpose in ("ads", "offers")]
+    opt_ins = [at(hour, "opt_in", purpose) for hour in range(4) for purpose in ("ads", "offers", LIMIT_SPI)]
     said = [at(h, d, p) for h in range(4) for d in ("opt_out", "withdraw") for p in ("ads", "offers", ALL_SALE_SHARE)]
     said += [at(h, d, KNOWN_MINOR) for h in range(4) for d in ("opt_out", "withdraw")] + [at(1, "opt_out", LIMIT_SPI)]
     confirms = [confirm(hour, opt_in) for opt_in in opt_ins for hour in range(4)]
@@ -50,7 +50,7 @@ def test_order_and_repetition_mean_nothing(events: list[Event], random_, data: s
     random_.shuffle(again)
     for use in (ADS, OFFERS):
         assert standing(again, use) == standing(events, use)
-    assert (is_limited(again), is_minor(again)) == (is_limited(events), is_minor(events))
+    assert (is_limited(again, "shop"), is_minor(again)) == (is_limited(events, "shop"), is_minor(events))
 
 
 @given(histories(), st.sampled_from(["ads", ALL_SALE_SHARE]))
@@ -100,9 +100,17 @@ def test_a_refusal_of_sale_does_not_reach_what_is_no_sale() -> None:
     assert standing([at(1, "opt_out", ALL_SALE_SHARE), at(0, "opt_in", "offers")], OFFERS) == YES
 
 
-def test_a_limit_stays_and_a_minor_s_mark_may_end() -> None:
-    assert is_limited([at(1, "opt_out", LIMIT_SPI), at(2, "opt_in")])
-    assert not is_limited([at(1, "opt_out", ALL_SALE_SHARE)])
+def test_a_limit_ends_by_the_persons_own_opt_in_in_two_steps() -> None:
+    limit, ended = at(1, "opt_out", LIMIT_SPI), at(2, "opt_in", LIMIT_SPI)
+    assert is_limited([limit, at(2, "opt_in"), confirm(3, at(2, "opt_in"))], "shop"), "an opt-in to something else"
+    assert is_limited([limit, ended], "shop"), "one step is not enough"
+    assert not is_limited([limit, ended, confirm(3, ended)], "shop")
+    assert is_limited([limit, ended, confirm(3, ended)], "elsewhere"), "an opt-in is for what it names"
+    assert is_limited([limit, ended, confirm(3, ended), at(4, "opt_out", LIMIT_SPI)], "shop"), "it was said again"
+    assert not is_limited([at(1, "opt_out", ALL_SALE_SHARE)], "shop")
+
+
+def test_a_minor_s_mark_may_end() -> None:
     assert is_minor([at(1, "opt_out", KNOWN_MINOR)])
     assert is_minor([at(1, "opt_out", KNOWN_MINOR), at(0, "withdraw", KNOWN_MINOR)])
     assert not is_minor([at(1, "opt_out", KNOWN_MINOR), at(2, "withdraw", KNOWN_MINOR)])

@@ -48,7 +48,7 @@ def log(tmp_path: Path) -> ConsentLog:
     [
         (replace(OPT_OUT, purpose="*"), "purpose", "there is no purpose '*': use one of ads, offers, all_sale_share"),
         (replace(OPT_IN, purpose="all_sale_share"), "decision", "takes opt_out alone"),
-        (replace(OPT_IN, purpose="limit_spi"), "decision", "takes opt_out alone"),
+        (replace(OPT_IN, purpose="limit_spi", decision="withdraw"), "decision", "which end it"),
         (replace(OPT_IN, purpose="known_minor"), "decision", "opt_out (is one)"),
         (replace(OPT_OUT, decision="OPT_OUT"), "decision", "one of opt_in, opt_out, withdraw, confirm"),
         (replace(OPT_OUT, unit=" "), "unit", "1 to 256"),

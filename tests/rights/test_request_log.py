@@ -12,7 +12,7 @@ import pytest
 from dpstats.errors import Conflict, LedgerBroken, NotFound
 from dpstats.rights.consent_schema import ConsentDatabase
 from dpstats.rights.request_log import KEPT_FOR, Asked, RequestLog
-from dpstats.rights.requests import Denial, Denied, Extended, Fulfilled, Kind, Level, Started, State, Verified
+from dpstats.rights.requests import Denial, Denied, Extended, Fulfilled, Kind, Level, Revoked, Started, State, Verified
 
 AT = datetime(2026, 12, 18, 20, tzinfo=UTC)
 PERSON = "canary-4b1d7e"
@@ -112,3 +112,52 @@ def test_a_closed_request_goes_after_24_months_and_the_chain_of_the_others_holds
     assert log.verify() == 5
     fulfilled(log, AT + KEPT_FOR)
     assert log.verify() == 9
+
+
+def test_a_third_request_to_know_within_12_months_is_denied_unless_it_is_waived(log: RequestLog) -> None:
+    def ask(now: datetime = AT, kind: Kind = Kind.KNOW, unit: str = "f" * 64, *, waived: bool = False) -> State:
+        one = Asked(kind, "shop", "shop", unit, waived=waived)
+        return log.open(one, PERSON, actor="stu", now=now).standing.state
+
+    assert [ask(), ask()] == [State.RECEIVED, State.RECEIVED]
+    assert ask() is State.DENIED
+    assert log.all()[-1].standing.denial is Denial.TOO_MANY_REQUESTS
+    assert log.all()[-1].person is None
+    assert ask(waived=True) is State.RECEIVED
+    assert ask(unit="e" * 64) is ask(kind=Kind.DELETE) is State.RECEIVED
+    assert ask(AT + timedelta(days=366)) is State.RECEIVED
+
+
+def test_what_was_denied_or_taken_back_is_not_counted(log: RequestLog) -> None:
+    for step in (Denied(Denial.NO_MATCH, "We hold nothing."), Revoked()):
+        for _ in range(2):
+            log.step(opened(log, Kind.KNOW), step, actor="stu", now=AT)
+    assert log.open(asked(Kind.KNOW), PERSON, actor="stu", now=AT).standing.state is State.RECEIVED
+
+
+def test_a_request_that_expired_keeps_no_id_and_one_that_is_executed_does(log: RequestLog, tmp_path: Path) -> None:
+    old, begun = opened(log), opened(log)
+    for step in (SURE, Started()):
+        log.step(begun, step, actor="stu", now=AT)
+    assert log.let_go(AT + timedelta(days=90)) == 0
+    assert log.let_go(AT + timedelta(days=91)) == 1
+    assert (log.get(old).person, log.get(begun).person) == (None, PERSON)
+    log.step(begun, Fulfilled({}), actor="stu", now=AT + timedelta(days=91))
+    assert PERSON.encode() not in bytes_kept(tmp_path)
+
+
+def test_a_request_that_expired_is_purged_24_months_after(log: RequestLog) -> None:
+    opened(log)
+    assert log.purge(AT + timedelta(days=90) + KEPT_FOR) == 0
+    assert log.purge(AT + timedelta(days=91) + KEPT_FOR) == 1
+    assert log.verify() == 1
+
+
+def test_what_must_be_kept_of_a_closed_request_is_there(log: RequestLog) -> None:
+    """11 CCR 7101(b): date, nature and manner of the request; date and nature of the answer; why it was denied."""
+    request = opened(log)
+    log.step(request, Denied(Denial.NO_MATCH, "We hold nothing."), actor="stu", now=AT)
+    for one in (log.get(request), log.get(fulfilled(log))):
+        standing = one.standing
+        assert all((standing.received_at, one.asked.kind, one.asked.channel, standing.responded_at, standing.state))
+        assert (standing.denial is None) == (standing.state is State.FULFILLED)

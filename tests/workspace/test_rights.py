@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -119,6 +120,20 @@ def test_a_stale_file_loaded_again_keeps_the_person_out(clinic: Clinic) -> None:
     clinic.workspace.datasets.load(ME, "clinic", {"visits": clinic.sources["visits"]}, append=True)
     assert clinic.rows(GONE)["visits"] == 0
     assert clinic.rows(PATIENTS[0])["visits"] == 6
+
+
+def test_what_other_systems_keep_is_said_and_nothing_of_it_stays_here(clinic: Clinic) -> None:
+    request = clinic.request()
+    clinic.workspace.rights.verify(ME, request, "reasonably_high", "signed declaration")
+    for wrong in ({"bills": "because"}, {" ": "1798.105(d)(8)"}):
+        with pytest.raises(Conflict, match="why: one of"):
+            clinic.workspace.rights.execute(ME, request, exceptions=wrong)
+    done = clinic.workspace.rights.execute(ME, request, exceptions={"bills": "1798.105(d)(8)"})
+    assert done["evidence"]["exceptions"] == {"bills": "1798.105(d)(8)"}
+    assert "We keep bills outside these data, because the law obliges us" in done["evidence"]["told"][-1]
+    assert clinic.rows(GONE) == {"visits": 0, "people": 0}
+    with pytest.raises(Conflict, match="exceptions"):
+        clinic.workspace.rights.execute(ME, clinic.request("opt_out"), exceptions={"bills": "1798.105(d)(8)"})
 
 
 @pytest.mark.parametrize("spelling", [str.upper, lambda each: each.replace("-", ""), lambda each: f"{{{each}}}"])
@@ -298,6 +313,27 @@ def test_who_is_known_well_gets_the_pieces_but_none_that_are_never_disclosed(cli
     assert not any(other.encode() in package.read(name) for name in package.namelist() for other in PATIENTS[:5])
 
 
+def test_somebody_who_could_not_be_verified_is_told_of_the_notice_alone(clinic: Clinic) -> None:
+    request = clinic.request("know")
+    with pytest.raises(Conflict, match="verify who asks"):
+        clinic.workspace.rights.execute(ME, request)
+    assert clinic.workspace.rights.verify(ME, request, "none", "nothing matched")["next"] == "execute"
+    done = clinic.workspace.rights.execute(ME, request)
+    assert (done["state"], done["evidence"]["disclosed"]) == ("fulfilled", "policy_only")
+    assert "package" not in done
+    assert not (clinic.home / "packages").exists()
+
+
+def test_a_request_that_expired_is_not_carried_out_any_more(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = clinic.request()
+    clinic.workspace.rights.verify(ME, request, "reasonable", "two facts matched")
+    monkeypatch.setattr(clinic.workspace.rights, "_now", lambda: datetime.now(UTC) + timedelta(days=95))
+    clinic.workspace.rights.due()
+    with pytest.raises(Conflict, match="expired"):
+        clinic.workspace.rights.execute(ME, request)
+    assert clinic.rows(GONE) == {"visits": 3, "people": 1}
+
+
 def test_who_is_known_less_well_gets_categories_alone(clinic: Clinic) -> None:
     package = fetched(clinic, "reasonable")
     told = json.loads(package.read("package.json"))
@@ -332,3 +368,22 @@ def fetched(clinic: Clinic, level: str) -> zipfile.ZipFile:
     clinic.workspace.rights.verify(ME, request, level, "as the test says")
     secret = clinic.workspace.rights.execute(ME, request)["package"]["path"].rpartition("/")[2]
     return zipfile.ZipFile(io.BytesIO(clinic.workspace.rights.package(ME, secret)))
+
+
+def test_data_from_before_an_erasure_are_made_anew_before_they_are_served(clinic: Clinic) -> None:
+    clinic.close()
+    copies = clinic.folder / "copies"
+    shutil.copytree(clinic.home, copies, ignore=shutil.ignore_patterns("consent.*"))
+    clinic.workspace = Workspace.open(read_settings(home=clinic.home))
+    clinic.erased()
+    clinic.close()
+    for old in ("data", "ledger.db"):  # an old copy of all but what people said and asked
+        target = clinic.home / old
+        shutil.rmtree(target) if target.is_dir() else target.unlink()
+        shutil.move(copies / old, target)
+    clinic.workspace = Workspace.open(read_settings(home=clinic.home))
+    assert clinic.rows(GONE) == {"visits": 3, "people": 1}
+    assert any("older than an erasure" in each.what for each in clinic.workspace.doctor.findings(ME))
+    clinic.workspace.open_data()
+    assert clinic.rows(GONE) == {"visits": 0, "people": 0}
+    assert not any("older than an erasure" in each.what for each in clinic.workspace.doctor.findings(ME))

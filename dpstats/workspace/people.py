@@ -1,0 +1,66 @@
+"""What a load must know of people from elsewhere: who was erased, and what was corrected.
+
+Both are found by keyed hashes of ids, and both outlast any file: a stale source or a restored data version changes
+nothing about them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from dpstats.catalog.dataset import DatasetFile
+from dpstats.catalog.ids import id_text
+from dpstats.engine.corrections import Fix, FixesOf, Overlay
+from dpstats.rights.corrections import Correction, Corrections
+from dpstats.rights.pseudonyms import Pseudonyms
+from dpstats.rights.suppression import Suppressions
+
+
+class People:
+    """The people of a workspace, as its loads ask about them."""
+
+    def __init__(self, suppressions: Suppressions, corrections: Corrections, pseudonyms: Pseudonyms) -> None:
+        self._suppressions, self._corrections, self._pseudonyms = suppressions, corrections, pseudonyms
+
+    def left_out(self, dataset: DatasetFile) -> Callable[[str], bool] | None:
+        """Says of an id whether its person was erased, as of now; None if nobody was."""
+        return self._suppressions.left_out(dataset.lineage, dataset.unit_type)
+
+    def linked_out(self, dataset: DatasetFile, ids: Collection[str]) -> None:
+        """Erases ids that are linked to somebody who was erased, for good: they are that person's."""
+        now = datetime.now(UTC)
+        for each in ids:
+            self._suppressions.add(dataset.lineage, each, request="linked", now=now)
+            self._corrections.drop(dataset.lineage, self.pseudonym(dataset, each))
+
+    def overlay(self, dataset: DatasetFile) -> Overlay:
+        """What was corrected in a dataset and still stands, by table."""
+        found: dict[str, dict[str, list[Fix]]] = {}
+        for each in self._corrections.standing(dataset.lineage, dataset.dataset):
+            fix = as_fix(each)
+            if fix is not None:
+                found.setdefault(fix.table, {}).setdefault(each.unit, []).append(fix)
+        return {table: self._fixes_of(dataset, by_unit) for table, by_unit in found.items()}
+
+    def confirmed(self, numbers: Collection[int]) -> None:
+        """Closes corrections that a source says as well."""
+        if numbers:
+            self._corrections.confirm(numbers, datetime.now(UTC))
+
+    def pseudonym(self, dataset: DatasetFile, person: str) -> str:
+        """The keyed hash of an id among the people of a dataset."""
+        return self._pseudonyms.of(dataset.lineage, id_text(dataset.unit_type, person))
+
+    def _fixes_of(self, dataset: DatasetFile, by_unit: Mapping[str, Sequence[Fix]]) -> FixesOf:
+        def fixes_of(ids: Iterable[str]) -> Sequence[Fix]:
+            found = [fix for each in ids for fix in by_unit.get(self.pseudonym(dataset, each), ())]
+            return sorted(found, key=lambda fix: fix.number)
+
+        return fixes_of
+
+
+def as_fix(correction: Correction) -> Fix | None:
+    """A correction as a load replays it; None if the source confirmed it."""
+    said = correction.said
+    return None if said is None else Fix(correction.number, said.table, said.where, said.put)
