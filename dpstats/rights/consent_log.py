@@ -64,6 +64,13 @@ class ConsentLog:
         with self._database.reading() as connection:
             return next(iter(_newest(connection)), None)
 
+    def waiting(self) -> int:
+        """How many events came since the last epoch was closed; a number for stewards alone."""
+        with self._database.reading() as connection:
+            last = next((epoch.last_seq for epoch in _newest(connection)), 0)
+            query = select(func.count()).select_from(schema.events).where(schema.events.c.seq > last)
+            return connection.execute(query).scalar_one()
+
     def decided(self, lineage: str, epoch: Epoch) -> Mapping[str, tuple[Event, ...]]:
         """What the people of a lineage had decided at an epoch's close, by pseudonym; their order means nothing."""
         table = schema.events.c

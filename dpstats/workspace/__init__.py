@@ -10,7 +10,8 @@
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
 `.spending`, `.review`, `.waiting`, `.planning`, `.applying`, `.releases`, `.features`, `.refreshing`, `.stewards`,
-`.tokens`, `.consent`, `.epochs`, `.rights`, `.minimising`, `.publishing` and `.doctor`; each of them checks who calls.
+`.tokens`, `.consent`, `.consent_told`, `.epochs`, `.rights`, `.minimising`, `.publishing` and `.doctor`;
+each of them checks who calls.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from dpstats.settings import Settings
 from dpstats.turns import Limits, Turns
 from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.consent import Consent
+from dpstats.workspace.consent_told import ConsentTold
 from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.doctor import Doctor
 from dpstats.workspace.epochs import NIGHTLY, Epochs, Timetable
@@ -106,6 +108,7 @@ class Workspace:
         deliveries = Deliveries(home / "packages")
         deliveries.sweep(datetime.now(UTC))  # nobody else may ever come by
         self.consent = Consent(library, consent_log, pseudonyms)
+        self.consent_told = ConsentTold(library, road, consent_log, timetable)
         self.epochs = Epochs(store, library, consent_log, self.datasets, timetable, home / "epochs.lock")
         self.rights = Rights(
             library,
