@@ -156,3 +156,20 @@ class RightsRequestWhole(RightsRequest):
 class RightsRequests(Answer):
     items: list[RightsRequest]
     next: str | None
+
+
+class RecipientTerms(Answer):
+    version: int
+    sha256: str
+    text: str
+    published_at: str
+    published_by: str
+    accepted: bool
+
+
+class TermsAccepted(Answer):
+    token: str
+    version: int
+    sha256: str
+    accepted_by: str
+    accepted_at: str

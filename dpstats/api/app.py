@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 import dpstats
-from dpstats.api import consent, datasets, features, proposals, public, published, queries, releases, rights
+from dpstats.api import consent, datasets, features, proposals, public, published, queries, releases, rights, terms
 from dpstats.api.described import describe
 from dpstats.api.epochs import closing_epochs
 from dpstats.api.marked import Marked
@@ -84,6 +84,7 @@ def create_app(
             *rights.router.routes,
             *proposals.router.routes,
             *features.router.routes,
+            *terms.router.routes,
             *public.router.routes,
             *published.router.routes,
             *pages.routes(),

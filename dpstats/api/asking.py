@@ -14,6 +14,7 @@ from pydantic import (
     Discriminator,
     Field,
     StrictBool,
+    StrictInt,
     StrictStr,
     Tag,
     model_validator,
@@ -233,6 +234,14 @@ class RightsOpening(_Asking):
     unit: PersonId
     agent: Annotated[StrictStr, Field(max_length=1000)] = ""
     permission: Annotated[StrictStr, Field(max_length=1000)] = ""
+
+
+class TermsAcceptance(_Asking):
+    """Which version of the recipients' terms is accepted: the one in force."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"version": 1}})
+
+    version: StrictInt = Field(ge=1, le=2**31 - 1)
 
 
 class Verification(_Asking):

@@ -28,6 +28,7 @@ from dpstats.cli import (
     release,
     rights,
     serve,
+    terms,
     tokens,
 )
 from dpstats.cli.exits import WRONG_USAGE
@@ -50,6 +51,7 @@ app.command("refresh")(refresh.refresh)
 app.add_typer(budget.app, name="budget")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(tokens.app, name="token")
+app.add_typer(terms.app, name="terms")
 app.add_typer(consent.app, name="consent")
 app.add_typer(rights.app, name="rights")
 app.add_typer(minimise.app, name="minimise")

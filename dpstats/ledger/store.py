@@ -16,6 +16,7 @@ from dpstats.ledger.ledger import Ledger
 from dpstats.ledger.migrating import revision_of, upgrade
 from dpstats.ledger.postgres import examine, opening_explained, postgres_engine
 from dpstats.ledger.proposals import Proposals
+from dpstats.ledger.recipients import Recipients
 from dpstats.ledger.registry import Registry
 from dpstats.ledger.sessions import Sessions
 from dpstats.ledger.signing import Signer
@@ -32,7 +33,7 @@ BUSY_TIMEOUT_MS = 30_000
 
 @dataclass(frozen=True)
 class Store:
-    """An open ledger with its registry, tokens, sign-ins and proposals."""
+    """An open ledger with its registry, tokens, sign-ins, proposals and recipients' terms."""
 
     engine: Engine
     ledger: Ledger
@@ -40,6 +41,7 @@ class Store:
     tokens: Tokens
     sessions: Sessions
     proposals: Proposals
+    recipients: Recipients
 
     def close(self) -> None:
         """Closes every connection."""
@@ -83,7 +85,8 @@ def open_store(
         raise
     tokens = Tokens(engine, clock)
     sessions, proposals = Sessions(engine, clock, tokens), Proposals(engine, writer, clock)
-    return Store(engine, ledger, Registry(engine, clock), tokens, sessions, proposals)
+    recipients = Recipients(engine, clock)
+    return Store(engine, ledger, Registry(engine, clock), tokens, sessions, proposals, recipients)
 
 
 def _prepare_server(engine: Engine, signer: Signer) -> None:

@@ -10,7 +10,7 @@
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
 `.spending`, `.review`, `.waiting`, `.planning`, `.applying`, `.releases`, `.features`, `.refreshing`, `.stewards`,
-`.tokens`, `.consent`, `.consent_told`, `.epochs`, `.rights`, `.minimising`, `.publishing` and `.doctor`;
+`.tokens`, `.terms`, `.consent`, `.consent_told`, `.epochs`, `.rights`, `.minimising`, `.publishing` and `.doctor`;
 each of them checks who calls.
 """
 
@@ -62,6 +62,7 @@ from dpstats.workspace.sandbox import is_sandbox
 from dpstats.workspace.selftest import self_test
 from dpstats.workspace.spending import Spending
 from dpstats.workspace.stewards import Stewards
+from dpstats.workspace.terms import TermsDesk
 from dpstats.workspace.tokens import TokenDesk
 from dpstats.workspace.waiting import Waiting
 
@@ -87,7 +88,7 @@ class Workspace:
     ) -> None:
         self.home, self.store, self.turns, self._engines = home, store, turns, engines
         self.sandbox = is_sandbox(home)
-        self._library = library = Library(store.registry)
+        self._library = library = Library(store.registry, store.recipients)
         self._road = road = Road(store, library, engines, turns, grid, timetable.max_age)
         self._consent_database = ConsentDatabase(home / "consent.db")
         consent_log, pseudonyms = ConsentLog(self._consent_database), Pseudonyms.open(home / "consent.key")
@@ -105,6 +106,7 @@ class Workspace:
         self.refreshing = Refreshing(store, road, self.features)
         self.stewards = Stewards(store)
         self.tokens = TokenDesk(store, library)
+        self.terms = TermsDesk(store)
         deliveries = Deliveries(home / "packages")
         deliveries.sweep(datetime.now(UTC))  # nobody else may ever come by
         self.consent = Consent(library, consent_log, pseudonyms)

@@ -68,6 +68,8 @@ SETTINGS = {
 }
 
 OPTIONS = {
+    # Who is given data at all, by a contract: never what they are given.
+    "--accepts-terms",
     "--after",
     "--agent",
     "--append",
@@ -169,6 +171,8 @@ ASKED_OVER_HTTP = {
     "POST /v1/rights/requests/{request_id}/execute": {"request_id"},
     "POST /v1/rights/requests/{request_id}/extend": {"request_id", "reason"},
     "POST /v1/rights/requests/{request_id}/verify": {"request_id", "level", "method"},
+    # Terms decide who is given data at all.
+    "POST /v1/terms/acceptance": {"version"},
     "PUT /v1/datasets/{dataset}/frozen": {"dataset", "frozen"},
 }
 

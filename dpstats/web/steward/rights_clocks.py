@@ -23,7 +23,7 @@ STATES = {
     "confirmed": "who asks is not verified yet",
     "verified": "ready to be carried out",
     "executing": "begun and not finished: carry it out again",
-    "fulfilled": "done",
+    "fulfilled": "fulfilled",
     "denied": "denied",
     "revoked": "taken back by the person",
     "expired": "its latest day is over and nothing was answered",

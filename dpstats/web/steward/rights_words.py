@@ -19,7 +19,7 @@ DENIALS_TOLD = {
     "insufficient_verification": "it could not be verified who asks",
     "suspected_fraud": "it is likely fraud",
     "not_covered": "the law does not cover it",
-    "outside_jurisdiction": "the person is not a Californian resident",
+    "outside_jurisdiction": "the person is no resident of California",
     "too_many_requests": "it is the third request in 12 months",
     "other": "another reason, in your own words below",
 }

@@ -1,0 +1,34 @@
+"""The terms for recipients: for everybody to read, and to accept for whoever is signed in."""
+
+from __future__ import annotations
+
+from fastapi import Request, Response
+
+from dpstats.errors import InvalidParameters, NotFound
+from dpstats.web.rendering import done, page
+from dpstats.web.visiting import Sent, Visit, page_router, visitor_of
+from dpstats.workspace import Workspace
+
+router = page_router()
+
+
+@router.get("/terms")
+def read(request: Request) -> Response:
+    """The terms in force, and the way to accept them."""
+    workspace: Workspace = request.app.state.workspace
+    visitor = visitor_of(request)
+    found = workspace.terms.public()
+    if found is None:
+        raise NotFound("recipients' terms", "in force")
+    accepted = visitor is not None and workspace.terms.one(visitor.identity)["accepted"]
+    return page(request, "terms.html", found=found, accepted=accepted)
+
+
+@router.post("/terms")
+def accept(request: Request, visit: Visit, sent: Sent) -> Response:
+    """Accepts the version that was read; refused if another one is in force by now."""
+    version = sent.get("version", "")
+    if not version.isascii() or not version.isdigit() or len(version) > 9:
+        raise InvalidParameters({"version": "must be the number of the terms in force"})
+    visit.workspace.terms.accept(visit.identity, int(version))
+    return done(request, "/", f"You accepted version {version} of the terms.")
