@@ -159,12 +159,12 @@ class RightsRequests(Answer):
 
 
 class RecipientTerms(Answer):
-    version: int
-    sha256: str
-    text: str
-    published_at: str
-    published_by: str
-    accepted: bool
+    version: int | None
+    sha256: str | None
+    text: str | None
+    published_at: str | None
+    published_by: str | None
+    owed: bool
 
 
 class TermsAccepted(Answer):
@@ -173,3 +173,15 @@ class TermsAccepted(Answer):
     sha256: str
     accepted_by: str
     accepted_at: str
+
+
+class ConsentStanding(Answer):
+    purpose: str
+    decision: Literal["opt_in", "opt_out", "none"] | None
+    may_ask: bool
+    next_ask_not_before: str | None
+
+
+class ConsentState(Answer):
+    dataset: str
+    purposes: list[ConsentStanding]

@@ -131,7 +131,8 @@ class ConsentEvent(_Asking):
     """One decision of one person. `observed_at`: when it was made, now if empty.
 
     `purpose`: one of the dataset's, or `all_sale_share`, `limit_spi` or `known_minor`. `decision`: `opt_in`, `opt_out`,
-    `withdraw`, or `confirm` of an opt-in, with that one's `event_id` in `confirms` and its `nonce`.
+    `withdraw`, or `confirm` of an opt-in, with that one's `event_id` in `confirms` and its `nonce`. `notice_version`,
+    `notice_sha256`, `language`, `method`: what the person was shown, in which language, and how the decision was made.
     """
 
     model_config = ConfigDict(
@@ -157,6 +158,19 @@ class ConsentEvent(_Asking):
     observed_at: Word = ""
     confirms: Word = ""
     nonce: Word = ""
+    notice_version: Word = ""
+    notice_sha256: Word = ""
+    language: Word = ""
+    method: Word = ""
+
+
+class ConsentAsked(_Asking):
+    """Whose consent is looked up."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"dataset": "complete_journey", "unit": 1}})
+
+    dataset: Word
+    unit: PersonId
 
 
 class ConsentEvents(_Asking):

@@ -15,13 +15,13 @@ router = APIRouter(
 )
 
 
-@router.get("", response_model=answers_people.RecipientTerms, responses=problems("not-found"))
+@router.get("", response_model=answers_people.RecipientTerms, responses=problems())
 def get_terms(visit: Visit) -> Response:
-    """The terms in force, and whether this token's holder accepted them; not found where nobody is asked for any."""
+    """The terms in force, and whether this token's holder still owes their acceptance; null where none are in force."""
     return JSONResponse(visit.workspace.terms.one(visit.identity))
 
 
-@router.post("/acceptance", response_model=answers_people.TermsAccepted, responses=problems("not-found", "conflict"))
+@router.post("/acceptance", response_model=answers_people.TermsAccepted, responses=problems("conflict"))
 def accept_terms(body: asking.TermsAcceptance, visit: Visit) -> Response:
     """The token's holder accepts the version in force, and is given data from then on; again changes nothing."""
     return JSONResponse(visit.workspace.terms.accept(visit.identity, body.version))

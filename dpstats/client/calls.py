@@ -195,7 +195,7 @@ def revoke(query: str, version: str) -> Flow[None]:
 
 
 def terms() -> Flow[dict[str, Any]]:
-    """The recipients' terms in force, and whether this token's holder accepted them; `NotFound` if there are none."""
+    """The recipients' terms in force, and whether this token's holder still owes their acceptance; null if none are."""
     return dict((yield Call("GET", _path("terms"))))
 
 

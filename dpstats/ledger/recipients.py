@@ -13,7 +13,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine, RowMapping, insert, select
 
-from dpstats.errors import Conflict, NotFound
+from dpstats.errors import Conflict
 from dpstats.ledger import histories, schema
 from dpstats.ledger.chain import sha256
 from dpstats.ledger.clock import Clock, moment_of, stamp
@@ -91,8 +91,7 @@ class Recipients:
         """Notes that the caller accepts a version; said again, the first time stands.
 
         Raises:
-          NotFound: no terms were ever published. Conflict: another version is in force, or the host's own operator
-            would accept.
+          Conflict: another version is in force, or none is, or the host's own operator would accept.
         """
         holder = holder_of(identity)
         if not holder:
@@ -131,7 +130,7 @@ def _current(connection: Connection) -> Terms | None:
 def _in_force(connection: Connection) -> Terms:
     found = _current(connection)
     if found is None:
-        raise NotFound("recipients' terms", "in force")
+        raise Conflict("no recipients' terms are in force, so there are none to accept")
     return found
 
 

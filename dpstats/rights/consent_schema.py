@@ -42,6 +42,17 @@ events = Table(
     sqlite_autoincrement=True,  # a number is never given twice, so that what an epoch holds stays what it holds
 )
 
+shown = Table(
+    "shown",
+    metadata,
+    Column("identity", Text, primary_key=True),
+    Column("notice_version", Text, nullable=False),
+    Column("notice_sha256", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("method", Text, nullable=False),
+)
+"""What a person was shown when an event was made, of events that say so."""
+
 epochs = Table(
     "epochs",
     metadata,

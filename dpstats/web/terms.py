@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
-from dpstats.errors import InvalidParameters, NotFound
+from dpstats.errors import InvalidParameters
 from dpstats.web.rendering import done, page
 from dpstats.web.visiting import Sent, Visit, page_router, visitor_of
 from dpstats.workspace import Workspace
@@ -17,11 +17,8 @@ def read(request: Request) -> Response:
     """The terms in force, and the way to accept them."""
     workspace: Workspace = request.app.state.workspace
     visitor = visitor_of(request)
-    found = workspace.terms.public()
-    if found is None:
-        raise NotFound("recipients' terms", "in force")
-    accepted = visitor is not None and workspace.terms.one(visitor.identity)["accepted"]
-    return page(request, "terms.html", found=found, accepted=accepted)
+    owed = visitor is not None and workspace.terms.one(visitor.identity)["owed"]
+    return page(request, "terms.html", found=workspace.terms.public(), owed=owed)
 
 
 @router.post("/terms")

@@ -10,13 +10,14 @@
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
 `.spending`, `.review`, `.waiting`, `.planning`, `.applying`, `.releases`, `.features`, `.refreshing`, `.stewards`,
-`.tokens`, `.terms`, `.consent`, `.consent_told`, `.epochs`, `.rights`, `.minimising`, `.publishing` and `.doctor`;
-each of them checks who calls.
+`.tokens`, `.terms`, `.consent`, `.consent_told`, `.epochs`, `.rights`, `.notifying`, `.minimising`,
+`.publishing` and `.doctor`; each of them checks who calls.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, time
 from functools import partial
@@ -36,6 +37,7 @@ from dpstats.rights.consent_log import ConsentLog
 from dpstats.rights.consent_schema import ConsentDatabase
 from dpstats.rights.deliveries import Deliveries
 from dpstats.rights.notice import NOBODY_NAMED, Business
+from dpstats.rights.outbox import Outbox
 from dpstats.rights.pseudonyms import Pseudonyms
 from dpstats.rights.request_log import RequestLog
 from dpstats.rights.roll import roll_of
@@ -51,6 +53,7 @@ from dpstats.workspace.epochs import NIGHTLY, Epochs, Timetable
 from dpstats.workspace.features import Features
 from dpstats.workspace.features_refresh import Refreshing
 from dpstats.workspace.minimising import Minimising
+from dpstats.workspace.notifying import Notifying
 from dpstats.workspace.opting_out import OptingOut
 from dpstats.workspace.policy import Planning
 from dpstats.workspace.policy_apply import Applying
@@ -65,6 +68,7 @@ from dpstats.workspace.stewards import Stewards
 from dpstats.workspace.terms import TermsDesk
 from dpstats.workspace.tokens import TokenDesk
 from dpstats.workspace.waiting import Waiting
+from dpstats.workspace.webhooks import Webhook, read_webhooks
 
 __all__ = ["Workspace"]
 
@@ -85,6 +89,7 @@ class Workspace:
         grid: Grid,
         timetable: Timetable = NIGHTLY,
         business: Business = NOBODY_NAMED,
+        webhooks: Sequence[Webhook] = (),
     ) -> None:
         self.home, self.store, self.turns, self._engines = home, store, turns, engines
         self.sandbox = is_sandbox(home)
@@ -110,11 +115,13 @@ class Workspace:
         deliveries = Deliveries(home / "packages")
         deliveries.sweep(datetime.now(UTC))  # nobody else may ever come by
         self.consent = Consent(library, consent_log, pseudonyms)
-        self.consent_told = ConsentTold(library, road, consent_log, timetable)
+        self.consent_told = ConsentTold(library, road, consent_log, pseudonyms, timetable)
         self.epochs = Epochs(store, library, consent_log, self.datasets, timetable, home / "epochs.lock")
+        requests = RequestLog(self._consent_database)
+        self.notifying = Notifying(library, requests, Outbox(self._consent_database), webhooks)
         self.rights = Rights(
             library,
-            RequestLog(self._consent_database),
+            requests,
             pseudonyms,
             suppressions,
             self.datasets,
@@ -123,11 +130,12 @@ class Workspace:
             self.budgets,
             consent_log,
             deliveries,
+            self.notifying,
         )
         self.opting_out = OptingOut(library, road, consent_log, pseudonyms)
         self.minimising = Minimising(library)
         self.publishing = Publishing(store, library, self.spending, business)
-        self.doctor = Doctor(home, store, library, road, self.rights, self.epochs)
+        self.doctor = Doctor(home, store, library, road, self.rights, self.epochs, self.notifying)
 
     @classmethod
     def open(cls, settings: Settings, *, check_ledger: bool = True, served: bool = False) -> Workspace:
@@ -139,9 +147,10 @@ class Workspace:
 
         Raises:
           LedgerBroken: the ledger cannot be trusted.
-          FileError: `bounding.key` is damaged, or the ledger's server cannot be used.
+          FileError: `bounding.key` or the webhooks' file is wrong, or the ledger's server cannot be used.
           Unavailable: the folder cannot be read and written now.
         """
+        webhooks = read_webhooks(settings.webhooks)
         store = open_store(settings.home, url=settings.ledger_url.get_secret_value(), check=check_ledger)
         try:
             key = _bounding_key(settings.home / "bounding.key")
@@ -167,6 +176,7 @@ class Workspace:
             grid=grid,
             timetable=_timetable(settings),
             business=Business(settings.business, settings.contact),
+            webhooks=webhooks,
         )
 
     def open_data(self) -> None:

@@ -26,6 +26,7 @@ from dpstats.ledger.tokens import Identity
 from dpstats.library import Known, Library
 from dpstats.release import Road
 from dpstats.workspace.epochs import Epochs
+from dpstats.workspace.notifying import Notifying
 from dpstats.workspace.rights import Rights
 from dpstats.workspace.selftest import failed_checks
 from dpstats.workspace.tokens import TokenDesk
@@ -51,9 +52,18 @@ class Finding:
 class Doctor:
     """Looks a workspace over."""
 
-    def __init__(self, home: Path, store: Store, library: Library, road: Road, rights: Rights, epochs: Epochs) -> None:
+    def __init__(
+        self,
+        home: Path,
+        store: Store,
+        library: Library,
+        road: Road,
+        rights: Rights,
+        epochs: Epochs,
+        notifying: Notifying,
+    ) -> None:
         self._home, self._store, self._library, self._road = home, store, library, road
-        self._rights, self._epochs = rights, epochs
+        self._rights, self._epochs, self._notifying = rights, epochs, notifying
         self._tokens = TokenDesk(store, library)
 
     def findings(self, identity: Identity) -> tuple[Finding, ...]:
@@ -105,6 +115,8 @@ class Doctor:
         for clock in self._rights.due():
             when = f"was due on {clock['due']}" if clock["overdue"] else f"is due on {clock['due']}"
             yield Finding("rights", f"request {clock['id']}: to {clock['what']} {when} (Los Angeles)")
+        for line in self._notifying.stuck():
+            yield Finding("webhook", line)
 
     def _datasets(self) -> Iterator[Finding]:
         for dataset in self._library.datasets(operator("doctor")):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -51,6 +52,7 @@ from dpstats.rights.suppression import Suppressions
 from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.consent import Consent
 from dpstats.workspace.datasets import Datasets
+from dpstats.workspace.notifying import Notifying
 
 ID_MAX = 256
 TEXT_MAX = 1000
@@ -79,6 +81,7 @@ class Rights:
         budgets: Budgets,
         consent_log: ConsentLog,
         deliveries: Deliveries,
+        notifying: Notifying,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._library, self._log, self._now = library, log, now
@@ -86,6 +89,7 @@ class Rights:
         self._datasets, self._consent = datasets, consent
         self._ledger, self._budgets = store.ledger, budgets
         self._consent_log, self._deliveries = consent_log, deliveries
+        self._notifying = notifying
 
     def open(
         self, identity: Identity, kind: str, dataset: str, unit: str | int, *, agent: str = "", permission: str = ""
@@ -116,7 +120,9 @@ class Rights:
           Forbidden: the caller is no steward. NotFound: none that the caller may see.
         """
         kept = self._seen(identity, request_id)
-        return self._view(kept) | {"steps": list(self._log.history(request_id)), "evidence": dict(kept.evidence)}
+        told = {"notices": self._notifying.about(request_id)} if kept.evidence else {}
+        evidence = dict(kept.evidence) | told
+        return self._view(kept) | {"steps": list(self._log.history(request_id)), "evidence": evidence}
 
     def all(self, identity: Identity, *, state: str | None = None) -> list[dict[str, Any]]:
         """Every request that the caller may see, or those of one state, in the order in which they came."""
@@ -187,6 +193,7 @@ class Rights:
             self._of_lineage(identity, kept.asked.lineage)
         kept = self._log.step(request_id, Started(), actor=identity.name, now=self._now())
         done, package = self._carried_out(identity, kept)
+        done |= {"recipients_told": self._notifying.carried_out(kept)}
         self._log.step(request_id, Fulfilled(done), actor=identity.name, now=self._now())
         return self.one(identity, request_id) | ({"package": package} if package else {})
 
@@ -236,13 +243,21 @@ class Rights:
             request_id=kept.request_id,
             made_at=self._now().isoformat(),
             told=notice_of(NOBODY_NAMED, [dataset])["datasets"][0],
-            consent=[_consented(event) for event in self._consent_log.of_person(lineage, kept.asked.unit)],
+            consent=self._consent_history(lineage, kept.asked.unit),
             tables=[TableOf(table, each.columns, each.rows, each.withheld) for table, each in found.items()],
             specific=specific,
             statistics=self._published(identity, name),
             epsilon_at_most=budget["epsilon_spent"],
             delta=budget["delta"],
         )
+
+    def _consent_history(self, lineage: str, unit: str) -> list[dict[str, str]]:
+        """What the person decided, and what the person was shown where that was said."""
+        shown = self._consent_log.shown_to(lineage, unit)
+        return [
+            _consented(event) | (asdict(shown[event.event]) if event.event in shown else {})
+            for event in self._consent_log.of_person(lineage, unit)
+        ]
 
     def _published(self, identity: Identity, dataset: str) -> list[dict[str, Any]]:
         """The newest statistics that were published of a dataset, with their values."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from dpstats.access import Action, check
-from dpstats.errors import Forbidden, InvalidParameters, NotFound
-from dpstats.ledger.recipients import Acceptance, Recipients, Terms, holder_of
+from dpstats.errors import Conflict, Forbidden, InvalidParameters, NotFound
+from dpstats.ledger.recipients import Acceptance, Recipients, Terms
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity, State
 
@@ -38,22 +38,15 @@ class TermsDesk:
         return None if found is None else _told(found)
 
     def one(self, identity: Identity) -> dict[str, Any]:
-        """The terms in force, and whether the caller must still accept them.
-
-        Raises:
-          NotFound: none were ever published.
-        """
-        found = self.public()
-        if found is None:
-            raise NotFound("recipients' terms", "in force")
-        bound = bool(holder_of(identity))
-        return found | {"accepted": bound and self._recipients.owed(identity) is None}
+        """The terms in force, and whether the caller still owes their acceptance; all None where none are in force."""
+        found = self.public() or dict.fromkeys(("version", "sha256", "text", "published_at", "published_by"))
+        return found | {"owed": self._recipients.owed(identity) is not None}
 
     def accept(self, identity: Identity, version: int) -> dict[str, Any]:
         """The caller accepts a version for itself.
 
         Raises:
-          NotFound: none were ever published. Conflict: another version is in force.
+          Conflict: another version is in force, or none is.
         """
         return _noted(self._recipients.accept(identity, version, actor=identity.name))
 
@@ -61,16 +54,16 @@ class TermsDesk:
         """A steward notes that the holder of a live token accepted what is in force, on paper say.
 
         Raises:
-          Forbidden: the caller is no steward. NotFound: no live token of this name, or no terms.
+          Forbidden: the caller is no steward. NotFound: no live token of this name. Conflict: no terms are in force.
         """
         check(identity, Action.STEWARD)
-        found = self.public()
-        if found is None:
-            raise NotFound("recipients' terms", "in force")
+        terms = self._recipients.current()
+        if terms is None:
+            raise Conflict("no terms are in force: `dpstats terms publish FILE` puts some in force")
         for record in self._tokens.list():
             seen = not identity.datasets or set(record.identity.datasets) & set(identity.datasets)
             if record.state is State.LIVE and seen and name in {record.identity.name, record.identity.token_id}:
-                return _noted(self._recipients.accept(record.identity, found["version"], actor=identity.name))
+                return _noted(self._recipients.accept(record.identity, terms.version, actor=identity.name))
         raise NotFound("live token", name)
 
     def acceptances(self, identity: Identity) -> list[dict[str, Any]]:

@@ -172,8 +172,8 @@ TABLE = {
     ),
     ("GET", "/tokens/{token_id}/revoke"): Case("/tokens/tok_of_nobody/revoke", for_stewards(404), page=True),
     ("POST", "/tokens/{token_id}/revoke"): Case("/tokens/tok_of_nobody/revoke", for_stewards(404), form={}, page=True),
-    ("GET", "/terms"): Case("/terms", dict.fromkeys(CALLERS, 404)),
-    ("POST", "/terms"): Case("/terms", visitors(404, collector=404), form={"version": "1"}, page=True),
+    ("GET", "/terms"): Case("/terms", ANYONE),
+    ("POST", "/terms"): Case("/terms", visitors(409, collector=409), form={"version": "1"}, page=True),
     ("POST", "/sign-in"): Case("/sign-in", dict.fromkeys(CALLERS, 403), form={"proof": "", "token": "dps_of_nobody"}),
     ("POST", "/sign-out"): Case("/sign-out", visitors(303, collector=303), form={}, page=True),
     ("GET", "/problems/{slug}"): Case("/problems/frozen", ANYONE),
@@ -205,6 +205,7 @@ TABLE = {
         collectors(202),
         {"dataset": "town", "unit": 7, "purpose": "all_sale_share", "decision": "opt_out", "event_id": "e1"},
     ),
+    ("POST", "/v1/consent/state"): Case("/v1/consent/state", collectors(200), {"dataset": "town", "unit": 7}),
     ("POST", "/v1/consent/signals"): Case(
         "/v1/consent/signals", collectors(202), {"dataset": "town", "units": [7, "device-1"], "gpc": "1"}
     ),
@@ -233,9 +234,9 @@ TABLE = {
     ("POST", "/v1/rights/requests/{request_id}/deny"): Case(
         "/v1/rights/requests/RIGHTS/deny", stewards(200), {"reason": "no_match"}
     ),
-    ("GET", "/v1/terms"): Case("/v1/terms", dict.fromkeys(CALLERS, 404) | NO_TOKEN),
+    ("GET", "/v1/terms"): Case("/v1/terms", ANYONE | NO_TOKEN),
     ("POST", "/v1/terms/acceptance"): Case(
-        "/v1/terms/acceptance", dict.fromkeys(CALLERS, 404) | NO_TOKEN, {"version": 1}
+        "/v1/terms/acceptance", dict.fromkeys(CALLERS, 409) | NO_TOKEN, {"version": 1}
     ),
     ("POST", "/v1/features"): Case("/v1/features", readers(), {"queries": ["spend_by_band"]}),
     ("GET", "/v1/features"): Case("/v1/features", readers(elsewhere=200)),

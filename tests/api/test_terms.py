@@ -8,6 +8,7 @@ import hashlib
 import pytest
 from api_town import ME, Town
 
+from dpstats.api.answers_people import TermsAccepted
 from dpstats.client import Client
 from dpstats.client.errors import Forbidden as ClientForbidden
 
@@ -37,7 +38,9 @@ def statuses(town: Town, role: str, release: str) -> set[int]:
 
 def test_where_none_are_published_a_token_works_at_once(quiet_town: Town) -> None:
     assert quiet_town.run().status_code in {200, 201}
-    assert quiet_town.ask("GET", "/v1/terms", role="analyst").status_code == 404
+    found = quiet_town.ask("GET", "/v1/terms", role="analyst").json()
+    assert (found["version"], found["owed"]) == (None, False)
+    assert "Nobody is asked" in quiet_town.ask("GET", "/terms").text
 
 
 def test_a_new_version_shuts_every_token_out_until_it_is_accepted(town: Town) -> None:
@@ -47,13 +50,14 @@ def test_a_new_version_shuts_every_token_out_until_it_is_accepted(town: Town) ->
         for role in ("analyst", "job", "steward"):
             assert statuses(town, role, release) == {403}
             served = town.ask("GET", "/v1/terms", role=role).json()
-            assert (served["version"], served["accepted"]) == (version, False)
+            assert (served["version"], served["owed"]) == (version, True)
             accepted = town.ask("POST", "/v1/terms/acceptance", role=role, json={"version": version})
             again = town.ask("POST", "/v1/terms/acceptance", role=role, json={"version": version})
             assert accepted.json() == again.json()
             assert accepted.json()["sha256"] == "sha256:" + hashlib.sha256(served["text"].encode()).hexdigest()
             assert 403 not in statuses(town, role, release)
-            assert town.ask("GET", "/v1/terms", role=role).json()["accepted"]
+            assert not town.ask("GET", "/v1/terms", role=role).json()["owed"]
+            TermsAccepted.model_validate_json(accepted.content, strict=True)
     log = town.workspace.terms.acceptances(ME)
     assert {(each["token"], each["version"]) for each in log} == {
         (role, version) for role in ("analyst", "job", "steward") for version in (1, 2)

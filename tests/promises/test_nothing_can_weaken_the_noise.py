@@ -65,6 +65,8 @@ SETTINGS = {
     # When consent takes effect, and how old it may be: they decide who is counted, never how.
     "consent_epoch_at",
     "consent_max_age",
+    # Who is told of clocks and of people's wishes: nothing about an answer.
+    "webhooks",
 }
 
 OPTIONS = {
@@ -151,7 +153,13 @@ ASKED_OVER_HTTP = {
         "observed_at",
         "confirms",
         "nonce",
+        # What the person was shown: kept, and looked at by nothing that counts anybody.
+        "notice_version",
+        "notice_sha256",
+        "language",
+        "method",
     },
+    "POST /v1/consent/state": {"dataset", "unit"},
     "POST /v1/consent/signals": {"dataset", "units", "gpc", "gpp", "observed_at", "event_id"},
     "POST /v1/datasets/{dataset}/budget/grants": {"dataset", "rho", "epsilon", "reason"},
     # What one steward proposed: a budget is raised by two, the noise of a charge by nobody.
@@ -177,6 +185,10 @@ ASKED_OVER_HTTP = {
 }
 
 FILE_KEYS = {
+    # Who is sent what is due, and people's wishes; no answer goes there.
+    "AlarmsTo": {"url", "secret_file"},
+    "RecipientSpec": {"url", "secret_file", "name", "datasets", "told"},
+    "WebhooksFile": {"alarms", "recipients"},
     # A block's budget is a cap beside the dataset's, never instead of it.
     # Late rows of an append are dropped one by one, by their own time: that moves no bound, price or noise.
     "Blocks": {"column", "every", "budget", "late_rows"},
@@ -270,7 +282,8 @@ PARAMETERS: dict[Callable[..., Any], tuple[str, ...]] = {
     Ask: ("identity", "query", "parameters", "fresh", "idempotency_key"),
     Draw: ("index", "name", "kind", "grid", "mechanism", "bounding", "quantiles"),
     Engines: ("data_dir", "key", "memory_limit_mb", "threads", "deadline_s", "datasets_open"),
-    Library: ("registry",),
+    # Who accepted the terms that recipients are bound by: it refuses, and nothing else.
+    Library: ("registry", "recipients"),
     Mechanism: ("noise", "scale", "sensitivity"),
     Road: ("store", "library", "engines", "turns", "grid", "consent_max_age"),
     Road.release: ("self", "ask"),
