@@ -81,6 +81,19 @@ class Commitment(Answer):
     text: str
 
 
+class RequestsOfYear(Answer):
+    year: int
+    type: str
+    received: str
+    complied: str
+    denied: str
+
+
+class RequestTotals(Answer):
+    says: str
+    years: list[RequestsOfYear]
+
+
 class Transparency(Answer):
     business: str
     contact: str | None
@@ -89,6 +102,7 @@ class Transparency(Answer):
     public_key: str
     datasets: list[PublicDataset]
     reidentification_commitment: Commitment
+    requests: RequestTotals
     how_to_opt_out: str
     past_statistics: str
 

@@ -12,7 +12,7 @@ from dpstats.cli.exits import FAILED
 from dpstats.cli.output import Table, destination, note, say, show, show_json
 from dpstats.cli.session import session_of
 
-app = typer.Typer(help="Rights requests: open, list, show, confirm, verify, execute, extend, deny, notify.")
+app = typer.Typer(help="Rights requests: open, list, show, confirm, verify, execute, extend, deny, notify, metrics.")
 
 RequestId = Annotated[str, typer.Argument(metavar="ID", help="The request's id, as `rights open` prints it.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, in the words that the person was told.")]
@@ -139,6 +139,27 @@ def notify(context: typer.Context, as_json: inputs.AsJson = False) -> None:
         say(f"{done['delivered']} delivered, {done['to_be_tried_again']} to be tried again")
     if done["to_be_tried_again"]:
         raise typer.Exit(FAILED)
+
+
+@app.command("metrics")
+def metrics(
+    context: typer.Context,
+    year: Annotated[int | None, typer.Option("--year", help="Of one year; of all if it is not given.")] = None,
+    as_json: inputs.AsJson = False,
+) -> None:
+    """Count requests by year and kind: received, complied with, denied, and the median days to answer.
+
+    Exact numbers, for a steward; closed requests are kept for 24 months, and counted no longer. The public report tells
+    them rounded, of years that are over.
+    """
+    with session_of(context).opened() as (workspace, me):
+        found = [each for each in workspace.publishing.request_totals(me) if year in (None, each["year"])]
+    if as_json:
+        show_json({"items": found, "next": None})
+        return
+    keys = ("year", "kind", "received", "complied", "denied", "median_days")
+    rows = tuple(tuple("-" if item[key] is None else str(item[key]) for key in keys) for item in found)
+    show(Table(tuple(key.replace("_", " ") for key in keys), rows)) if rows else note("there are none")
 
 
 def _say(request: dict[str, Any], as_json: bool) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, insert, select
+from sqlalchemy import Connection, Engine, RowMapping, Select, insert, select
 
 from dpstats.errors import Conflict
 from dpstats.ledger import histories, schema
@@ -134,7 +135,7 @@ def _in_force(connection: Connection) -> Terms:
     return found
 
 
-def _of(holder: str, version: int):  # type: ignore[no-untyped-def]
+def _of(holder: str, version: int) -> Select[Any]:
     return select(schema.acceptances).where(_ACCEPTANCES.holder == holder, _ACCEPTANCES.number == version)
 
 

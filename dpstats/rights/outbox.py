@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, Index, Integer, Table, Text, select, update
+from sqlalchemy import Column, Index, Integer, RowMapping, Table, Text, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_new
 
 from dpstats.ledger.clock import moment_of, stamp
@@ -136,10 +136,11 @@ class Outbox:
 
 def pause_after(tries: int) -> timedelta:
     """How long is waited after so many tries: a minute, then twice as long each time, up to half a day."""
-    return min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(tries - 1, 20))
+    doubled: int = 2 ** min(tries - 1, 20)
+    return min(LONGEST_PAUSE, FIRST_PAUSE * doubled)
 
 
-def _state(row: Mapping[str, object]) -> str:
+def _state(row: RowMapping) -> str:
     if row["delivered_at"] is not None:
         return "delivered"
     return "waiting" if row["next_at"] is not None else "given up"

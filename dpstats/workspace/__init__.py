@@ -37,6 +37,7 @@ from dpstats.rights.consent_log import ConsentLog
 from dpstats.rights.consent_schema import ConsentDatabase
 from dpstats.rights.deliveries import Deliveries
 from dpstats.rights.notice import NOBODY_NAMED, Business
+from dpstats.rights.notices_built import NoticesBuilt
 from dpstats.rights.outbox import Outbox
 from dpstats.rights.pseudonyms import Pseudonyms
 from dpstats.rights.request_log import RequestLog
@@ -134,8 +135,10 @@ class Workspace:
         )
         self.opting_out = OptingOut(library, road, consent_log, pseudonyms)
         self.minimising = Minimising(library)
-        self.publishing = Publishing(store, library, self.spending, business)
-        self.doctor = Doctor(home, store, library, road, self.rights, self.epochs, self.notifying)
+        self.publishing = Publishing(
+            store, library, self.spending, business, requests, NoticesBuilt(self._consent_database)
+        )
+        self.doctor = Doctor(home, store, library, road, self.rights, self.epochs, self.notifying, self.publishing)
 
     @classmethod
     def open(cls, settings: Settings, *, check_ledger: bool = True, served: bool = False) -> Workspace:

@@ -27,6 +27,7 @@ from dpstats.library import Known, Library
 from dpstats.release import Road
 from dpstats.workspace.epochs import Epochs
 from dpstats.workspace.notifying import Notifying
+from dpstats.workspace.publishing import Publishing
 from dpstats.workspace.rights import Rights
 from dpstats.workspace.selftest import failed_checks
 from dpstats.workspace.tokens import TokenDesk
@@ -61,9 +62,11 @@ class Doctor:
         rights: Rights,
         epochs: Epochs,
         notifying: Notifying,
+        publishing: Publishing,
     ) -> None:
         self._home, self._store, self._library, self._road = home, store, library, road
         self._rights, self._epochs, self._notifying = rights, epochs, notifying
+        self._publishing = publishing
         self._tokens = TokenDesk(store, library)
 
     def findings(self, identity: Identity) -> tuple[Finding, ...]:
@@ -117,6 +120,9 @@ class Doctor:
             yield Finding("rights", f"request {clock['id']}: to {clock['what']} {when} (Los Angeles)")
         for line in self._notifying.stuck():
             yield Finding("webhook", line)
+        overdue = self._publishing.overdue_notice(datetime.now(UTC))
+        if overdue:
+            yield Finding("notice", f"{overdue} (`dpstats notice build`)")
 
     def _datasets(self) -> Iterator[Finding]:
         for dataset in self._library.datasets(operator("doctor")):

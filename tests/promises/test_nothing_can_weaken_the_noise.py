@@ -101,6 +101,8 @@ OPTIONS = {
     # The shell's completion: it looks names up in the register, and reads nothing else.
     "--install-completion",
     "--json",
+    # Which notice is written.
+    "--kind",
     "--level",
     "--keys",
     "--method",
@@ -126,6 +128,8 @@ OPTIONS = {
     "--source",
     "--version",
     "--workers",
+    # Of which year requests are counted.
+    "--year",
     "--yes",
     "-p",
 }
