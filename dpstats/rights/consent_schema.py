@@ -1,4 +1,7 @@
-"""The consent database: a file of its own in the workspace, readable by its owner only, with no raw id in it."""
+"""The consent database: a file of its own in the workspace, readable by its owner only.
+
+No raw id is in it but those of rights requests that are open, and of notices that their recipients do not have yet.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from fastapi import Request, Response
 
 from dpstats.errors import InvalidParameters
@@ -15,10 +17,15 @@ router = page_router()
 @router.get("/terms")
 def read(request: Request) -> Response:
     """The terms in force, and the way to accept them."""
+    return terms_page(request)
+
+
+def terms_page(request: Request, status: int = HTTPStatus.OK) -> Response:
+    """The terms; in place of a page whose visitor has not accepted them yet, with that page's refusal as status."""
     workspace: Workspace = request.app.state.workspace
     visitor = visitor_of(request)
     owed = visitor is not None and workspace.terms.one(visitor.identity)["owed"]
-    return page(request, "terms.html", found=workspace.terms.public(), owed=owed)
+    return page(request, "terms.html", status, found=workspace.terms.public(), owed=owed)
 
 
 @router.post("/terms")
