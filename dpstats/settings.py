@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     contact: str = Field(
         "", max_length=500, description="where people send requests about their data, as the public pages tell it"
     )
+    webhooks: Path | None = Field(
+        None, description="a YAML file that says who is sent alarms and notices, and what signs them; unset: nobody is"
+    )
     log_format: Literal["text", "json"] = Field("text", description="how log lines look on stderr: text or json")
 
     @field_validator("oidc_issuer")

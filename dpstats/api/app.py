@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,25 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 import dpstats
-from dpstats.api import asked, consent, datasets, features, proposals, public, published, queries, releases, rights
+from dpstats.api import (
+    asked,
+    consent,
+    datasets,
+    features,
+    proposals,
+    public,
+    published,
+    queries,
+    releases,
+    rights,
+    terms,
+)
 from dpstats.api.described import describe
 from dpstats.api.epochs import closing_epochs
 from dpstats.api.marked import Marked
 from dpstats.api.metrics import Metrics
 from dpstats.api.middleware import TokenFirst, Watch, WholeBody
+from dpstats.api.notices import sending_notices
 from dpstats.api.oidc import Issuer, issuer_of
 from dpstats.api.problems import explain
 from dpstats.api.rates import RateLimit
@@ -54,7 +67,7 @@ def create_app(
       counted_in: the folder where the workers of one service count together; None where one process serves alone.
       issuer: whose JWTs are taken beside the workspace's own tokens; None: nobody's.
       rate_per_minute: requests that a token may make in this process, None for any number.
-      keeps_time: close consent epochs by the workspace's timetable while it serves.
+      keeps_time: close consent epochs by the workspace's timetable, and send notices, while it serves.
     """
     metrics = Metrics(workspace, counted_in)
 
@@ -63,7 +76,10 @@ def create_app(
         # Those who compute or wait hold threads: whoever does neither must find as many as ever.
         limits = workspace.turns.limits
         current_default_thread_limiter().total_tokens += limits.at_once + limits.waiting
-        with closing_epochs(workspace) if keeps_time else nullcontext():
+        with ExitStack() as stack:
+            if keeps_time:
+                stack.enter_context(closing_epochs(workspace))
+                stack.enter_context(sending_notices(workspace))
             yield
         if close:
             workspace.close()
@@ -86,6 +102,7 @@ def create_app(
             *proposals.router.routes,
             *features.router.routes,
             *asked.router.routes,
+            *terms.router.routes,
             *public.router.routes,
             *published.router.routes,
             *pages.routes(),
