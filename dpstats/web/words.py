@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
+from markupsafe import Markup, escape
+
 MONTHS = "January February March April May June July August September October November December"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -96,6 +98,20 @@ def settings(parameters: Mapping[str, object]) -> str:
     return ", ".join(f"{in_words(name)} {value}" for name, value in parameters.items())
 
 
+def breakable(name: str) -> Markup:
+    """A name of a file or column, escaped, that a narrow column may break after a `_` and nowhere else."""
+    return Markup("_<wbr>").join(name.split("_"))
+
+
+def commands(text: str) -> Markup:
+    """A text, escaped, with what stands between backticks set as code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    codes = Markup("<code>{}</code>")
+    return Markup("").join(codes.format(part) if place % 2 else part for place, part in enumerate(parts))
+
+
 def _moment(iso: str | datetime) -> datetime:
     found = datetime.fromisoformat(iso) if isinstance(iso, str) else iso
     return found.astimezone(UTC)
@@ -114,5 +130,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "in_words": in_words,
     "listed": listed,
     "settings": settings,
+    "breakable": breakable,
+    "commands": commands,
 }
 """What templates may call, as `{{ value | name }}`."""

@@ -65,6 +65,8 @@ SETTINGS = {
     # When consent takes effect, and how old it may be: they decide who is counted, never how.
     "consent_epoch_at",
     "consent_max_age",
+    # How often the service does what `dpstats refresh` does, within the same envelopes.
+    "refresh_every",
 }
 
 OPTIONS = {
