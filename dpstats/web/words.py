@@ -55,6 +55,18 @@ def enough(times: int, thing: str = "question") -> str:
     return f"enough for about {times:,} more {thing if times == 1 else thing + 's'} like this"
 
 
+def covered(times: int, grain: str = "") -> str:
+    """`Enough for about 37 more questions like this, in all.`; over blocks of time, `.. about the same months.`
+
+    Args:
+      grain: the length of a block, "" where there are none. A block's budget never refills, so nothing is promised
+        of the month in which it is asked.
+    """
+    text = enough(times)
+    over = f" about the same {grain}s" if grain else ", in all"
+    return f"{text[:1].upper()}{text[1:]}{over}."
+
+
 def counted(count: int, thing: str, things: str = "") -> str:
     """`1 group`, `12 groups`, `1,204 entries`."""
     return f"{count:,} {thing if count == 1 else things or thing + 's'}"
@@ -123,6 +135,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "half_width": half_width,
     "amount": amount,
     "enough": enough,
+    "covered": covered,
     "counted": counted,
     "day": day,
     "age": age,

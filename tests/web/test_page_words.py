@@ -14,7 +14,7 @@ from dpstats.web.calls import calls_of
 from dpstats.web.expecting import limits
 from dpstats.web.fields import fields_of, parameters_of
 from dpstats.web.reading import column, label_of, rounded, summary, ties, verdict
-from dpstats.web.words import breakable, commands
+from dpstats.web.words import breakable, commands, covered
 
 
 def release(*numbers: tuple[object, float, float], key: str = "band", kind: str = "varchar") -> dict[str, Any]:
@@ -134,6 +134,11 @@ def test_the_calls_to_copy_say_the_same_to_a_shell_and_to_python() -> None:
 
 
 # -- words ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_price_says_of_what_it_is_the_rest() -> None:
+    assert covered(37) == "Enough for about 37 more questions like this, in all."
+    assert covered(1, "month") == "Enough for about 1 more question like this about the same months."
 
 
 def test_names_and_commands_are_escaped_before_anything_is_put_around_them() -> None:
