@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from itertools import groupby
 from typing import Any
 
@@ -50,11 +51,18 @@ def wide_tables(*, made: bool) -> Responses:
 
 
 def describe(app: FastAPI) -> None:
-    """Adds what the routes' descriptions refer to."""
-    schema = app.openapi()
-    schemas = schema.setdefault("components", {}).setdefault("schemas", {})
-    schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    app.openapi_schema = schema
+    """Adds what the routes' descriptions refer to, when somebody asks for the description: it takes a while to make."""
+    made, lock = app.openapi, threading.Lock()
+
+    def described() -> dict[str, Any]:
+        with lock:
+            schema = made()
+            schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+            if "Problem" not in schemas:
+                schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            return schema
+
+    app.openapi = described  # type: ignore[method-assign]  # as FastAPI's documentation has it
 
 
 def _status(slug: str) -> int:

@@ -10,12 +10,45 @@ from dpstats.cli import inputs
 from dpstats.cli.output import Table, show, show_json
 from dpstats.cli.session import working
 
-app = typer.Typer(help="The speed, measured here and now: serve, features, ledger.")
+app = typer.Typer(help="The speed, measured here and now: query, serve, features, ledger.")
 
 
 @app.callback()
 def top() -> None:
     """Measure the speed."""
+
+
+@app.command("query")
+def query(
+    rows: Annotated[
+        int, typer.Option("--rows", min=1000, max=1_000_000_000, metavar="N", help="Rows of the made table.")
+    ] = 10_000_000,
+    repeats: Annotated[
+        int, typer.Option("--runs", min=1, max=1000, metavar="N", help="Times that each work is run.")
+    ] = 5,
+    as_json: inputs.AsJson = False,
+) -> None:
+    """Measure approved queries in the engine, and a load, beside the plain ones on the same rows.
+
+    Counts and sums by 20 segments and 50 regions, with bounded contributions. In a workspace of its own, with synthetic
+    rows, that is gone afterwards.
+    """
+    from dataclasses import asdict
+
+    from dpstats.bench.query import measure, table
+
+    with working("measuring"):
+        found = measure(rows, repeats)
+    if as_json:
+        show_json({"rows": rows, "repeats": repeats} | asdict(found))
+    else:
+        show(
+            Table(
+                ("work", "seconds", "to plain", "peak MiB"),
+                table(found),
+                frozenset({"seconds", "to plain", "peak MiB"}),
+            )
+        )
 
 
 @app.command("serve")

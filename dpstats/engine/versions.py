@@ -42,7 +42,7 @@ class Engines:
         deadline_s: float = 60,
         datasets_open: int = 8,
     ) -> None:
-        self._data_dir, self._datasets_open = data_dir, datasets_open
+        self._data_dir, self.datasets_open = data_dir, datasets_open
         self._open_file = partial(
             open_engine, key=key, memory_limit_mb=memory_limit_mb, threads=threads, deadline_s=deadline_s
         )
@@ -96,4 +96,4 @@ class Engines:
             return set()
         last = {dataset: (dataset, version_file) for dataset, version_file in self._open}
         newest_first = [name for name in reversed(self._open) if last[name[0]] == name]
-        return set(newest_first[: self._datasets_open])
+        return set(newest_first[: self.datasets_open])

@@ -62,14 +62,15 @@ def shown(epsilon: float | Decimal, *, at_most: Decimal | None = None) -> Decima
 
 
 def _epsilon_by_opendp(rho: float, delta: float) -> float:
-    import opendp.prelude as dp
+    from opendp import combinators, domains, measurements, metrics
+    from opendp.mod import enable_features
 
-    dp.enable_features("contrib")
+    enable_features("contrib")
     # A measurement whose price is exactly the distance it is given: sigma^2 = 1/2 makes d^2 / (2 sigma^2) = d^2.
-    domain = dp.vector_domain(dp.atom_domain(T="i64"))
-    gaussian = dp.m.make_gaussian(domain, dp.l2_distance(T="f64"), scale=math.sqrt(0.5))
+    domain = domains.vector_domain(domains.atom_domain(T="i64"))
+    gaussian = measurements.make_gaussian(domain, metrics.l2_distance(T="f64"), scale=math.sqrt(0.5))
     distance = math.nextafter(math.sqrt(rho), math.inf)
-    return float(dp.c.make_zCDP_to_approxDP(gaussian).map(distance).epsilon(delta))
+    return float(combinators.make_zCDP_to_approxDP(gaussian).map(distance).epsilon(delta))
 
 
 def _epsilon_by_minimising(rho: float, delta: float) -> float:

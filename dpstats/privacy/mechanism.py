@@ -123,18 +123,21 @@ def measurement(mechanism: Mechanism) -> Any:
 @lru_cache(maxsize=4096)
 def opendp_measurement(noise: Noise, scale: float, k: int) -> Any:
     """The OpenDP measurement of this noise and scale; of `k` selections without repetition, where it selects."""
-    import opendp.prelude as dp
+    # Not `opendp.prelude`, which loads numpy and Polars too and takes as long again.
+    from opendp import domains, measurements, measures, metrics
+    from opendp.mod import enable_features
 
-    dp.enable_features("contrib")
-    domain = dp.vector_domain(dp.atom_domain(T="i64"))
+    enable_features("contrib")
+    domain = domains.vector_domain(domains.atom_domain(T="i64"))
     if noise is Noise.GAUSSIAN:
-        return dp.m.make_gaussian(domain, dp.l2_distance(T="f64"), scale=scale)
+        return measurements.make_gaussian(domain, metrics.l2_distance(T="f64"), scale=scale)
     if noise is Noise.LAPLACE:
-        return dp.m.make_laplace(domain, dp.l1_distance(T="f64"), scale=scale)
-    measure = dp.zero_concentrated_divergence() if noise is Noise.EXPONENTIAL else dp.max_divergence()
+        return measurements.make_laplace(domain, metrics.l1_distance(T="f64"), scale=scale)
+    exponential = noise is Noise.EXPONENTIAL
+    measure = measures.zero_concentrated_divergence() if exponential else measures.max_divergence()
     # To OpenDP a "monotonic" distance is the range of the change, which is what a selection's sensitivity states.
-    distance = dp.linf_distance(T="i64", monotonic=True)
-    return dp.m.make_noisy_top_k(domain, distance, measure, k=k, scale=scale)
+    distance = metrics.linf_distance(T="i64", monotonic=True)
+    return measurements.make_noisy_top_k(domain, distance, measure, k=k, scale=scale)
 
 
 def price(mechanism: Mechanism) -> Loss:

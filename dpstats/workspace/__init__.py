@@ -165,12 +165,14 @@ class Workspace:
         )
 
     def open_data(self) -> None:
-        """Opens what is loaded of every dataset, so that DuckDB's lock-down is probed before anything is served.
+        """Opens what is loaded of as many datasets as stay open, so that their first query need not wait for it.
+
+        DuckDB's lock-down is probed in each before anything is served; in any other when it is opened.
 
         Raises:
           LockdownFailed: a probe got through.
         """
-        for dataset in self._library.datasets(operator("service")):
+        for dataset in self._library.datasets(operator("service"))[: self._engines.datasets_open]:
             # One dataset that cannot be opened must not keep the others from being served.
             with suppress(NotLoaded, FileError), self._road.data(dataset):
                 pass

@@ -247,9 +247,11 @@ def test_a_number_of_units_is_normed_over_groups() -> None:
 def test_nobody_is_scaled_down_for_somebody_else(market: DatasetFile) -> None:
     heavy = [{"uid": 1, "item": "a", "paid": 100.0} for _ in range(300)]
     light = [{"uid": 2, "item": "b", "paid": 1.0}]
+    cut = [{"uid": 3, "item": "c", "paid": 60.0} for _ in range(4)]
     for sql, norm in (("COUNT(*)", 2), ("SUM(paid)", 150), ("COUNT(DISTINCT uid)", 1), ("AVG(paid)", 2)):
         plan = one(sql, norm, market=market)
         assert totals(plan, heavy + light)[("b",)] == totals(plan, light)[("b",)]
+        assert totals(plan, heavy + cut)[("c",)] == totals(plan, cut)[("c",)]
 
 
 def test_each_measure_has_the_norm_that_is_given_to_it() -> None:

@@ -1,0 +1,209 @@
+"""`dpstats bench query`: approved queries in the engine beside the plain aggregate on the same rows.
+
+Everything is made for it and gone afterwards: a retail table with skewed rows a customer (a few have thousands, most
+have a handful), loaded as any dataset is. Each work runs in a process of its own, so that its peak memory is its own;
+the plain aggregate runs on the very columns that the data version holds, with text keys on both sides.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from dpstats.access import operator
+from dpstats.catalog.parameters import bind_parameters
+from dpstats.settings import read_settings
+from dpstats.workspace import Workspace
+
+ME = operator("bench")
+SEGMENTS, REGIONS = 20, 50
+CUSTOMERS_A_ROW = 0.1
+MONTH = {"since": "2025-03-01", "until": "2025-04-01"}
+
+DATASET = f"""
+dataset: retail
+privacy_unit: customer
+max_rows_per_unit: 100000
+budget: {{epsilon: 900.0, delta: 1e-6}}
+tables:
+  sales:
+    columns:
+      customer: {{type: bigint}}
+      segment: {{type: varchar, values: [{", ".join(f"segment_{i}" for i in range(SEGMENTS))}]}}
+      region: {{type: varchar, values: [{", ".join(f"region_{i}" for i in range(REGIONS))}]}}
+      day: {{type: date}}
+      amount: {{type: double, bounds: [0, 200]}}
+"""
+KEYS = (
+    f"keys: {{segment: {{values: [{', '.join(f'segment_{i}' for i in range(SEGMENTS))}]}}, "
+    f"region: {{values: [{', '.join(f'region_{i}' for i in range(REGIONS))}]}}}}"
+)
+MEASURES = "segment, region, COUNT(*) AS n, SUM(amount) AS spend"
+WINDOW = "day >= $since AND day < $until"
+DROPPED = "bounds: {n: [0, 10], spend: [0, 200]}\ncontribution: {max_groups: 5}"
+LEVELLED = "contribution: {max_norm: {n: 15, spend: 300}}"
+PARAMETERS = "{type: date, min: 2025-01-01, max: 2026-01-01, default: 2025-03-01}"
+QUERIES = {
+    "dropped": (MEASURES, "", DROPPED),
+    "levelled": (MEASURES, "", LEVELLED),
+    "dropped_month": (MEASURES, WINDOW, DROPPED),
+    "levelled_month": (MEASURES, WINDOW, LEVELLED),
+}
+PLAIN = {
+    "plain": "SELECT segment, region, count(*), sum(amount) FROM sales GROUP BY ALL",
+    "plain_month": "SELECT segment, region, count(*), sum(amount) FROM sales "
+    "WHERE day >= DATE '2025-03-01' AND day < DATE '2025-04-01' GROUP BY ALL",
+}
+
+WORDS = {
+    "plain": "plain aggregate, no privacy",
+    "plain_month": "plain aggregate of one month",
+    "dropped": "max_groups 5",
+    "levelled": "max_norm",
+    "dropped_month": "max_groups 5, one month",
+    "levelled_month": "max_norm, one month",
+}
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Seconds at the median, and the most memory (MiB) that the process had."""
+
+    seconds: float
+    peak_mib: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Each work's time; the load beside a plain `CREATE TABLE AS` of the same columns, in seconds."""
+
+    works: dict[str, Timed]
+    load_s: float
+    plain_load_s: float
+
+
+def measure(rows: int, repeats: int) -> Measured:
+    """Measures all of it.
+
+    Args:
+      rows: of the table; there is a customer for each ten.
+      repeats: of each work, after one that is not counted.
+    """
+    with tempfile.TemporaryDirectory(prefix="dpstats-bench-") as name:
+        folder = Path(name)
+        file = make(folder, rows)
+        plain_load_s = _plain_load(folder, file)
+        load_s = _prepare(folder, file)
+        works = {work: _alone(folder, work, repeats) for work in (*PLAIN, *QUERIES)}
+        return Measured(works, load_s, plain_load_s)
+
+
+def table(found: Measured) -> tuple[tuple[str, ...], ...]:
+    """What was measured, a line each: the work, its seconds, these over the plain ones, and its peak memory."""
+    lines: list[tuple[str, ...]] = []
+    for work, timed in found.works.items():
+        plain = found.works["plain_month" if work.endswith("month") else "plain"]
+        times = f"{timed.seconds / plain.seconds:.1f}"
+        lines.append((WORDS[work], f"{timed.seconds:.3f}", times, f"{timed.peak_mib:.0f}"))
+    lines.append(("a plain CREATE TABLE AS", f"{found.plain_load_s:.1f}", "1.0", ""))
+    lines.append(("the load", f"{found.load_s:.1f}", f"{found.load_s / found.plain_load_s:.1f}", ""))
+    return tuple(lines)
+
+
+def make(folder: Path, rows: int) -> Path:
+    """A Parquet file of so many sales: the same at each call, by hashes of the row's number."""
+    file = folder / "sales.parquet"
+    customers = max(1, int(rows * CUSTOMERS_A_ROW))
+    uniform = "(hash(8 * i + {}) / 18446744073709551616.0)".format
+    with duckdb.connect(config={"threads": "2", "preserve_insertion_order": "false"}) as connection:
+        connection.execute(f"""COPY (
+            SELECT customer, 'segment_' || floor({SEGMENTS} * pow({uniform(1)}, 1.5))::INTEGER AS segment,
+              'region_' || CASE WHEN {uniform(2)} < 0.8 THEN hash(customer) % {REGIONS}
+                ELSE floor({REGIONS} * {uniform(3)}) END::INTEGER AS region,
+              DATE '2025-01-01' + floor(365 * {uniform(4)})::INTEGER AS day,
+              round(exp(2 + sqrt(-2 * ln(greatest({uniform(5)}, 1e-9))) * cos(6.283 * {uniform(6)})), 2) AS amount
+            FROM (SELECT i, floor({customers} * pow({uniform(0)}, 2.5))::BIGINT AS customer FROM range({rows}) t(i))
+          ) TO '{file}' (FORMAT parquet)""")
+    return file
+
+
+def _plain_load(folder: Path, file: Path) -> float:
+    began = time.perf_counter()
+    with duckdb.connect(folder / "plain.duckdb", config={"threads": "2"}) as connection:
+        connection.execute(f"CREATE TABLE sales AS SELECT customer, segment, region, day, amount FROM '{file}'")
+    return time.perf_counter() - began
+
+
+def _prepare(folder: Path, file: Path) -> float:
+    (folder / "dataset.yaml").write_text(DATASET, encoding="utf-8")
+    workspace = Workspace.open(read_settings(home=folder / "home", ledger_url=""))
+    try:
+        began = time.perf_counter()
+        workspace.datasets.add(ME, folder / "dataset.yaml", {"sales": file})
+        took = time.perf_counter() - began
+        for name, (measures, where, contribution) in QUERIES.items():
+            text = (
+                f"query: {name}\ndataset: retail\nsql: SELECT {measures} FROM sales"
+                f"{' WHERE ' + where if where else ''} GROUP BY segment, region\n{KEYS}\n{contribution}\n"
+                "cost: {rho: 0.01}\n"
+            )
+            if where:
+                text += f"parameters: {{since: {PARAMETERS}, until: {PARAMETERS.replace('03-01}', '04-01}')}}}\n"
+            path = folder / f"{name}.yaml"
+            path.write_text(text, encoding="utf-8")
+            workspace.review.approve(ME, name, workspace.review.submit(ME, path)[1])
+        return took
+    finally:
+        workspace.close()
+
+
+def _alone(folder: Path, work: str, repeats: int) -> Timed:
+    command = [sys.executable, "-m", "dpstats.bench.query", str(folder), work, str(repeats)]
+    ended = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+    return Timed(**json.loads(ended.stdout))
+
+
+def main() -> None:
+    """One work, in this process: `python -m dpstats.bench.query FOLDER WORK REPEATS` prints its `Timed`."""
+    folder, work, repeats = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    times = _plain(folder, work, repeats) if work in PLAIN else _bounded(folder, work, repeats)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    sys.stdout.write(json.dumps({"seconds": statistics.median(times[1:]), "peak_mib": peak}))
+
+
+def _plain(folder: Path, work: str, repeats: int) -> list[float]:
+    with duckdb.connect(folder / "plain.duckdb", read_only=True, config={"threads": "2"}) as connection:
+        return [_seconds(lambda: connection.execute(PLAIN[work]).fetchall()) for _ in range(repeats + 1)]
+
+
+def _bounded(folder: Path, work: str, repeats: int) -> list[float]:
+    workspace = Workspace.open(read_settings(home=folder / "home", ledger_url=""))
+    try:
+        road = workspace._road
+        known, analysis = workspace._library.runnable(ME, work)
+        given = MONTH if QUERIES[work][1] else {}
+        plan = road.plan(known, analysis, bind_parameters(known.query, given))
+        with road.data(known.dataset) as (_, engine):
+            return [_seconds(lambda: engine.run(plan)) for _ in range(repeats + 1)]
+    finally:
+        workspace.close()
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()
