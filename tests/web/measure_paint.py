@@ -1,7 +1,8 @@
 """How soon each page is seen: first contentful paint in Chromium on this machine, of every page, three times each.
 
 `python tests/web/measure_paint.py` makes a small workspace, serves it, signs in, and prints a line for each page: the
-middle of the three paints in milliseconds, when its HTML had come, and its size in bytes. Exit status 1 if one is past its bound.
+middle of the three paints in milliseconds, when its HTML had come, and its size in bytes. Exit status 1 if one is past
+its bound. Other work on the machine counts in: measure on an idle one.
 """
 
 from __future__ import annotations
