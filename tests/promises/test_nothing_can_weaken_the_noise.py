@@ -265,7 +265,8 @@ FILE_KEYS = {
 }
 
 PARAMETERS: dict[Callable[..., Any], tuple[str, ...]] = {
-    Ask: ("identity", "query", "parameters", "fresh", "idempotency_key"),
+    # Among whose keys the idempotency key counts: whose charge is taken up, never what it buys.
+    Ask: ("identity", "query", "parameters", "fresh", "idempotency_key", "key_shared_by"),
     Draw: ("index", "name", "kind", "grid", "mechanism", "bounding", "quantiles"),
     Engines: ("data_dir", "key", "memory_limit_mb", "threads", "deadline_s", "datasets_open"),
     Library: ("registry",),
