@@ -152,25 +152,30 @@ _WAYS_OUT = {
     "dataset": "a steward can raise the budget with `dpstats budget grant`",
     "token": "a steward can make a new token with a higher `--cap-rho`",
     "envelope": "it is a month's, full again on the first; a steward sets it in the view's file",
+    "role": "a steward can raise the role's cap with `dpstats budget cap`",
+    "purpose": "a steward can raise the purpose's cap with `dpstats budget cap`",
     "block": "a block never refills and cannot be granted more: ask about other blocks",
 }
 
 
 class BudgetExhausted(DpstatsError):
-    """The charge does not fit. `measure` is "rho", "epsilon" or "delta"; amounts are exact. `block`: which one."""
+    """The charge does not fit. `measure` is "rho", "epsilon" or "delta"; amounts are exact.
+
+    `scope`: whose budget it is; `name`: which block, role or purpose.
+    """
 
     slug = "budget-exhausted"
 
     def __init__(
-        self, *, measure: str, requested: Decimal, remaining: Decimal, scope: str = "dataset", block: str = ""
+        self, *, measure: str, requested: Decimal, remaining: Decimal, scope: str = "dataset", name: str = ""
     ) -> None:
-        whose = f"{scope} {block}" if block else scope
+        whose = f"{scope} {name}" if name else scope
         super().__init__(
             f"the {whose}'s privacy budget does not cover this: it costs {measure} {requested:f}, "
             f"{remaining:f} is left; nothing was charged. Answers released before are still free; {_WAYS_OUT[scope]}"
         )
         self.measure, self.requested, self.remaining, self.scope = measure, requested, remaining, scope
-        self.block = block
+        self.name = name
 
 
 class Frozen(DpstatsError):

@@ -290,6 +290,8 @@ def _request(ask: Ask, known: Known, plan: Plan, version: DataVersionRecord, blo
         key_shared_by=ask.key_shared_by,
         fresh_for=_fresh_for(known),
         blocks=blocks,
+        role=str(ask.identity.role),
+        purpose=known.query.purpose,
     )
 
 

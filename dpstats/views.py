@@ -155,6 +155,8 @@ def entry(item: Entry) -> dict[str, Any]:
         "at": item.at,
         "actor": item.actor,
         "confirmed_by": item.confirmed_by,
+        "role": item.role,
+        "purpose": item.purpose,
         "release_id": item.release_id,
         "query": item.query,
         "query_version": item.query_version,

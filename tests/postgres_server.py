@@ -56,6 +56,10 @@ class PostgresServer:
         log = (self.folder / "log").open("ab")
         self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, **self._as)
         log.close()
+        self.wait()
+
+    def wait(self) -> None:
+        """Waits until the server answers: it has started, or recovered from a crash."""
         for _ in range(600):
             if not subprocess.run(self._ready, stdout=subprocess.DEVNULL, check=False).returncode:
                 return

@@ -237,6 +237,8 @@ class Entry(Answer):
     at: str
     actor: str
     confirmed_by: str | None
+    role: str | None
+    purpose: str | None
     release_id: str | None
     query: str | None
     query_version: str | None
@@ -258,6 +260,26 @@ class Head(Answer):
 class Ledger(Answer):
     entries: list[Entry]
     head: Head
+
+
+class Asking(Answer):
+    number: int
+    at: str
+    request_id: str
+    actor: str
+    token_id: str
+    role: str
+    method: str
+    route: str
+    dataset: str
+    query: str
+    status: int
+    outcome: str
+
+
+class Askings(Answer):
+    items: list[Asking]
+    next: str | None
 
 
 class Withdrawal(Answer):
@@ -285,6 +307,33 @@ class Proposal(Answer):
 class Proposals(Answer):
     items: list[Proposal]
     next: str | None
+
+
+class CapChange(Answer):
+    """A cap as a steward set it: rho, or epsilon where charges are counted in it; null where it was ended."""
+
+    scope: Literal["role", "purpose"]
+    name: str
+    rho: float | None = None
+    epsilon: float | None = None
+    actor: str
+    at: str
+    reason: str
+
+
+class Cap(CapChange):
+    """A cap in force, and what was charged."""
+
+    rho_spent: float | None = None
+    rho_remaining: float | None = None
+    epsilon_spent: float | None = None
+    epsilon_remaining: float | None = None
+
+
+class Caps(Answer):
+    items: list[Cap]
+    next: str | None
+    history: list[CapChange]
 
 
 class FreezeState(Answer):

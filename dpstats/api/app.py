@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 import dpstats
-from dpstats.api import consent, datasets, features, proposals, public, published, queries, releases, rights
+from dpstats.api import asked, consent, datasets, features, proposals, public, published, queries, releases, rights
 from dpstats.api.described import describe
 from dpstats.api.epochs import closing_epochs
 from dpstats.api.marked import Marked
@@ -95,13 +95,14 @@ def create_app(
             *rights.router.routes,
             *proposals.router.routes,
             *features.router.routes,
+            *asked.router.routes,
             *public.router.routes,
             *published.router.routes,
             *pages.routes(),
         ],
         middleware=[
             *([Middleware(Marked)] if workspace.sandbox else ()),
-            Middleware(Watch, metrics=metrics),
+            Middleware(Watch, metrics=metrics, asked=workspace.store.asked),
             Middleware(TokenFirst, workspace=workspace, issuer=issuer),
             Middleware(SessionFirst, workspace=workspace),
             Middleware(RateLimit, per_minute=rate_per_minute),

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from dpstats.catalog.text import forbidden_position
+from dpstats.workspace.caps import NewCap
 
 MOST = 1_000_000
 MOST_PARAMETERS = 1000
@@ -50,6 +51,14 @@ Amount = Annotated[
 """A privacy amount above 0: exact, and rounded down to steps of 1e-12 where it is granted."""
 
 
+CapAmount = Annotated[
+    Decimal,
+    BeforeValidator(_exact, json_schema_input_type=float),
+    Field(ge=0, le=MOST, max_digits=40, decimal_places=30),
+]
+"""A cap of at least 0, exact, and rounded down to steps of 1e-12."""
+
+
 class _Asking(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -68,6 +77,32 @@ class GrantRequest(_Asking):
         if (self.rho is None) == (self.epsilon is None):
             raise ValueError("give either rho or epsilon")
         return self
+
+
+class CapRequest(_Asking):
+    """What a role or a purpose may ever charge, as rho or epsilon, or the end of that; and why."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"purpose": "measurement", "rho": 0.1, "reason": "half"}})
+
+    role: Annotated[StrictStr, Field(max_length=100)] | None = None
+    purpose: Annotated[StrictStr, Field(max_length=100)] | None = None
+    rho: CapAmount | None = None
+    epsilon: CapAmount | None = None
+    end: StrictBool = False
+    reason: Annotated[StrictStr, Field(max_length=1000), AfterValidator(_text)]
+
+    @model_validator(mode="after")
+    def _one(self) -> CapRequest:
+        if (self.role is None) == (self.purpose is None):
+            raise ValueError("give either role or purpose")
+        if [self.rho is not None, self.epsilon is not None, self.end].count(True) != 1:
+            raise ValueError("give rho, epsilon or end")
+        return self
+
+    @property
+    def wanted(self) -> NewCap:
+        """What the steward wants."""
+        return NewCap(self.role, self.purpose, self.rho, self.epsilon, self.reason)
 
 
 class WithdrawalRequest(_Asking):

@@ -66,6 +66,21 @@ def grant_budget(dataset: str, grant: asking.GrantRequest, visit: Visit) -> Resp
     return JSONResponse(made, HTTPStatus.ACCEPTED if is_proposal(made) else HTTPStatus.CREATED)
 
 
+@router.get("/{dataset}/budget/caps", response_model=answers.Caps, responses=problems("not-found"))
+def get_caps(dataset: str, visit: Visit) -> Response:
+    """What each role and purpose may ever charge, what it did, and every change of a cap (steward)."""
+    return JSONResponse(visit.workspace.capping.all(visit.identity, dataset))
+
+
+@router.put("/{dataset}/budget/caps", response_model=answers.Caps, responses=problems("not-found"))
+def set_cap(dataset: str, cap: asking.CapRequest, visit: Visit) -> Response:
+    """Sets, changes or ends what a role or a purpose may ever charge (steward)."""
+    try:
+        return JSONResponse(visit.workspace.capping.change(visit.identity, dataset, cap.wanted))
+    except ValueError as error:
+        raise InvalidParameters({"purpose" if cap.role is None else "role": str(error)}) from None
+
+
 @router.put("/{dataset}/frozen", response_model=answers.FreezeState, responses=problems("not-found"))
 def freeze_dataset(dataset: str, freeze: asking.FreezeRequest, visit: Visit) -> Response:
     """Freezes a dataset, so that nobody can ask it anything, or thaws it (steward)."""

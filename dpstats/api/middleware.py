@@ -20,9 +20,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dpstats.api.logs import outcome_fields
 from dpstats.api.metrics import Metrics
 from dpstats.api.oidc import Issuer, is_jwt
-from dpstats.api.outcome import PROBLEM, Outcome, outcome_of
+from dpstats.api.outcome import PROBLEM, Outcome, asking_of, outcome_of
 from dpstats.api.problems import TOO_LARGE, RequestRefused, answer_to, internal_error, problem_of
 from dpstats.errors import Unauthorized
+from dpstats.ledger.asked import AskedLog
 from dpstats.ledger.tokens import Identity
 from dpstats.workspace import Workspace
 
@@ -45,10 +46,10 @@ log = logging.getLogger("dpstats.api")
 
 
 class Watch:
-    """Names each request, logs and counts its outcome, makes a problem of what failed, sets the security headers."""
+    """Names each request, logs, counts and notes its outcome, explains what failed, sets the security headers."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app, self._metrics = app, metrics
+    def __init__(self, app: ASGIApp, metrics: Metrics, asked: AskedLog) -> None:
+        self._app, self._metrics, self._asked = app, metrics, asked
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -66,6 +67,9 @@ class Watch:
             outcome = outcome_of(scope, request_id=request_id, status=sent.status, seconds=seconds)
             self._metrics.end(outcome)
             _log(outcome)
+            asking = asking_of(scope, outcome)
+            if asking is not None:
+                self._asked.note(asking)
 
     async def _answered(self, request_id: str, scope: Scope, receive: Receive, sent: _Sent) -> None:
         try:

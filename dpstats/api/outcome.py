@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from starlette.types import Scope
 
+from dpstats.catalog.fields import is_name
+from dpstats.ledger.asked import Asking
 from dpstats.ledger.tokens import Identity
 
 LONGEST_METHOD = 8
@@ -48,3 +50,30 @@ def outcome_of(scope: Scope, *, request_id: str, status: int, seconds: float) ->
         actor=identity.name if isinstance(identity, Identity) else "",
         seconds=seconds,
     )
+
+
+def asking_of(scope: Scope, outcome: Outcome) -> Asking | None:
+    """The line of a request in the log of who asked what; None for a caller who is not known.
+
+    Of what was asked for it tells a dataset's and a query's name, if they can be names.
+    """
+    identity = scope.get("state", {}).get("identity")
+    if not isinstance(identity, Identity):
+        return None
+    return Asking(
+        request_id=outcome.request_id,
+        actor=identity.name,
+        token_id=identity.token_id,
+        role=str(identity.role),
+        method=outcome.method,
+        route=outcome.route,
+        dataset=_named(scope, "dataset"),
+        query=_named(scope, "name" if outcome.route.startswith("/queries/") else "query"),  # a page's, or the API's
+        status=outcome.status,
+        outcome=outcome.problem,
+    )
+
+
+def _named(scope: Scope, what: str) -> str:
+    name = scope.get("path_params", {}).get(what, "")
+    return name if is_name(name) else ""

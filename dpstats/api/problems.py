@@ -186,8 +186,8 @@ def _carried(error: DpstatsError) -> dict[str, Any]:
             return {"problems": error.problems}
         case BudgetExhausted():
             amounts = {"requested": float(error.requested), "remaining": float(error.remaining)}
-            block = {"block": error.block} if error.block else {}
-            return {"scope": error.scope, **block, "measure": error.measure, **amounts}
+            named = {error.scope: error.name} if error.name else {}
+            return {"scope": error.scope, **named, "measure": error.measure, **amounts}
         case QueryRefused():
             return {"query": error.query, "reasons": [str(reason) for reason in error.reasons]}
         case NotApproved():

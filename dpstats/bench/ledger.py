@@ -2,11 +2,13 @@
 
 Charges and bare commits are made one after the other in the same run, on one disk and on SQLite with the same
 `synchronous`: what is compared is checking, chaining and signing a charge and saving its head, shared by a group, with
-a commit that does nothing else. A long ledger is made by the very code that charges, many entries a transaction.
+a commit that does nothing else. A long ledger is made of one charge written again and again, chained and signed by the
+very code that does it for each charge, many entries a transaction; only what is decided before a charge is left out.
 """
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 import statistics
 import tempfile
@@ -14,11 +16,17 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
+from dpstats.ledger.chain import Content
+from dpstats.ledger.database import writing
+from dpstats.ledger.growing import Growing
+from dpstats.ledger.heads import HeadFiles
 from dpstats.ledger.records import ChargeRequest, Question
+from dpstats.ledger.signing import Signer
 from dpstats.ledger.store import Store, open_store
+from dpstats.ledger.writer import ChainWriter
 from dpstats.privacy.loss import Loss, Measure
 
 LINEAGE = DATASET = QUERY = "bench"
@@ -120,12 +128,26 @@ def _charges(home: Path, size: Size) -> tuple[float, list[float]]:
 def _costs(home: Path, entries: int) -> Costs:
     with closing(open_store(home)) as store:
         _prepare(store)
-        for done in range(1, entries, AT_ONCE):
-            store.ledger.charge_all([_request()] * min(AT_ONCE, entries - done))
+        store.ledger.charge(_request())
+        for done in range(2, entries, AT_ONCE):
+            lengthen(store, home, min(AT_ONCE, entries - done))
     opening = _median_ms(lambda: open_store(home).close(), OPENED)
     with closing(open_store(home)) as store:
         charging = _median_ms(lambda: store.ledger.charge(_request()), ASKED)
         return Costs(opening, charging, _median_ms(lambda: store.ledger.budget(LINEAGE), ASKED))
+
+
+def lengthen(store: Store, home: Path, entries: int) -> None:
+    """Writes the newest charge of the workspace's ledger so many times more, in one transaction."""
+    writer = ChainWriter(Signer(home / "ledger.key"), HeadFiles(home / "heads"))
+    with writing(store.engine) as connection:
+        chains = Growing(connection, writer)
+        newest = chains.end(LINEAGE).newest
+        said = {field.name: getattr(newest, field.name) for field in fields(Content)}
+        for _ in range(entries):
+            newest = chains.append(Content(**said | {"release_id": secrets.token_hex(16)}))
+        chains.close()
+    writer.publish(newest)
 
 
 def _median_ms(step: Callable[[], object], times: int) -> float:

@@ -12,7 +12,9 @@ from dpstats.cli.output import Table, say, show, show_json, tell
 from dpstats.cli.session import session_of, values_refused
 from dpstats.cli.words import number
 
-app = typer.Typer(help="Budgets: show, grant, freeze, thaw; what takes two stewards, and what waits for the second.")
+app = typer.Typer(
+    help="Budgets: show, grant, cap, freeze, thaw; what takes two stewards, and what waits for the second."
+)
 
 
 @app.command("show")
@@ -22,8 +24,9 @@ def show_budget(context: typer.Context, dataset: inputs.DatasetName, as_json: in
         budget = workspace.budgets.one(me, dataset)
         frozen = workspace.datasets.one(me, dataset)["frozen"]
         spending = workspace.spending.of(me, dataset)
+        caps = workspace.capping.all(me, dataset)
     if as_json:
-        show_json(budget | {name: spending[name] for name in ("forecast", "spent_by", "burn_down")})
+        show_json(budget | {name: spending[name] for name in ("forecast", "spent_by", "burn_down")} | {"caps": caps})
         return
     say(f"{dataset}: {left_text(budget)}")
     if budget["rho"] is not None:
@@ -36,6 +39,8 @@ def show_budget(context: typer.Context, dataset: inputs.DatasetName, as_json: in
         )
         say("  this block alone, the line above for a unit's whole history:")
         show(_blocks_table(budget["blocks"]))
+    for cap in caps["items"]:
+        say(f"  {cap_text(cap)}")
     for forecast in spending["forecast"].values():
         tell(f"  {forecast['says']}")
         tell(f"    {forecast['assumes']}")
@@ -57,6 +62,49 @@ def left_text(budget: dict[str, Any]) -> str:
     spent, cap, left = (number(budget[key]) for key in ("epsilon_spent", "epsilon", "epsilon_remaining"))
     at = f"at delta {number(budget['delta'])}" if budget["rho"] is not None else "pure, delta 0"
     return f"epsilon {spent} of {cap} spent, {left} left ({at})"
+
+
+def cap_text(cap: dict[str, Any]) -> str:
+    """A cap and what is left of it, in a line: `role analyst: rho 0.02 of 0.1 spent, 0.08 left`."""
+    unit = "rho" if "rho_spent" in cap else "epsilon"
+    cap_, spent, left = (number(cap[key]) for key in (unit, f"{unit}_spent", f"{unit}_remaining"))
+    return f"{cap['scope']} {cap['name']}: {unit} {spent} of at most {cap_} spent, {left} left"
+
+
+@app.command("cap")
+def cap(
+    context: typer.Context,
+    dataset: inputs.DatasetName,
+    reason: Annotated[str, typer.Option(help="Why; it is kept for good.")],
+    role: Annotated[str | None, typer.Option(metavar="ROLE", help="Whose charges: analyst, job or steward.")] = None,
+    purpose: Annotated[str | None, typer.Option(metavar="PURPOSE", help="Or the purpose that queries name.")] = None,
+    rho: Annotated[
+        Decimal | None, typer.Option(parser=inputs.amount, metavar="R", help="The most they may ever come to, as rho.")
+    ] = None,
+    epsilon: Annotated[
+        Decimal | None,
+        typer.Option(parser=inputs.amount, metavar="E", help="Or as epsilon, where the dataset's delta is 0."),
+    ] = None,
+    end: Annotated[bool, typer.Option("--end", help="End the cap instead.")] = False,
+) -> None:
+    """Set, change or end what a role or a purpose may ever charge.
+
+    A cap shares the budget out; it raises nothing. `budget show` lists those in force.
+    """
+    from dpstats.workspace.caps import NewCap
+
+    if (role is None) == (purpose is None):
+        raise typer.BadParameter("give either --role or --purpose", param_hint="--role")
+    if [rho is not None, epsilon is not None, end].count(True) != 1:
+        raise typer.BadParameter("give --rho, --epsilon or --end", param_hint="--rho")
+    if not reason.strip() or not reason.isprintable():
+        raise typer.BadParameter("say why, on one line", param_hint="--reason")
+    with session_of(context).opened() as (workspace, me), values_refused():
+        caps = workspace.capping.change(me, dataset, NewCap(role, purpose, rho, epsilon, reason))["items"]
+    for item in caps:
+        say(cap_text(item))
+    if not caps:
+        say(f"no role and no purpose of {dataset} has a cap")
 
 
 @app.command("grant")

@@ -11,7 +11,7 @@ from dpstats.cli.exits import OneLineGroup
 SECTIONS = {
     "To begin": ("demo", "init", "serve"),
     "Data, questions and answers": ("dataset", "query", "release", "features", "refresh", "plan", "apply"),
-    "Budgets and access": ("budget", "ledger", "token"),
+    "Budgets and access": ("budget", "ledger", "token", "log"),
     "People's rights": ("consent", "rights", "minimise", "notice", "transparency"),
     "To check": ("doctor", "audit", "bench"),
 }

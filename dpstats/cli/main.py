@@ -20,6 +20,7 @@ from dpstats.cli import (
     doctor,
     features,
     ledger,
+    log,
     minimise,
     notices,
     policy,
@@ -49,6 +50,7 @@ app.add_typer(features.app, name="features")
 app.command("refresh")(refresh.refresh)
 app.add_typer(budget.app, name="budget")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(log.app, name="log")
 app.add_typer(tokens.app, name="token")
 app.add_typer(consent.app, name="consent")
 app.add_typer(rights.app, name="rights")

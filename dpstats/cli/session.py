@@ -5,6 +5,8 @@ Nothing heavy is imported before a command needs it.
 
 from __future__ import annotations
 
+import os
+import pwd
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
     from dpstats.settings import Settings
     from dpstats.workspace import Workspace
 
-ACTOR = "cli"
-"""Who did it, as the ledger writes it: whoever can run commands here is the steward."""
+HOST = "cli"
+"""The host's command line; `ledger.proposals` knows its users by it."""
 
 Progress = Callable[[str, float], None]
 
@@ -92,7 +94,7 @@ class Session:
             reason = getattr(error, "strerror", None) or "it is not a folder, locked, full or read-only"
             raise FileError(printable(str(self.folder)), f"cannot be used as a workspace: {reason}") from None
         try:
-            yield workspace, operator(ACTOR)
+            yield workspace, operator(actor())
         finally:
             workspace.close()
 
@@ -109,6 +111,18 @@ class Session:
             Session(Path(folder)).opened(make=True, ledger_url="") as both,
         ):
             yield both
+
+
+def actor() -> str:
+    """Who did it, as the ledger writes it: whoever can run commands here is the steward, by the process's own user.
+
+    The kernel says who that is: the environment could say anybody.
+    """
+    uid = os.geteuid()
+    try:
+        return f"{HOST}:{pwd.getpwuid(uid).pw_name}"
+    except KeyError:  # a user without a name, as in some containers
+        return f"{HOST}:{uid}"
 
 
 def session_of(context: typer.Context) -> Session:

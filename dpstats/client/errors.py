@@ -98,7 +98,10 @@ class BudgetExhausted(ClientError):
 
     @property
     def scope(self) -> str:
-        """Whose budget it is: "dataset", "block" (`problem["block"]` names it), or "token" for its own cap."""
+        """Whose budget it is: "dataset", "token" for its own cap, "envelope", or a "block", "role" or "purpose".
+
+        `problem[scope]` names which block, role or purpose.
+        """
         return str(self.problem.get("scope", "dataset"))
 
 

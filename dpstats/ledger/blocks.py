@@ -119,7 +119,7 @@ def _check_fits(terms: BlockTerms, block: str, spent: Loss, loss: Loss) -> None:
     else:
         return
     measure, requested, remaining = told
-    raise BudgetExhausted(measure=measure, requested=requested, remaining=remaining, scope="block", block=block)
+    raise BudgetExhausted(measure=measure, requested=requested, remaining=remaining, scope="block", name=block)
 
 
 def recorded(touched: Touched | None) -> str | None:

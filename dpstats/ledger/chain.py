@@ -13,6 +13,8 @@ from enum import StrEnum
 
 from dpstats.privacy.loss import Loss, Measure
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
 
 class Kind(StrEnum):
     """What an entry does to a budget."""
@@ -29,6 +31,7 @@ class Content:
     to the epsilon cap, 0 for a charge. `at` is UTC. `parameters` and `events` are canonical JSON; a lineage's first
     grant keeps the lineage's fixed terms in `parameters`. `blocks` is canonical JSON too: the time blocks
     that were charged, None where the lineage has none. `confirmed_by`: the second steward of a grant that needed one.
+    `role` and `purpose`: of whoever charged, and of the query; None in entries from before there were caps for them.
     """
 
     lineage: str
@@ -51,6 +54,8 @@ class Content:
     events: str = "[]"
     blocks: str | None = None
     confirmed_by: str | None = None
+    role: str | None = None
+    purpose: str | None = None
 
     @property
     def loss(self) -> Loss:
@@ -74,7 +79,7 @@ def canonical_json(value: object) -> str:
     Raises:
       ValueError: NaN or an infinity is in it. TypeError: something that JSON does not have.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def sha256(text: str | bytes) -> str:

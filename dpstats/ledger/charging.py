@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from dpstats.errors import BudgetExhausted, IdempotencyConflict
 from dpstats.ledger import blocks, journal, shelf
+from dpstats.ledger.caps import Scope, Share
 from dpstats.ledger.chain import Content, Entry, Kind, canonical_json
 from dpstats.ledger.clock import moment_of, month_of, stamp
 from dpstats.ledger.growing import Growing
@@ -28,11 +29,12 @@ def decide(chains: Growing, request: ChargeRequest, now: datetime) -> Decision:
 
     Raises:
       NotFound: the lineage was never opened. ValueError: the loss is of another measure than the lineage.
+      Unauthorized: the token was revoked or is expired by now.
       Frozen, NotApproved: the dataset is frozen, or the query's version is not approved, by now.
       IdempotencyConflict: the key was used for another request, its charge was for other data or another plan, or its
         release was withdrawn.
-      BudgetExhausted: the loss does not fit in what the lineage, the token, the month's envelope or one of the blocks
-        has left.
+      BudgetExhausted: the loss does not fit in what the lineage, the token, the role, the purpose, the month's envelope
+        or one of the blocks has left.
       LedgerBroken: the end of the chain cannot be trusted.
       Torn: it was written in part and cannot be written whole: the transaction must go.
     """
@@ -42,6 +44,7 @@ def decide(chains: Growing, request: ChargeRequest, now: datetime) -> Decision:
         raise ValueError(f"lineage {request.lineage} is counted in {measure.unit}")
     if (request.blocks is None) is not (terms.blocks is None):
         raise ValueError(f"a charge of lineage {request.lineage} names blocks if, and only if, the lineage has any")
+    chains.check_caller(request.token_id, now)
     chains.check_standing(request.dataset, request.question.query, request.question.query_version, now)
     end = chains.end(request.lineage)
     bound = None if request.idempotency_key is None else _under_key(chains.connection, request)
@@ -50,7 +53,7 @@ def decide(chains: Growing, request: ChargeRequest, now: datetime) -> Decision:
     decision: Decision | None = None if request.fresh else _earlier(chains.connection, request, now)
     if decision is None:
         _check_fits(end.sums.budget(measure), request)
-        _check_token(chains, request)
+        _check_caps(chains, request)
         _check_envelope(chains, request, now)
         content = _content(request, now)
         if terms.blocks is not None and request.blocks is not None:
@@ -67,7 +70,7 @@ def together(error: BudgetExhausted, before: Sequence[Entry]) -> BudgetExhausted
     """The refusal of one of several charges, told of all of them up to it: `before` are undone with it."""
     if error.scope == "block":  # those before may have been of other blocks
         return error
-    losses = [entry.loss for entry in before]
+    losses = [entry.loss for entry in before if error.scope != "purpose" or entry.purpose == error.name]
     amounts = (loss.delta_decimal if error.measure == "delta" else loss.amount_decimal for loss in losses)
     undone = sum(amounts, start=Decimal(0))
     return BudgetExhausted(
@@ -75,6 +78,7 @@ def together(error: BudgetExhausted, before: Sequence[Entry]) -> BudgetExhausted
         requested=error.requested + undone,
         remaining=error.remaining + undone,
         scope=error.scope,
+        name=error.name,
     )
 
 
@@ -134,17 +138,30 @@ def _check_fits(budget: BudgetState, request: ChargeRequest) -> None:
         )
 
 
-def _check_token(chains: Growing, request: ChargeRequest) -> None:
-    if request.token_cap is None or request.token_id is None:
-        return
-    left = max(0, request.token_cap - journal.token_spent(chains.connection, request.token_id))
-    if request.loss.amount > left:
-        raise BudgetExhausted(
-            measure=request.loss.measure.unit,
-            requested=request.loss.amount_decimal,
-            remaining=Decimal(left) / AMOUNT_STEPS,
-            scope="token",
-        )
+def _check_caps(chains: Growing, request: ChargeRequest) -> None:
+    for share, cap in _capped(chains, request):
+        token = share.scope is Scope.TOKEN
+        spent = chains.charged.of_all(share) if token else chains.charged.of(share, request.lineage)
+        left = max(0, cap - spent)
+        if request.loss.amount > left:
+            raise BudgetExhausted(
+                measure=request.loss.measure.unit,
+                requested=request.loss.amount_decimal,
+                remaining=Decimal(left) / AMOUNT_STEPS,
+                scope=share.scope,
+                name="" if token else share.name,
+            )
+
+
+def _capped(chains: Growing, request: ChargeRequest) -> Iterator[tuple[Share, int]]:
+    """The caps that the charge must fit in, in steps of 1e-12."""
+    if request.token_cap is not None and request.token_id is not None:
+        yield Share(Scope.TOKEN, request.token_id), request.token_cap
+    caps = chains.caps(request.lineage)
+    for scope, name in ((Scope.ROLE, request.role), (Scope.PURPOSE, request.purpose)):
+        cap = None if name is None else caps.get(Share(scope, name))
+        if cap is not None and cap.amount is not None:
+            yield cap.share, cap.amount
 
 
 def _check_envelope(chains: Growing, request: ChargeRequest, now: datetime) -> None:
@@ -184,4 +201,6 @@ def _content(request: ChargeRequest, now: datetime) -> Content:
         plan_hash=request.plan_hash,
         events=canonical_json([dict(event) for event in request.events]),
         blocks=blocks.recorded(request.blocks),
+        role=request.role,
+        purpose=request.purpose,
     )

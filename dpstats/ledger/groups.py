@@ -1,7 +1,8 @@
 """Group commit: callers who come while one transaction is under way share the next one, in the order they came.
 
-No thread of its own: the caller at the head of the queue writes for those behind it, then wakes the next head. So none
-waits for more than the group before its own, and a lone caller waits for nobody.
+No thread of its own: the caller at the head of the queue writes for those behind it, then wakes the next head, which
+writes while the one before finishes what need not be alone. So none waits for more than the group before its own, and a
+lone caller waits for nobody.
 """
 
 from __future__ import annotations
@@ -35,10 +36,17 @@ class Groups(Generic[Asked, Told]):
 
     Args:
       write: gets 1 to `MOST` of what was asked, oldest first, and gives as many answers or exceptions in their order.
+        It is alone.
+      finish: gets what `write` gave, before any of the group is told; the next group may be written meanwhile. If it
+        raises, all of the group are told that.
     """
 
-    def __init__(self, write: Callable[[Sequence[Asked]], Sequence[Told | Exception]]) -> None:
-        self._write = write
+    def __init__(
+        self,
+        write: Callable[[Sequence[Asked]], Sequence[Told | Exception]],
+        finish: Callable[[Sequence[Told | Exception]], None] = lambda _: None,
+    ) -> None:
+        self._write, self._finish = write, finish
         self._guard = threading.Lock()
         self._places: deque[_Place[Asked, Told]] = deque()
         self._led = False
@@ -78,13 +86,17 @@ class Groups(Generic[Asked, Told]):
             for place in group:
                 place.ended = True
                 place.woken.set()
-            self._pass_on()
 
     def _answer(self, group: Sequence[_Place[Asked, Told]]) -> None:
         for place in group:
-            place.told = Unavailable()  # what holds if the write is interrupted
+            place.told = Unavailable()  # what holds if it is interrupted
+        told: Sequence[Told | Exception]
         try:
-            told = self._write([place.asked for place in group])
+            try:
+                told = self._write([place.asked for place in group])
+            finally:
+                self._pass_on()
+            self._finish(told)
         except Exception as error:
             told = [error] * len(group)
         for place, one in zip(group, told, strict=True):

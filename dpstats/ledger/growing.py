@@ -11,17 +11,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, Dialect
 
 from dpstats.errors import DpstatsError
-from dpstats.ledger import journal, schema, standing
+from dpstats.ledger import caps, journal, schema, standing
+from dpstats.ledger.caps import Cap, CapTotals, Share
 from dpstats.ledger.chain import Content, Entry
 from dpstats.ledger.journal import Sums
 from dpstats.ledger.records import LineageTerms
-from dpstats.ledger.standing import Standing
+from dpstats.ledger.standing import Caller, Standing
 from dpstats.ledger.writer import ChainEnd, ChainWriter
 
-_ADDED = insert(schema.entries)
+_COLUMNS = tuple(column.name for column in schema.entries.c)
 
 
 class Torn(Exception):
@@ -40,6 +41,9 @@ class Growing:
         self._terms: dict[str, LineageTerms] = {}
         self._ends: dict[str, ChainEnd] = {}
         self._standings: dict[tuple[str, str, str], Standing] = {}
+        self._callers: dict[str, Caller] = {}
+        self._caps: dict[str, dict[Share, Cap]] = {}
+        self.charged = CapTotals(connection)
         self._waiting: list[Entry] = []
 
     @property
@@ -64,6 +68,20 @@ class Growing:
         if asked not in self._standings:
             self._standings[asked] = standing.read(self._connection, *asked)
         self._standings[asked].check(now)
+
+    def check_caller(self, token_id: str | None, now: datetime) -> None:
+        """Lets pass whoever's token is live as of this transaction, and who has none; see `standing.Caller`."""
+        if token_id is None:
+            return
+        if token_id not in self._callers:
+            self._callers[token_id] = standing.read_caller(self._connection, token_id)
+        self._callers[token_id].check(now)
+
+    def caps(self, lineage: str) -> dict[Share, Cap]:
+        """The lineage's caps in force."""
+        if lineage not in self._caps:
+            self._caps[lineage] = caps.in_force(self._connection, lineage)
+        return self._caps[lineage]
 
     def end(self, lineage: str) -> ChainEnd:
         """The end of the chain, with what was appended here.
@@ -103,12 +121,14 @@ class Growing:
           Torn: an entry cannot be written.
         """
         self._write()
+        self.charged.write()
         for end in self._ends.values():
             if not end.kept:
                 self._writer.totals.keep(self._connection, end.newest, end.sums)
 
     def _follow(self, entry: Entry, before: Sums) -> Entry:
         self._waiting.append(entry)
+        self.charged.add(entry)
         self._ends[entry.lineage] = ChainEnd(entry, before.plus(entry), kept=False)
         return entry
 
@@ -116,4 +136,11 @@ class Growing:
         if self._waiting:
             waiting, self._waiting = self._waiting, []
             with self.whole():
-                self._connection.execute(_ADDED, [vars(entry) for entry in waiting])
+                self._connection.exec_driver_sql(_adding(self._connection.dialect), [vars(entry) for entry in waiting])
+
+
+def _adding(dialect: Dialect) -> str:
+    """The statement that adds an entry, as the driver takes it: SQLAlchemy would turn over every value of each."""
+    place = "%({})s" if dialect.paramstyle == "pyformat" else ":{}"
+    places = ", ".join(place.format(name) for name in _COLUMNS)
+    return f"INSERT INTO entries ({', '.join(_COLUMNS)}) VALUES ({places})"

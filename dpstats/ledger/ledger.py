@@ -56,7 +56,7 @@ class Ledger:
 
     def __init__(self, engine: Engine, writer: ChainWriter, signer: Signer, clock: Clock) -> None:
         self._engine, self._writer, self._signer, self._clock = engine, writer, signer, clock
-        self._charges: Groups[ChargeRequest, Decision] = Groups(self._charge_group)
+        self._charges: Groups[ChargeRequest, Decision] = Groups(self._charge_group, self._publish_newest)
 
     def open_lineage(
         self,
@@ -180,8 +180,7 @@ class Ledger:
           together, and what was left before all of them.
         """
         decisions = self._written(lambda chains: self._decided(chains, requests))
-        for entry in {entry.lineage: entry for entry in decisions if isinstance(entry, Entry)}.values():
-            self._publish(entry)
+        self._publish_newest(decisions)
         return tuple(taken_up(made, resumed=False) if isinstance(made, Entry) else made for made in decisions)
 
     def _decided(self, chains: Growing, requests: Sequence[ChargeRequest]) -> tuple[Decision, ...]:
@@ -353,11 +352,6 @@ class Ledger:
         """What the ledger's signatures can be checked with, `ed25519:` and hex."""
         return self._signer.public
 
-    def token_spent(self, token_id: str) -> int:
-        """Everything that the token ever charged, in steps of 1e-12."""
-        with reading(self._engine) as connection:
-            return journal.token_spent(connection, token_id)
-
     def check(self) -> None:
         """Looks at the end of every lineage's chain and brings its saved head up to date.
 
@@ -410,9 +404,8 @@ class Ledger:
         with self._growing(lambda later: _hold(later, decisions)) as chains:
             for request in requests:
                 decisions.append(self._decided_alone(chains, request))
-        newest = {decision.lineage: decision for decision in decisions if isinstance(decision, Entry)}
-        for entry in newest.values():
-            self._publish(entry)
+        for entry in _newest(decisions):
+            self._writer.committed(entry)
         return decisions
 
     def _decided_alone(self, chains: Growing, request: ChargeRequest) -> Decision | Exception:
@@ -421,9 +414,20 @@ class Ledger:
         except (DpstatsError, ValueError) as refusal:
             return refusal
 
+    def _publish_newest(self, decisions: Sequence[object]) -> None:
+        """Saves the heads of what was charged; callers are told after it. Others may charge meanwhile: a head that is
+        saved is never ahead of the ledger, and a newer one is never replaced by an older."""
+        for entry in _newest(decisions):
+            self._publish(entry)
+
     def _publish(self, entry: Entry) -> None:
         with faults_explained():
             self._writer.publish(entry)
+
+
+def _newest(decisions: Sequence[object]) -> list[Entry]:
+    """The newest entry of each lineage among these."""
+    return list({entry.lineage: entry for entry in decisions if isinstance(entry, Entry)}.values())
 
 
 def _hold(connection: Connection, decisions: Sequence[object]) -> bool:

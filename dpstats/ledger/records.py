@@ -45,7 +45,8 @@ class ChargeRequest:
     `events` are the mechanism events, JSON of strings and integers. `token_cap`, in steps of 1e-12, limits everything
     that `token_id` ever charged. `fresh`: draw anew and pay, whatever was released before. `fresh_for`: how old an
     unfinished charge of the same question may be and still be taken up again. `blocks`: what it reads, in a lineage
-    that has time blocks. `envelope`: what it must fit in besides; its reason is recorded with the charge.
+    that has time blocks. `envelope`: what it must fit in besides; its reason is recorded with the charge. `role` and
+    `purpose`: whose caps it must fit in, None for no one's.
 
     Raises:
       ValueError: the loss is less than one step or than its events come to by the second accountant, an event is of a
@@ -68,6 +69,8 @@ class ChargeRequest:
     blocks: Touched | None = None
     envelope: Envelope | None = None
     key_shared_by: str | None = None
+    role: str | None = None
+    purpose: str | None = None
 
     def __post_init__(self) -> None:
         if self.loss.amount < 1:

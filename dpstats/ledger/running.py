@@ -32,7 +32,7 @@ class RunningTotals:
 
     def __init__(self, signer: Signer) -> None:
         self._signer = signer
-        self._trusted: dict[str, Mapping[str, Any]] = {}  # the rows whose signature was checked last
+        self._trusted: dict[str, Mapping[str, Any]] = {}  # the rows whose signature was checked or made last
 
     def of(self, connection: Connection, newest: Entry) -> Sums | None:
         """What the entries up to the newest add up to, None if nothing is kept.
@@ -56,8 +56,9 @@ class RunningTotals:
         said = {"lineage": newest.lineage, "seq": newest.seq, "hash": newest.hash, **asdict(sums)}
         said.pop("count")
         row = {**said, "signature": self._signer.sign(_message(said))}
-        if connection.execute(_CHANGED.values(row), {"of_lineage": newest.lineage}).rowcount == 0:
+        if connection.execute(_CHANGED, {**row, "of_lineage": newest.lineage}).rowcount == 0:
             connection.execute(_ADDED, row)
+        self._trusted[newest.lineage] = row  # signed here: whenever this very row is read, its signature fits
 
 
 def kept(connection: Connection, lineage: str) -> Mapping[str, Any] | None:

@@ -1,8 +1,8 @@
 """The tables, as the newest revision in `migrations` leaves them: what is read and written goes by these.
 
 History is append-only in the database too: triggers refuse to change, remove or replace a row (`append_only`).
-`block_totals` and `chain_totals` are no history: they are what entries add up to. Nor is `sessions`: a sign-in that is
-over is forgotten.
+`block_totals`, `chain_totals` and `cap_totals` are no history: they are what entries add up to. Nor is `sessions`: a
+sign-in that is over is forgotten.
 """
 
 from __future__ import annotations
@@ -92,6 +92,8 @@ entries = Table(
     Column("signature", Text, nullable=False),
     Column("blocks", Text),
     Column("confirmed_by", Text),
+    Column("role", Text),
+    Column("purpose", Text),
     CheckConstraint("kind IN ('grant', 'charge')", name="entries_kind"),
     CheckConstraint("amount >= 0 AND delta >= 0 AND epsilon >= 0", name="entries_never_negative"),
     CheckConstraint("kind = 'grant' OR (amount > 0 AND release_id IS NOT NULL)", name="entries_charge"),
@@ -99,6 +101,32 @@ entries = Table(
     # A B-tree of PostgreSQL takes no more than 2,704 bytes, and parameters may be longer.
     Index("entries_version", "query_version", info={"only": "postgresql"}),
     Index("entries_parameters", "parameters", postgresql_using="hash", info={"only": "postgresql"}),
+)
+
+caps = Table(
+    "caps",
+    metadata,
+    Column("lineage", Text, ForeignKey("lineages.lineage"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("scope", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("amount", BigInteger),
+    Column("actor", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    CheckConstraint("scope IN ('role', 'purpose')", name="caps_scope"),
+    CheckConstraint("amount >= 0", name="caps_never_negative"),
+    info={"owner": "lineage", "number": "number"},
+)
+
+cap_totals = Table(
+    "cap_totals",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("lineage", Text, ForeignKey("lineages.lineage"), primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+    CheckConstraint("amount >= 0", name="cap_totals_never_negative"),
 )
 
 releases = Table(
@@ -285,4 +313,21 @@ decisions = Table(
     Column("confirmed", Boolean, nullable=False),
     Column("actor", Text, nullable=False),
     Column("at", Text, nullable=False),
+)
+
+asked = Table(
+    "asked",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("at", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("token_id", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("route", Text, nullable=False),
+    Column("dataset", Text, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("outcome", Text, nullable=False),
 )

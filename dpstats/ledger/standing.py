@@ -1,4 +1,5 @@
-"""Whether an answer may be given out now: its dataset is not frozen, and its query's version is approved.
+"""Whether an answer may be given out now: its dataset is not frozen, its query's version is approved, and the token of
+whoever asks is live.
 
 Asked in the transaction that charges or gives, and not only before it: a steward's word counts for what is under way
 too. An approval that is not there, or that has expired, is none.
@@ -11,14 +12,17 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select
 
-from dpstats.errors import Frozen, NotApproved
+from dpstats.errors import Frozen, NotApproved, Unauthorized
 from dpstats.ledger import schema
 from dpstats.ledger.approvals import Approval, ruling
+from dpstats.ledger.clock import stamp
 
 _FREEZES = schema.freezes.c
 _FROZEN = (
     select(_FREEZES.frozen).where(_FREEZES.dataset == bindparam("of_dataset")).order_by(_FREEZES.number.desc()).limit(1)
 )
+_TOKENS = schema.tokens.c
+_CALLER = select(_TOKENS.revoked_at, _TOKENS.expires_at).where(_TOKENS.token_id == bindparam("of_token"))
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,32 @@ class Standing:
             raise Frozen(self.dataset)
         if self.approval is None or not self.approval.holds(now):
             raise NotApproved(self.query, self.version)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """What became of a caller's token."""
+
+    known: bool
+    revoked_at: str | None
+    expires_at: str | None
+
+    def check(self, now: datetime) -> None:
+        """Lets pass a token that is live at a moment.
+
+        Raises:
+          Unauthorized: it was revoked, is expired, or was never made.
+        """
+        if not self.known or self.revoked_at is not None:
+            raise Unauthorized
+        if self.expires_at is not None and self.expires_at <= stamp(now):
+            raise Unauthorized
+
+
+def read_caller(connection: Connection, token_id: str) -> Caller:
+    """The token as of the caller's transaction."""
+    row = connection.execute(_CALLER, {"of_token": token_id}).one_or_none()
+    return Caller(False, None, None) if row is None else Caller(True, row.revoked_at, row.expires_at)
 
 
 def read(connection: Connection, dataset: str, query: str, version: str) -> Standing:

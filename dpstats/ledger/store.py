@@ -8,6 +8,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from dpstats.ledger.asked import AskedLog
+from dpstats.ledger.caps import Caps
 from dpstats.ledger.clock import Clock, utc_now
 from dpstats.ledger.database import faults_explained, writing
 from dpstats.ledger.files import PRIVATE, file_lock, sync_folder
@@ -32,7 +34,7 @@ BUSY_TIMEOUT_MS = 30_000
 
 @dataclass(frozen=True)
 class Store:
-    """An open ledger with its registry, tokens, sign-ins and proposals."""
+    """An open ledger with its registry, tokens, sign-ins, proposals, caps and the log of who asked what."""
 
     engine: Engine
     ledger: Ledger
@@ -40,9 +42,12 @@ class Store:
     tokens: Tokens
     sessions: Sessions
     proposals: Proposals
+    caps: Caps
+    asked: AskedLog
 
     def close(self) -> None:
-        """Closes every connection."""
+        """Writes what is still to be logged and closes every connection."""
+        self.asked.close()
         self.engine.dispose()
 
 
@@ -83,7 +88,8 @@ def open_store(
         raise
     tokens = Tokens(engine, clock)
     sessions, proposals = Sessions(engine, clock, tokens), Proposals(engine, writer, clock)
-    return Store(engine, ledger, Registry(engine, clock), tokens, sessions, proposals)
+    caps, asked = Caps(engine, clock), AskedLog(engine, clock)
+    return Store(engine, ledger, Registry(engine, clock), tokens, sessions, proposals, caps, asked)
 
 
 def _prepare_server(engine: Engine, signer: Signer) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, Engine, func, select, union
 
 from dpstats.errors import LedgerBroken
-from dpstats.ledger import journal, running, schema, shelf
+from dpstats.ledger import caps, journal, running, schema, shelf
 from dpstats.ledger.blocks import BlockTerms, Totals, totals
 from dpstats.ledger.blocks import read as read_blocks
 from dpstats.ledger.chain import Entry, Kind, verify_chain
@@ -118,6 +118,7 @@ class _Walk:
             self._check_prices,
             self._check_blocks,
             self._check_totals,
+            self._check_caps,
             self._check_head,
             self._check_releases,
         ):
@@ -230,6 +231,10 @@ class _Walk:
             again = again.plus(entry)
         if newest is None or (kept["seq"], kept["hash"]) != (newest.seq, newest.hash) or running.sums_of(kept) != again:
             self.findings.append("its running totals are not what its entries add up to")
+
+    def _check_caps(self, connection: Connection) -> None:
+        if caps.kept_of(connection, self.lineage) != caps.added_up(journal.stream(connection, self.lineage)):
+            self.findings.append("the running totals of tokens, roles and purposes are not what its charges add up to")
 
     def _check_head(self, connection: Connection) -> None:
         newest, saved = journal.newest(connection, self.lineage), self._saved

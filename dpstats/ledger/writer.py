@@ -14,6 +14,9 @@ from dpstats.ledger.journal import Sums
 from dpstats.ledger.running import RunningTotals
 from dpstats.ledger.signing import Signer, head_message
 
+COUNTED = 10_000
+"""Entries that are counted when a chain is first looked at: opening takes as long for a million as for so many."""
+
 
 @dataclass(frozen=True)
 class ChainEnd:
@@ -35,14 +38,17 @@ class ChainWriter:
         self.heads = heads
         self.totals = RunningTotals(signer)
         self._counted: dict[str, int] = {}  # up to this entry of each lineage, this process saw one in every place
+        self._proven: dict[str, Entry] = {}  # the newest entry whose hash and signature this process made or checked
 
     def trusted_end(self, connection: Connection, lineage: str) -> ChainEnd:
         """The end of the chain, after the checks that need no walk over it.
 
         The newest entry's hash and signature match its content, and so do the running totals that are kept; as many
-        entries are there as it says (the first time all are counted, then those that came since); no more was charged
-        than granted; the saved head is in the chain. A head that was never saved (a crash after the first commit) is
-        saved now: from the second entry on, its absence is a finding.
+        entries are there as it says (the first time the newest `COUNTED` are counted, all of them where no totals are
+        kept, then those that came since); no more was charged than granted; the saved head is in the chain. An entry
+        that is gone from further back gives no budget back, since the totals are signed; `verify` sees it. A head that
+        was never saved (a crash after the first commit) is saved now: from the second entry on, its absence is a
+        finding.
 
         Raises:
           LedgerBroken: one of them fails.
@@ -56,6 +62,9 @@ class ChainWriter:
         if problem:
             raise _broken(lineage, problem)
         kept = self.totals.of(connection, newest)
+        problem = self._missing(connection, newest, since=newest.seq - COUNTED if kept else 0)
+        if problem:
+            raise _broken(lineage, problem)
         sums = kept or journal.sums(connection, lineage)
         if sums.overspent:
             raise _broken(lineage, "more was charged than granted")
@@ -72,16 +81,30 @@ class ChainWriter:
         signature = self._signer.sign(head_message(content.lineage, seq, digest))
         return Entry(**vars(content), seq=seq, prev_hash=prev_hash, hash=digest, signature=signature)
 
+    def committed(self, entry: Entry) -> None:
+        """Remembers that this entry is in its place, and one in every place before it; only for a committed one.
+
+        It was looked at, or made here upon an end that was: the same text need not be looked at again.
+        """
+        self._proven[entry.lineage] = entry
+        self._counted[entry.lineage] = entry.seq
+
     def publish(self, entry: Entry) -> None:
         """Saves the head outside the database; only for an entry that is committed."""
         self.heads.save(head_of(entry))
 
     def _problem(self, connection: Connection, newest: Entry) -> str:
-        if entry_hash(newest) != newest.hash:
-            return f"entry {newest.seq} was changed"
-        if not self._signer.signed(head_message(newest.lineage, newest.seq, newest.hash), newest.signature):
-            return f"entry {newest.seq} is not signed with this workspace's key"
-        counted = self._counted.get(newest.lineage, 0)
+        if newest != self._proven.get(newest.lineage):
+            if entry_hash(newest) != newest.hash:
+                return f"entry {newest.seq} was changed"
+            if not self._signer.signed(head_message(newest.lineage, newest.seq, newest.hash), newest.signature):
+                return f"entry {newest.seq} is not signed with this workspace's key"
+        return ""
+
+    def _missing(self, connection: Connection, newest: Entry, *, since: int) -> str:
+        counted = max(since, self._counted.get(newest.lineage, 0))
+        if counted == newest.seq:
+            return ""
         there = counted + journal.count(connection, newest.lineage, after=counted)
         return "" if there == newest.seq else f"{there} entries are there where {newest.seq} belong"
 

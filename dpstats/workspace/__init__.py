@@ -9,8 +9,9 @@
     sandbox                          a mark: the data in this workspace are invented
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
-`.spending`, `.review`, `.waiting`, `.planning`, `.applying`, `.releases`, `.features`, `.refreshing`, `.stewards`,
-`.tokens`, `.consent`, `.epochs`, `.rights`, `.minimising`, `.publishing` and `.doctor`; each of them checks who calls.
+`.capping`, `.spending`, `.review`, `.waiting`, `.planning`, `.applying`, `.releases`, `.features`, `.refreshing`,
+`.stewards`, `.tokens`, `.consent`, `.epochs`, `.rights`, `.minimising`, `.publishing` and `.doctor`; each of them
+checks who calls.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ from dpstats.rights.roll import roll_of
 from dpstats.rights.suppression import Suppressions
 from dpstats.settings import Settings
 from dpstats.turns import Limits, Turns
+from dpstats.workspace.asked import Asked
 from dpstats.workspace.budgets import Budgets
+from dpstats.workspace.caps import Capping
 from dpstats.workspace.consent import Consent
 from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.doctor import Doctor
@@ -93,6 +96,7 @@ class Workspace:
         rolls = partial(roll_of, log=consent_log, pseudonyms=pseudonyms)
         self.datasets = Datasets(store, library, home / "data", key, suppressions, rolls)
         self.budgets = Budgets(store, library)
+        self.capping = Capping(store, library)
         self.review = Review(store, library, road)
         self.spending = Spending(store, library, self.review)
         self.waiting = Waiting(store, library, self.review)
@@ -102,6 +106,7 @@ class Workspace:
         self.features = Features(store, library, road, self.budgets, sandbox=self.sandbox)
         self.refreshing = Refreshing(store, road, self.features)
         self.stewards = Stewards(store)
+        self.asked = Asked(store.asked)
         self.tokens = TokenDesk(store, library)
         deliveries = Deliveries(home / "packages")
         deliveries.sweep(datetime.now(UTC))  # nobody else may ever come by

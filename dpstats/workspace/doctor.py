@@ -19,10 +19,11 @@ from dpstats.catalog.consented import asked_purposes, consent_rules
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.errors import DpstatsError
 from dpstats.ledger.database import faults_explained
+from dpstats.ledger.proposals import Outcome
 from dpstats.ledger.records import BudgetState
 from dpstats.ledger.registry import DataVersionRecord
 from dpstats.ledger.store import Store
-from dpstats.ledger.tokens import Identity
+from dpstats.ledger.tokens import Identity, State
 from dpstats.library import Known, Library
 from dpstats.release import Road
 from dpstats.workspace.epochs import Epochs
@@ -34,6 +35,8 @@ NEARLY_EXHAUSTED = 10
 """Percent of a budget below which it is nearly exhausted."""
 OLD_TOKEN = timedelta(days=90)
 """Age at which the secret of a token that never expires is overdue for a new one."""
+DECIDE_WITHIN = timedelta(days=3)
+"""How long before its end a proposal that nobody decided is a line."""
 LEFT_BEHIND_S = 3600
 """Age from which a file that nothing refers to was left behind: a load that still runs writes to its own."""
 
@@ -72,6 +75,8 @@ class Doctor:
             ("datasets", self._datasets),
             ("queries", self._queries),
             ("tokens", self._old_tokens),
+            ("tokens", self._token_caps),
+            ("proposals", self._proposals),
             ("rights", self._requests),
         ):
             found += _explained(about, look)
@@ -109,7 +114,7 @@ class Doctor:
     def _datasets(self) -> Iterator[Finding]:
         for dataset in self._library.datasets(operator("doctor")):
             about = f"dataset {dataset.dataset}"
-            for look in (self._data, self._budget, self._frozen, self._consent):
+            for look in (self._data, self._budget, self._caps, self._frozen, self._consent):
                 yield from _explained(about, partial(look, about, dataset))
 
     def _data(self, about: str, dataset: DatasetFile) -> Iterator[Finding]:
@@ -123,6 +128,14 @@ class Doctor:
             yield Finding(about, f"its budget is exhausted: {grant}")
         elif left < NEARLY_EXHAUSTED:
             yield Finding(about, f"less than {NEARLY_EXHAUSTED} % of its budget is left: {grant}")
+
+    def _caps(self, about: str, dataset: DatasetFile) -> Iterator[Finding]:
+        raising = f"`dpstats budget cap {dataset.dataset}` is a steward's decision"
+        for state in self._store.caps.of(dataset.lineage):
+            if _nearly_used(state.amount, state.spent):
+                share = state.cap.share
+                what = f"less than {NEARLY_EXHAUSTED} % of the cap of {share.scope} {share.name} is left"
+                yield Finding(about, f"{what}: {raising}")
 
     def _frozen(self, about: str, dataset: DatasetFile) -> Iterator[Finding]:
         freezes = self._store.registry.freezes(dataset.dataset)
@@ -172,6 +185,23 @@ class Doctor:
                 what = f"it never expires, and its secret is of {made:%Y-%m-%d}, more than {OLD_TOKEN.days} days old"
                 yield Finding(f"token {item['name']}", f"{what}: revoke it, and make a new one if it is in use")
 
+    def _token_caps(self) -> Iterator[Finding]:
+        for record in self._store.tokens.list():
+            token, cap = record.identity, record.identity.cap_steps or 0
+            if record.state is State.LIVE and _nearly_used(cap, self._store.caps.token_spent(token.token_id)):
+                what = f"less than {NEARLY_EXHAUSTED} % of its own cap is left"
+                yield Finding(
+                    f"token {token.name}", f"{what}: make a new one with a higher `--cap-rho`, if it is in use"
+                )
+
+    def _proposals(self) -> Iterator[Finding]:
+        for found in self._store.proposals.all():
+            if found.outcome is Outcome.PENDING and found.expires_at - datetime.now(UTC) < DECIDE_WITHIN:
+                what = f"the {found.kind} of {found.subject} that {found.actor} proposed"
+                decide = f"`dpstats budget confirm {found.proposal_id}`, or `decline`"
+                ends = f"ends undecided on {found.expires_at:%Y-%m-%d}"
+                yield Finding(f"proposal {found.proposal_id}", f"{what} {ends}: {decide}")
+
     def _current_versions(self) -> Iterator[DataVersionRecord]:
         for dataset in self._store.registry.datasets():
             yield from self._store.registry.data_versions(dataset.name)[-1:]
@@ -193,6 +223,11 @@ def _percent_left(state: BudgetState) -> float:
     left, cap = state.remaining, state.cap
     shares = [left.amount / max(1, cap.amount)] + ([left.delta / cap.delta] if cap.delta else [])
     return 100 * min(shares)
+
+
+def _nearly_used(cap: int, spent: int) -> bool:
+    """Whether little is left of a cap in steps; one of 0 lets nothing through by intent."""
+    return cap > 0 and (cap - spent) * 100 < NEARLY_EXHAUSTED * cap
 
 
 def _shared(path: Path) -> bool:

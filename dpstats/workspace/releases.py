@@ -11,6 +11,7 @@ from dpstats import views
 from dpstats.access import Action, check, sees
 from dpstats.catalog.parameters import BoundParameters, bind_parameters
 from dpstats.errors import Frozen, NotApproved, NotFound
+from dpstats.ledger.caps import Scope, Share
 from dpstats.ledger.records import StoredRelease
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
@@ -53,14 +54,17 @@ class Releases:
         return earlier_releases(self._store, self._library, plan.dataset, plan.query)
 
     def _times(self, identity: Identity, known: Known, analysis: Analysis, bound: BoundParameters, plan: Plan) -> int:
-        """How many releases of this price the dataset's budget, the caller's own cap and every block cover."""
+        """How many releases of this price the dataset's budget, every cap of the caller's and every block cover."""
         remaining = self._ledger.budget(known.dataset.lineage).remaining
         times = remaining.amount // plan.loss.amount
         if plan.loss.delta:
             times = min(times, remaining.delta // plan.loss.delta)
         if identity.cap_steps is not None:
-            own = identity.cap_steps - self._ledger.token_spent(identity.token_id)
+            own = identity.cap_steps - self._store.caps.token_spent(identity.token_id)
             times = min(times, max(0, own) // plan.loss.amount)
+        shares = {Share(Scope.ROLE, str(identity.role)), Share(Scope.PURPOSE, known.query.purpose)}
+        caps = [cap for cap in self._store.caps.of(known.dataset.lineage) if cap.cap.share in shares]
+        times = min([times, *(cap.left // plan.loss.amount for cap in caps)])
         return min([times, *self._times_by_block(known, analysis, bound, plan)])
 
     def _times_by_block(self, known: Known, analysis: Analysis, bound: BoundParameters, plan: Plan) -> Iterator[int]:

@@ -161,6 +161,11 @@ TABLE = {
     ("POST", "/v1/datasets/{dataset}/budget/grants"): Case(
         "/v1/datasets/town/budget/grants", stewards(201), {"epsilon": 0.5, "reason": "more"}
     ),
+    ("GET", "/v1/datasets/{dataset}/budget/caps"): Case("/v1/datasets/town/budget/caps", stewards(200)),
+    ("PUT", "/v1/datasets/{dataset}/budget/caps"): Case(
+        "/v1/datasets/town/budget/caps", stewards(200), {"role": "job", "rho": 5, "reason": "share"}
+    ),
+    ("GET", "/v1/log"): Case("/v1/log?after=0", stewards(200) | {"steward of another dataset": 403}),
     ("GET", "/v1/proposals"): Case("/v1/proposals", stewards(200) | {"steward of another dataset": 200}),
     ("POST", "/v1/proposals/{proposal_id}/confirm"): Case("/v1/proposals/PROPOSAL/confirm", stewards(200)),
     ("POST", "/v1/proposals/{proposal_id}/decline"): Case("/v1/proposals/PROPOSAL/decline", stewards(200)),

@@ -50,6 +50,7 @@ WHOLE: dict[str, list[Any]] = {
         {"rho": 0.001, "reason": "more"},
     ],
     "PUT /v1/datasets/{dataset}/frozen": [{"frozen": False}],
+    "PUT /v1/datasets/{dataset}/budget/caps": [{"role": "job", "rho": 5, "reason": "share"}],
     "POST /v1/features": [{"queries": ["spend_by_band"]}, {"queries": ["spend_by_band", "by_shop"]}],
     "POST /v1/queries/{query}/preview": [{}, {"parameters": {"since": "2017-03-01"}}],
     "POST /v1/rights/requests": [{"type": "delete", "dataset": "town", "unit": 1}],

@@ -6,11 +6,16 @@ import json
 import os
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cli_running import QUERY, Ran, Run
 
+from dpstats.ledger.clock import stamp
+from dpstats.release import Ask
+from dpstats.settings import read_settings
+from dpstats.workspace import Workspace
 from dpstats.workspace.doctor import LEFT_BEHIND_S
 
 
@@ -104,6 +109,36 @@ def test_a_budget_that_is_nearly_spent_is_a_line(dpstats: Run, shop: Path) -> No
     dpstats("query", "run", "most").done()
     (line,) = found(dpstats("doctor"))
     assert line.startswith("dataset shop: less than 10 % of its budget is left")
+
+
+def test_a_cap_that_is_nearly_used_up_is_a_line(dpstats: Run, shop: Path) -> None:
+    price = json.loads(dpstats("query", "preview", "by_town", "--json").done().out)["cost"]["rho"]
+    token = (
+        dpstats("token", "create", "ana", "--role", "analyst", "--cap-rho", f"{price * 1.05:.6f}").done().out.strip()
+    )
+    workspace = Workspace.open(read_settings(home=shop / "home"))
+    ana = workspace.store.tokens.authenticate(token)
+    assert ana is not None
+    workspace.releases.make(Ask(ana, "by_town", {}))
+    workspace.close()
+    dpstats("budget", "cap", "shop", "--role", "analyst", "--rho", f"{price * 1.05:.6f}", "--reason", "a share").done()
+    dpstats("budget", "cap", "shop", "--role", "job", "--rho", "0", "--reason", "none for now").done()
+    lines = found(dpstats("doctor"))
+    assert len(lines) == 2
+    assert lines[0].startswith("dataset shop: less than 10 % of the cap of role analyst is left")
+    assert lines[1].startswith("token ana: less than 10 % of its own cap is left")
+
+
+def test_a_proposal_that_soon_ends_undecided_is_a_line(dpstats: Run, shop: Path) -> None:
+    dpstats("budget", "policy", "--grants-above", "0").done()
+    dpstats("budget", "grant", "shop", "--epsilon", "1", "--reason", "more").done()
+    dpstats("doctor").done()
+    tomorrow = stamp(datetime.now(UTC) + timedelta(days=1))
+    with closing(sqlite3.connect(shop / "home" / "ledger.db", isolation_level=None)) as raw:
+        raw.execute("DROP TRIGGER proposals_no_update")
+        raw.execute("UPDATE proposals SET expires_at = ?", (tomorrow,))
+    (line,) = found(dpstats("doctor"))
+    assert f"ends undecided on {tomorrow[:10]}: `dpstats budget confirm " in line
 
 
 def test_consent_that_no_epoch_tells_of_is_a_line(dpstats: Run, shop: Path) -> None:

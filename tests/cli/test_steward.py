@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import sqlite3
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -103,6 +105,16 @@ def test_a_grant_raises_the_budget_and_is_written_down(dpstats: Run, option: str
     dpstats("budget", "grant", "shop", option, str(added), "--reason", "a new year").done()
     assert shown(dpstats, "budget", "show", "shop")[measure] == pytest.approx(before + added)
     assert "a new year" in dpstats("ledger", "list", "shop").done().out
+
+
+def test_the_ledger_says_which_user_of_the_host_did_it_whatever_the_environment_says(
+    dpstats: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("USER", "LOGNAME", "SUDO_USER"):
+        monkeypatch.setenv(name, "somebody")
+    dpstats("budget", "grant", "shop", "--epsilon", "1", "--reason", "more").done()
+    entries = shown(dpstats, "ledger", "list", "shop")["entries"]
+    assert entries[-1]["actor"] == f"cli:{pwd.getpwuid(os.geteuid()).pw_name}"
 
 
 @pytest.mark.parametrize("args", [["--rho", "0"], ["--epsilon", "5000"], ["--epsilon", "0"]])

@@ -81,6 +81,13 @@ def permit(store: Store, asked: Question) -> None:
         store.registry.approve(asked.query, asked.query_version, revision, "stu")
 
 
+def token_of(store: Store, name: str) -> str:
+    """The id of a new token of this name."""
+    identity = store.tokens.authenticate(store.tokens.create(name, "analyst", (), None, "stu"))
+    assert identity is not None
+    return identity.token_id
+
+
 def ask_for(store: Store, name: str = "q", **changed: Any) -> Charged | StoredRelease:
     """Charges for an approved query's answer, or gets it."""
     asked = make_request(name, **changed)

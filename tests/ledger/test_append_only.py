@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import pytest
-from ledger_asking import release
+from ledger_asking import LINEAGE, release
 from ledger_databases import ON_SERVERS, LedgerDatabase
 from sqlalchemy import inspect
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from dpstats.access import operator
+from dpstats.ledger.caps import Scope, Share
 from dpstats.ledger.policies import Policy
 from dpstats.ledger.proposals import policy_draft
 from dpstats.ledger.registry import Manifest
@@ -26,6 +27,7 @@ WRITTEN_ONCE = [
     "policies",
     "proposals",
     "decisions",
+    "caps",
 ]
 
 
@@ -41,6 +43,7 @@ def full(store: Store, raw: Connection) -> Connection:
     draft = policy_draft(Policy())
     store.proposals.set_policy(Policy(new_lineages=True), "stu")
     store.proposals.decline(store.proposals.propose(draft, operator("stu")).proposal_id, operator("sue"))
+    store.caps.set(LINEAGE, Share(Scope.ROLE, "analyst"), 50, actor="stu", reason="half")
     return raw
 
 

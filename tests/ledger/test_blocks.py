@@ -56,7 +56,7 @@ def test_an_exhausted_block_refuses_by_name_charges_nothing_and_another_still_an
     for blocks in (span("2017-03"), span("2017-01", "2017-03"), span("2017-03", "2017-05", static=True), EVERYTHING):
         with pytest.raises(BudgetExhausted, match="block 2017-03's privacy budget") as refused:
             pay(store, blocks)
-        assert (refused.value.scope, refused.value.block, refused.value.remaining) == ("block", "2017-03", 0)
+        assert (refused.value.scope, refused.value.name, refused.value.remaining) == ("block", "2017-03", 0)
     assert store.ledger.head("timed") == before
     assert [spent(store, block) for block in ("2017-01", "2017-02", "2017-04", "2017-05", STATIC)] == [0] * 5
     pay(store, span("2017-02"), amount=10)

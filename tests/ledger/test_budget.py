@@ -4,7 +4,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
-from ledger_asking import LINEAGE, ask_for, charge, make_request, open_lineage, rho
+from ledger_asking import LINEAGE, ask_for, charge, make_request, open_lineage, rho, token_of
 
 from dpstats.errors import BudgetExhausted, Conflict, NotFound
 from dpstats.ledger.store import Store
@@ -154,17 +154,18 @@ def test_lineages_do_not_share_a_budget_and_any_name_in_any_script_will_do(store
 
 
 def test_a_token_pays_at_most_its_cap_over_everything_it_ever_charged(store: Store) -> None:
-    token = {"token_id": "tok_1", "token_cap": 10}
+    first, second = token_of(store, "first"), token_of(store, "second")
+    token = {"token_id": first, "token_cap": 10}
     charge(store, "a", amount=6, **token)
     with pytest.raises(BudgetExhausted) as refused:
         charge(store, "b", amount=5, **token)
     assert (refused.value.scope, refused.value.remaining) == ("token", Decimal("4E-12"))
-    charge(store, "b", amount=5, token_id="tok_2", token_cap=5)
+    charge(store, "b", amount=5, token_id=second, token_cap=5)
     charge(store, "c", amount=4, **token)
-    assert store.ledger.token_spent("tok_1") == 10
-    assert store.ledger.token_spent("unknown") == 0
+    assert store.caps.token_spent(first) == 10
+    assert store.caps.token_spent("unknown") == 0
     with pytest.raises(BudgetExhausted):
-        charge(store, "d", token_id="tok_1", token_cap=3)
+        charge(store, "d", token_id=first, token_cap=3)
 
 
 def test_a_token_cap_without_a_token_is_a_mistake() -> None:

@@ -87,15 +87,29 @@ def test_a_full_disk_is_unavailable_and_nothing_is_charged(store: Store, home: P
 def test_a_disk_that_fails_after_the_commit_keeps_the_charge_and_the_next_try_is_under_it(
     store: Store, home: Path
 ) -> None:
-    """The head cannot be saved: its folder is gone and a file stands in its place."""
+    """The head cannot be saved: its lock cannot be had."""
     first = charge(store, "a")
+    lock = home / "heads" / ".lock"
+    lock.unlink()
+    lock.mkdir()
+    with pytest.raises(Unavailable):
+        ask_for(store, "b")
+    lock.rmdir()
+    assert charge(store, "a").release_id == first.release_id
+    assert charge(store, "b").resumed
+    assert store.ledger.budget(LINEAGE).spent.amount == 2
+    assert store.ledger.verify().ok
+
+
+def test_a_saved_head_that_cannot_be_read_is_unavailable_and_nothing_is_charged(store: Store, home: Path) -> None:
+    charge(store, "a")
     shutil.move(home / "heads", home / "kept")
     (home / "heads").write_text("")
     with pytest.raises(Unavailable):
         ask_for(store, "b")
     (home / "heads").unlink()
     shutil.move(home / "kept", home / "heads")
-    assert charge(store, "a").release_id == first.release_id
+    assert store.ledger.budget(LINEAGE).spent.amount == 1
     assert store.ledger.verify().ok
 
 

@@ -88,7 +88,7 @@ def test_a_ledger_from_before_revisions_ends_with_the_tables_of_a_new_one(old_ho
 
 
 @ON_FILES
-@pytest.mark.parametrize("versions", [["9"], ["0"], [], ["1", "2"]])
+@pytest.mark.parametrize("versions", [["99"], ["0"], [], ["1", "2"]])
 def test_a_ledger_from_before_revisions_of_another_version_is_refused(
     old_home: Path, opened: Open, versions: list[str]
 ) -> None:

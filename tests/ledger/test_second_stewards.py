@@ -32,6 +32,16 @@ def new_lineage(store: Store) -> Opening:
     return Opening(type(known)(**changed), rho(10), 10, "cli")
 
 
+def test_the_host_s_users_are_one_steward(store: Store) -> None:
+    """Whoever is root there is any of them; a token's name does not make its holder one of them."""
+    alice, root = operator("cli:alice"), operator("cli:root")
+    proposed = store.proposals.propose(grant_draft("shop", grant_of(store, 5, "cli:alice")), alice)
+    for host in (alice, root, HOST):
+        with pytest.raises(Conflict, match="another steward must confirm it"):
+            store.proposals.confirm(proposed.proposal_id, host)
+    assert store.proposals.confirm(proposed.proposal_id, token(store, "cli:sue")).decided_by == "cli:sue"
+
+
 def test_nothing_takes_two_stewards_until_it_is_said(store: Store) -> None:
     assert store.proposals.policy() == Policy()
     store.ledger.grant_as(grant_of(store, 10**9))

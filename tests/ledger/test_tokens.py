@@ -140,7 +140,7 @@ def test_a_new_secret_is_the_same_token_with_what_it_may_and_what_it_spent(store
     assert store.tokens.authenticate(first) is None
     after = store.tokens.authenticate(second)
     assert after == before
-    assert store.ledger.token_spent(after.token_id) == 20
+    assert store.caps.token_spent(after.token_id) == 20
     with pytest.raises(BudgetExhausted):
         charge(store, "b", amount=10, token_id=after.token_id, token_cap=after.cap_steps)
     (kept,) = store.tokens.list()

@@ -9,11 +9,15 @@ import signal
 import sys
 from pathlib import Path
 
-from ledger_asking import ask_for, charge, make_request, permit, question, release
+from ledger_asking import MONTH, ask_for, charge, make_request, permit, question, release
 from sqlalchemy import Engine, event
 
 from dpstats.errors import DpstatsError
+from dpstats.ledger.records import Charged
 from dpstats.ledger.store import Store, open_store
+
+TRIES = 8
+"""More than there are syncs in one release: in one of as many tries, none fails if every fifth sync does."""
 
 OPENING_STATEMENTS = 20
 """The transaction that makes the schema has more statements than this; one that only looks has fewer."""
@@ -61,13 +65,28 @@ def full_disk(store: Store, _name: str) -> None:
         print(type(error).__name__)
 
 
+def release_with_keys(store: Store, count: str) -> None:
+    """Releases under a key each, trying again what failed; prints what each try gave, and what left in the end."""
+    for i in range(int(count)):
+        for attempt in range(TRIES):
+            try:
+                given = store.ledger.charge(make_request(f"q{i}", idempotency_key=f"k{i}"))
+                if isinstance(given, Charged):
+                    given = store.ledger.store(given, body=f"draw {attempt}".encode(), fresh_for=MONTH)
+                print("left", f"k{i}", given.release_id, given.body.decode(), flush=True)
+                break
+            except DpstatsError as error:
+                print(type(error).__name__, f"k{i}", flush=True)
+
+
 def main() -> None:
     mode, home, name = sys.argv[1:4]
     if mode in {"read_only", "die_while_opening"}:
         {"read_only": read_only, "die_while_opening": die_while_opening}[mode](Path(home), name)
         return
     store = open_store(Path(home), url=os.environ["LEDGER_URL"])
-    modes = {run.__name__: run for run in (exhaust, release_for_ever, die_after_charge, register, full_disk)}
+    runs = (exhaust, release_for_ever, die_after_charge, register, full_disk, release_with_keys)
+    modes = {run.__name__: run for run in runs}
     modes[mode](store, name)
     store.close()
 

@@ -70,6 +70,9 @@ SETTINGS = {
 }
 
 OPTIONS = {
+    # Which lines of the log of who asked what are listed.
+    "--actor",
+    "--query",
     "--after",
     "--agent",
     "--append",
@@ -82,6 +85,8 @@ OPTIONS = {
     "--cap-rho",
     "--dataset",
     "--due",
+    # Of a cap on what a role or a purpose may charge: the budget itself stays as it is.
+    "--end",
     "--entries",
     "--epsilon",
     "--expires",
@@ -110,6 +115,8 @@ OPTIONS = {
     "--parameter",
     "--port",
     "--prune",
+    # Whose charges a cap is for; a query's own purpose is in its approved file.
+    "--purpose",
     "--reason",
     "--rho",
     "--role",
@@ -136,6 +143,7 @@ ASKED_OVER_HTTP = {
     "GET /v1/datasets/{dataset}/spending": {"dataset"},
     "GET /v1/features/{view}": {"view", "If-None-Match"},
     "GET /v1/features/{view}/segments": {"view"},
+    "GET /v1/log": {"after", "actor", "query"},
     "GET /v1/queries/{query}": {"query"},
     "GET /v1/releases": {"dataset", "query", "cursor", "limit"},
     "GET /v1/releases/{release_id}": {"release_id"},
@@ -154,6 +162,9 @@ ASKED_OVER_HTTP = {
     },
     "POST /v1/consent/signals": {"dataset", "units", "gpc", "gpp", "observed_at", "event_id"},
     "POST /v1/datasets/{dataset}/budget/grants": {"dataset", "rho", "epsilon", "reason"},
+    # What a role or a purpose may charge of the budget: a cap takes away, and never adds.
+    "GET /v1/datasets/{dataset}/budget/caps": {"dataset"},
+    "PUT /v1/datasets/{dataset}/budget/caps": {"dataset", "role", "purpose", "rho", "epsilon", "end", "reason"},
     # What one steward proposed: a budget is raised by two, the noise of a charge by nobody.
     "POST /v1/proposals/{proposal_id}/confirm": {"proposal_id"},
     "POST /v1/proposals/{proposal_id}/decline": {"proposal_id"},
