@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,14 @@ from dpstats.api.notices import sending_notices
 from dpstats.api.oidc import Issuer, issuer_of
 from dpstats.api.problems import explain
 from dpstats.api.rates import RateLimit
+from dpstats.api.renewals import renewing
 from dpstats.api.replays import Replays
+from dpstats.catalog.fields import duration
 from dpstats.settings import Settings
 from dpstats.web import pages
 from dpstats.web.signing_in import Tries
 from dpstats.web.visiting import SessionFirst
+from dpstats.web.warming import warming_charts
 from dpstats.workspace import Workspace
 
 DESCRIPTION = (
@@ -59,6 +63,7 @@ def create_app(
     issuer: Issuer | None = None,
     rate_per_minute: int | None = None,
     keeps_time: bool = False,
+    refresh_every: timedelta | None = None,
 ) -> FastAPI:
     """The service over an open workspace.
 
@@ -68,6 +73,7 @@ def create_app(
       issuer: whose JWTs are taken beside the workspace's own tokens; None: nobody's.
       rate_per_minute: requests that a token may make in this process, None for any number.
       keeps_time: close consent epochs by the workspace's timetable, and send notices, while it serves.
+      refresh_every: how often to renew the feature views that are due while it serves; None: never.
     """
     metrics = Metrics(workspace, counted_in)
 
@@ -76,10 +82,13 @@ def create_app(
         # Those who compute or wait hold threads: whoever does neither must find as many as ever.
         limits = workspace.turns.limits
         current_default_thread_limiter().total_tokens += limits.at_once + limits.waiting
-        with ExitStack() as stack:
+        with ExitStack() as meanwhile:
             if keeps_time:
-                stack.enter_context(closing_epochs(workspace))
-                stack.enter_context(sending_notices(workspace))
+                meanwhile.enter_context(closing_epochs(workspace))
+                meanwhile.enter_context(sending_notices(workspace))
+                meanwhile.enter_context(warming_charts())
+            if refresh_every is not None:
+                meanwhile.enter_context(renewing(workspace, refresh_every))
             yield
         if close:
             workspace.close()
@@ -143,4 +152,5 @@ def app_of_home(settings: Settings, counted_in: Path | None = None) -> FastAPI:
         issuer=issuer_of(settings),
         rate_per_minute=settings.rate_per_minute,
         keeps_time=True,
+        refresh_every=None if settings.refresh_every == "never" else duration(settings.refresh_every),
     )

@@ -67,6 +67,8 @@ SETTINGS = {
     "consent_max_age",
     # Who is told of clocks and of people's wishes: nothing about an answer.
     "webhooks",
+    # How often the service does what `dpstats refresh` does, within the same envelopes.
+    "refresh_every",
 }
 
 OPTIONS = {
@@ -310,7 +312,8 @@ FILE_KEYS = {
 }
 
 PARAMETERS: dict[Callable[..., Any], tuple[str, ...]] = {
-    Ask: ("identity", "query", "parameters", "fresh", "idempotency_key"),
+    # Among whose keys the idempotency key counts: whose charge is taken up, never what it buys.
+    Ask: ("identity", "query", "parameters", "fresh", "idempotency_key", "key_shared_by"),
     Draw: ("index", "name", "kind", "grid", "mechanism", "bounding", "quantiles"),
     Engines: ("data_dir", "key", "memory_limit_mb", "threads", "deadline_s", "datasets_open"),
     # Who accepted the terms that recipients are bound by: it refuses, and nothing else.
