@@ -5,6 +5,7 @@
     +-- QueryRefused                 a query cannot be answered safely: every reason, with its place
     +-- Unauthorized                 no valid token
     +-- Forbidden                    the token's role or datasets do not allow this
+    |   +-- TermsNotAccepted         the token's holder has not accepted the recipients' terms in force
     +-- ForeignForm                  a form that does not come from a page of this sign-in
     +-- NotFound                     nothing by this name
     +-- NotApproved                  the query's current version has no approval
@@ -102,6 +103,21 @@ class Forbidden(DpstatsError):
     def __init__(self, role: str, action: str) -> None:
         super().__init__(f"a token of role {role} may not {action}: ask a steward")
         self.role, self.action = role, action
+
+
+class TermsNotAccepted(Forbidden):
+    """The recipients' terms in force were not accepted for this token. Carries their version."""
+
+    def __init__(self, role: str, version: int) -> None:
+        super().__init__(role, "be given data")
+        self.version = version
+
+    def __str__(self) -> str:
+        return (
+            f"this token's holder has not accepted the recipients' terms of version {self.version}, so it is given no "
+            f'data: read them (GET /v1/terms, or the page /terms), then POST {{"version": {self.version}}} to '
+            "/v1/terms/acceptance, or tick the box when you sign in"
+        )
 
 
 class ForeignForm(DpstatsError):

@@ -9,7 +9,8 @@ from functools import lru_cache
 from dpstats.access import Action, check, sees
 from dpstats.catalog.dataset import DatasetFile, parse_dataset
 from dpstats.catalog.query import QueryFile, parse_query
-from dpstats.errors import FileError, Frozen, NotApproved, NotFound, QueryRefused
+from dpstats.errors import FileError, Frozen, NotApproved, NotFound, QueryRefused, TermsNotAccepted
+from dpstats.ledger.recipients import Recipients
 from dpstats.ledger.registry import QueryRecord, Registry
 from dpstats.ledger.tokens import Identity
 from dpstats.plan.analysis import Analysis, analyse
@@ -51,10 +52,25 @@ class Known:
 
 
 class Library:
-    """Looks datasets and queries up for a caller; what the caller may not see does not exist."""
+    """Looks datasets and queries up for a caller; what the caller may not see does not exist.
 
-    def __init__(self, registry: Registry) -> None:
-        self.registry = registry
+    `recipients`: the terms that whoever is given data accepts; None for one that only looks texts up.
+    """
+
+    def __init__(self, registry: Registry, recipients: Recipients | None = None) -> None:
+        self.registry, self._recipients = registry, recipients
+
+    def check_terms(self, identity: Identity) -> None:
+        """Lets those pass who accepted the recipients' terms in force, or are bound by none.
+
+        Raises:
+          TermsNotAccepted: the caller must accept them first.
+        """
+        if self._recipients is None:
+            raise LookupError("this library only looks texts up: nobody is given data by it")
+        owed = self._recipients.owed(identity)
+        if owed is not None:
+            raise TermsNotAccepted(str(identity.role), owed.version)
 
     def dataset(self, identity: Identity, name: str) -> DatasetFile:
         """A dataset's definition.
@@ -94,6 +110,7 @@ class Library:
           Forbidden, NotFound, Frozen, NotApproved.
         """
         check(identity, Action.RELEASE)
+        self.check_terms(identity)
         with self.registry.one_moment():
             known = self.known(identity, name)
             frozen = self.registry.is_frozen(known.record.dataset)

@@ -54,6 +54,7 @@ class Ask:
     parameters: Mapping[str, object]
     fresh: bool = False
     idempotency_key: str | None = None
+    key_shared_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -300,6 +301,7 @@ def _request(ask: Ask, known: Known, plan: Plan, version: DataVersionRecord, blo
         token_cap=ask.identity.cap_steps,
         fresh=ask.fresh,
         idempotency_key=ask.idempotency_key,
+        key_shared_by=ask.key_shared_by,
         fresh_for=_fresh_for(known),
         blocks=blocks,
         role=str(ask.identity.role),

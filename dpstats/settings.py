@@ -68,10 +68,18 @@ class Settings(BaseSettings):
         pattern=r"^[1-9][0-9]{0,2}[hd]$",
         description="how old the last consent epoch may be before purposes that ask for consent answer nothing",
     )
+    refresh_every: str = Field(
+        "never",
+        pattern=r"^(never|[1-9][0-9]{0,2}[mhd])$",
+        description="how often the service renews the feature views that are due: 1h, or never (cron does it)",
+    )
     deadline_s: float = Field(60.0, gt=0, description="seconds after which a query is given up, or the wait for one")
     business: str = Field("", max_length=200, description="the business's name, as the public pages tell it")
     contact: str = Field(
         "", max_length=500, description="where people send requests about their data, as the public pages tell it"
+    )
+    webhooks: Path | None = Field(
+        None, description="a YAML file that says who is sent alarms and notices, and what signs them; unset: nobody is"
     )
     log_format: Literal["text", "json"] = Field("text", description="how log lines look on stderr: text or json")
     traces: Literal["off", "otlp"] = Field(

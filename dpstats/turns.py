@@ -164,5 +164,23 @@ class Turns:
                 return True
 
 
+@contextmanager
+def only_one(path: Path) -> Iterator[bool]:
+    """Whether no other process on this machine holds `path` now; it is held until the `with` ends, or the process."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
+    try:
+        yield _held(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _held(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in _HELD  # a file system without locks: what is done must bear being done twice
+    return True
+
+
 NO_TURN = nullcontext()
 """Of a caller who has no twins."""

@@ -81,6 +81,19 @@ class Commitment(Answer):
     text: str
 
 
+class RequestsOfYear(Answer):
+    year: int
+    type: str
+    received: str
+    complied: str
+    denied: str
+
+
+class RequestTotals(Answer):
+    says: str
+    years: list[RequestsOfYear]
+
+
 class Transparency(Answer):
     business: str
     contact: str | None
@@ -89,6 +102,7 @@ class Transparency(Answer):
     public_key: str
     datasets: list[PublicDataset]
     reidentification_commitment: Commitment
+    requests: RequestTotals
     how_to_opt_out: str
     past_statistics: str
 
@@ -164,3 +178,32 @@ class RightsRequestWhole(RightsRequest):
 class RightsRequests(Answer):
     items: list[RightsRequest]
     next: str | None
+
+
+class RecipientTerms(Answer):
+    version: int | None
+    sha256: str | None
+    text: str | None
+    published_at: str | None
+    published_by: str | None
+    owed: bool
+
+
+class TermsAccepted(Answer):
+    token: str
+    version: int
+    sha256: str
+    accepted_by: str
+    accepted_at: str
+
+
+class ConsentStanding(Answer):
+    purpose: str
+    decision: Literal["opt_in", "opt_out", "none"] | None
+    may_ask: bool
+    next_ask_not_before: str | None
+
+
+class ConsentState(Answer):
+    dataset: str
+    purposes: list[ConsentStanding]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import ExitStack, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,37 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 import dpstats
-from dpstats.api import asked, consent, datasets, features, proposals, public, published, queries, releases, rights
+from dpstats.api import (
+    asked,
+    consent,
+    datasets,
+    features,
+    proposals,
+    public,
+    published,
+    queries,
+    releases,
+    rights,
+    terms,
+)
 from dpstats.api.described import describe
 from dpstats.api.epochs import closing_epochs
 from dpstats.api.marked import Marked
 from dpstats.api.metrics import Metrics
 from dpstats.api.middleware import TokenFirst, Watch, WholeBody
+from dpstats.api.notices import sending_notices
 from dpstats.api.oidc import Issuer, issuer_of
 from dpstats.api.problems import explain
 from dpstats.api.rates import RateLimit
+from dpstats.api.renewals import renewing
 from dpstats.api.replays import Replays
 from dpstats.api.traces import Traced, Traces, traces_of
+from dpstats.catalog.fields import duration
 from dpstats.settings import Settings
 from dpstats.web import pages
 from dpstats.web.signing_in import Tries
 from dpstats.web.visiting import SessionFirst
+from dpstats.web.warming import warming_charts
 from dpstats.workspace import Workspace
 
 DESCRIPTION = (
@@ -47,6 +64,7 @@ def create_app(
     issuer: Issuer | None = None,
     rate_per_minute: int | None = None,
     keeps_time: bool = False,
+    refresh_every: timedelta | None = None,
     traces: Traces | None = None,
 ) -> FastAPI:
     """The service over an open workspace.
@@ -56,7 +74,8 @@ def create_app(
       counted_in: the folder where the workers of one service count together; None where one process serves alone.
       issuer: whose JWTs are taken beside the workspace's own tokens; None: nobody's.
       rate_per_minute: requests that a token may make in this process, None for any number.
-      keeps_time: close consent epochs by the workspace's timetable while it serves.
+      keeps_time: close consent epochs by the workspace's timetable, and send notices, while it serves.
+      refresh_every: how often to renew the feature views that are due while it serves; None: never.
       traces: where the spans of requests go, until the service stops; None: there are none.
     """
     metrics = Metrics(workspace, counted_in)
@@ -66,7 +85,13 @@ def create_app(
         # Those who compute or wait hold threads: whoever does neither must find as many as ever.
         limits = workspace.turns.limits
         current_default_thread_limiter().total_tokens += limits.at_once + limits.waiting
-        with closing_epochs(workspace) if keeps_time else nullcontext():
+        with ExitStack() as meanwhile:
+            if keeps_time:
+                meanwhile.enter_context(closing_epochs(workspace))
+                meanwhile.enter_context(sending_notices(workspace))
+                meanwhile.enter_context(warming_charts())
+            if refresh_every is not None:
+                meanwhile.enter_context(renewing(workspace, refresh_every))
             yield
         if close:
             workspace.close()
@@ -91,6 +116,7 @@ def create_app(
             *proposals.router.routes,
             *features.router.routes,
             *asked.router.routes,
+            *terms.router.routes,
             *public.router.routes,
             *published.router.routes,
             *pages.routes(),
@@ -133,4 +159,5 @@ def app_of_home(settings: Settings, counted_in: Path | None = None) -> FastAPI:
         rate_per_minute=settings.rate_per_minute,
         keeps_time=True,
         traces=traces_of(settings),
+        refresh_every=None if settings.refresh_every == "never" else duration(settings.refresh_every),
     )

@@ -14,6 +14,7 @@ from pydantic import (
     Discriminator,
     Field,
     StrictBool,
+    StrictInt,
     StrictStr,
     Tag,
     model_validator,
@@ -165,8 +166,9 @@ class ConsentEvent(_Asking):
     """One decision of one person. `observed_at`: when it was made, now if empty.
 
     `purpose`: one of the dataset's, or `all_sale_share`, `limit_spi` (which an `opt_in` of that name ends) or
-    `known_minor`. `decision`: `opt_in`, `opt_out`,
-    `withdraw`, or `confirm` of an opt-in, with that one's `event_id` in `confirms` and its `nonce`.
+    `known_minor`. `decision`: `opt_in`, `opt_out`, `withdraw`, or `confirm` of an opt-in, with that one's `event_id` in
+    `confirms` and its `nonce`. `notice_version`, `notice_sha256`, `language`, `method`: what the person was shown, in
+    which language, and how the decision was made.
     """
 
     model_config = ConfigDict(
@@ -192,6 +194,19 @@ class ConsentEvent(_Asking):
     observed_at: Word = ""
     confirms: Word = ""
     nonce: Word = ""
+    notice_version: Word = ""
+    notice_sha256: Word = ""
+    language: Word = ""
+    method: Word = ""
+
+
+class ConsentAsked(_Asking):
+    """Whose consent is looked up."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"dataset": "complete_journey", "unit": 1}})
+
+    dataset: Word
+    unit: PersonId
 
 
 class ConsentEvents(_Asking):
@@ -273,6 +288,14 @@ class RightsOpening(_Asking):
     agent: Annotated[StrictStr, Field(max_length=1000)] = ""
     permission: Annotated[StrictStr, Field(max_length=1000)] = ""
     waive: StrictBool = False
+
+
+class TermsAcceptance(_Asking):
+    """Which version of the recipients' terms is accepted: the one in force."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"version": 1}})
+
+    version: StrictInt = Field(ge=1, le=2**31 - 1)
 
 
 class Verification(_Asking):

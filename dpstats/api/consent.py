@@ -1,4 +1,5 @@
-"""Routes of consent: decisions and signals in. Nothing comes out: the answer is the same whoever they are about."""
+"""Routes of consent: decisions and signals in, for which the answer is the same whoever they are about; and one out,
+that tells whether a person may be asked."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from dpstats.api import answers_people, asking
 from dpstats.api.described import operation_id, problems
 from dpstats.api.strict_json import StrictRoute
 from dpstats.api.visit import Visit
+from dpstats.rights.consent_log import Shown
 from dpstats.rights.intake import Wish
 from dpstats.rights.signals import Signal
 
@@ -59,6 +61,16 @@ def send_signal(signal: asking.ConsentSignal, visit: Visit) -> Response:
     return JSONResponse(told, HTTPStatus.ACCEPTED)
 
 
+@router.post("/state", response_model=answers_people.ConsentState, responses=problems("not-found"))
+def get_consent_state(body: asking.ConsentAsked, visit: Visit) -> Response:
+    """Whether a person may be asked for a purpose, and from when on; to a steward also what the person decided.
+
+    It goes by every decision that came so far under this id, whether or not an epoch holds it. An id of which nothing
+    is known gets the answer of one that decided nothing.
+    """
+    return JSONResponse(visit.workspace.consent_told.of_unit(visit.identity, body.dataset, body.unit))
+
+
 def _wish(event: asking.ConsentEvent) -> Wish:
     return Wish(
         unit=event.unit,
@@ -69,4 +81,5 @@ def _wish(event: asking.ConsentEvent) -> Wish:
         observed_at=event.observed_at,
         confirms=event.confirms,
         nonce=event.nonce,
+        shown=Shown(event.notice_version, event.notice_sha256, event.language, event.method),
     )

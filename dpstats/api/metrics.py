@@ -1,7 +1,8 @@
 """What `/metrics` shows, in Prometheus' text: how the service does, and how much budget is left.
 
-It needs no token, so it holds nothing that depends on a person's row, no parameter and no name that was asked for:
-routes as they are written, slugs of problems, and datasets with their charges and budgets, which come from the ledger.
+It needs no token, so it holds nothing that depends on a person's row, no number of rights requests, no parameter and no
+name that was asked for: routes as they are written, slugs of problems, and datasets with their charges and budgets,
+which come from the ledger.
 Times are rounded up to the bounds below, so that scraping around a request does not tell its exact duration.
 
 Several workers count in files of a folder that they share, and any of them shows the sums.
@@ -120,6 +121,7 @@ class _Budgets:
     def __init__(self, workspace: Workspace) -> None:
         self._registry, self._ledger = workspace.store.registry, workspace.store.ledger
         self._charges = ChargeCounts(workspace.store.engine)
+        self._is_overdue = workspace.notifying.is_overdue
 
     def collect(self) -> Iterator[Metric]:
         """The metrics; what cannot be read is missing, and `dpstats_ledger_readable` says so."""
@@ -136,6 +138,9 @@ class _Budgets:
             )
         }
         readable = 1
+        with suppress(DpstatsError):
+            told = "Whether some rights request is past one of its dates (1) or none is (0)."
+            yield GaugeMetricFamily("dpstats_rights_overdue", told, value=int(self._is_overdue()))
         try:
             for dataset in self._registry.datasets():
                 state = self._ledger.budget(dataset.lineage)

@@ -126,6 +126,7 @@ def _identity(claims: dict[str, Any], terms: OidcTerms) -> Identity:
         role=_role(_texts(claims.get(terms.role_claim))),
         datasets=_datasets(_texts(claims.get(terms.datasets_claim))),
         cap_steps=None,
+        vouched_by=terms.issuer,
     )
 
 

@@ -33,10 +33,12 @@ from dpstats.errors import (
     QueryRefused,
     RateLimited,
     SelfTestFailed,
+    TermsNotAccepted,
     Unauthorized,
     Unavailable,
 )
 from dpstats.web.refusals import FormRefused, Told, refused, wants_page
+from dpstats.web.terms import terms_page
 
 MEDIA_TYPE = "application/problem+json"
 MOST_SHOWN = 10
@@ -165,6 +167,8 @@ def answer_to(request: Request, error: Exception, problem: Problem) -> Response:
     """A problem as whoever asked can read it: a page for a browser on a page's address, else problem+json."""
     if not (wants_page(request) or isinstance(error, FormRefused)):
         return problem.response(request.scope["path"])
+    if isinstance(error, TermsNotAccepted):
+        return terms_page(request, problem.status)
     kind = KINDS[problem.slug]
     told = Told(kind.status, kind.title, problem.detail, kind.advice, problem.slug)
     response = error.again(told) if isinstance(error, FormRefused) else refused(request, told)

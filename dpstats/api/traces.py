@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-UNTRACED = ("/v1/consent/", "/v1/rights/", "/opt-out/", "/health/", "/metrics/")
+UNTRACED = ("/v1/consent/", "/v1/rights/", "/consent/", "/rights/", "/opt-out/", "/health/", "/metrics/")
 """What people ask for themselves, and what machines ask all day."""
 
 _NS = 1_000_000_000

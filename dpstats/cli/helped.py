@@ -11,7 +11,7 @@ from dpstats.cli.exits import OneLineGroup
 SECTIONS = {
     "To begin": ("demo", "init", "serve"),
     "Data, questions and answers": ("dataset", "query", "release", "features", "refresh", "plan", "apply"),
-    "Budgets and access": ("budget", "ledger", "token", "log"),
+    "Budgets and access": ("budget", "ledger", "token", "terms", "log"),
     "People's rights": ("consent", "rights", "minimise", "retention", "notice", "transparency"),
     "To check": ("doctor", "audit", "bench"),
 }

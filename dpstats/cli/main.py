@@ -30,6 +30,7 @@ from dpstats.cli import (
     retention,
     rights,
     serve,
+    terms,
     tokens,
 )
 from dpstats.cli.exits import WRONG_USAGE
@@ -53,6 +54,7 @@ app.add_typer(budget.app, name="budget")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(log.app, name="log")
 app.add_typer(tokens.app, name="token")
+app.add_typer(terms.app, name="terms")
 app.add_typer(consent.app, name="consent")
 app.add_typer(rights.app, name="rights")
 app.add_typer(minimise.app, name="minimise")

@@ -9,12 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
+from dpstats.cli import inputs
 from dpstats.cli.output import destination, json_bytes, say
 from dpstats.cli.session import session_of
-from dpstats.errors import FileError
+from dpstats.errors import FileError, NotFound
 
 notice = typer.Typer(help="The privacy notice: build, check.")
-transparency = typer.Typer(help="The public report: build.")
+transparency = typer.Typer(help="The public report: build, registry.")
 
 
 class Form(StrEnum):
@@ -23,6 +24,14 @@ class Form(StrEnum):
     MARKDOWN = "markdown"
     HTML = "html"
     JSON = "json"
+
+
+class NoticeKind(StrEnum):
+    """Which notice."""
+
+    WHOLE = "whole"
+    COLLECTION = "collection"
+    POLICY = "policy"
 
 
 InForm = Annotated[Form, typer.Option("--format", help="markdown, html or json.")]
@@ -34,11 +43,25 @@ Files = Annotated[
 
 
 @notice.command("build")
-def build_notice(context: typer.Context, files: Files = None, form: InForm = Form.MARKDOWN, out: Out = None) -> None:
-    """Write the privacy notice: what is collected, what for, for how long, and what people can do."""
+def build_notice(
+    context: typer.Context,
+    files: Files = None,
+    kind: Annotated[
+        NoticeKind, typer.Option("--kind", help="whole; collection, for where data come in; or policy, item by item.")
+    ] = NoticeKind.WHOLE,
+    form: InForm = Form.MARKDOWN,
+    out: Out = None,
+) -> None:
+    """Write the privacy notice: what is collected, what for, for how long, and what people can do.
+
+    One that is built of a workspace is looked over every 12 months: `doctor` tells when.
+    """
     told = _notice(context, files or [])
     with destination(out) as write:
-        write(_notice_bytes(told, form))
+        write(_notice_bytes(_of_kind(told, kind), form))
+    if not files and kind is not NoticeKind.COLLECTION:
+        with session_of(context).opened() as (workspace, me):
+            workspace.publishing.note_built(me, told["version"])
 
 
 @notice.command("check")
@@ -52,9 +75,12 @@ def check_notice(
         text = built.read_text("utf-8")
     except (OSError, ValueError):
         raise FileError(str(built), "cannot be read as a notice: build it with `dpstats notice build`") from None
-    version = _notice(context, files or [])["version"]
-    if version not in text:
-        raise FileError(str(built), f"is not of the files as they are ({version}): run `dpstats notice build` again")
+    told = _notice(context, files or [])
+    versions = [_of_kind(told, kind)["version"] for kind in NoticeKind]
+    version = next((version for version in versions if version in text), None)
+    if version is None:
+        what = f"is not of the files as they are ({versions[0]}): run `dpstats notice build` again"
+        raise FileError(str(built), what)
     say(f"{built} is of the files as they are: {version}")
 
 
@@ -65,6 +91,35 @@ def build_transparency(context: typer.Context, form: InForm = Form.MARKDOWN, out
         report = workspace.publishing.transparency()
     with destination(out) as write:
         write(_report_bytes(report, form))
+
+
+@transparency.command("registry")
+def build_record(
+    context: typer.Context,
+    dataset: Annotated[
+        str, typer.Argument(metavar="DATASET", parser=inputs.name_text, help="The dataset that it is of.")
+    ],
+    out: Out = None,
+) -> None:
+    """Write a dataset's record, as JSON, for the registry of deployments that OpenDP keeps.
+
+    Its fields follow the registry's template; what is empty, whoever submits it fills in.
+    """
+    from dpstats.rights.registry_record import record_of
+
+    with session_of(context).opened() as (workspace, _):
+        report = workspace.publishing.transparency()
+    found = next((each for each in report["datasets"] if each["dataset"] == dataset), None)
+    if found is None:
+        raise NotFound("dataset", dataset)
+    with destination(out) as write:
+        write(json_bytes(record_of(report, found)))
+
+
+def _of_kind(told: dict[str, Any], kind: NoticeKind) -> dict[str, Any]:
+    from dpstats.rights.notice_kinds import collection_of, policy_of
+
+    return {NoticeKind.COLLECTION: collection_of, NoticeKind.POLICY: policy_of}.get(kind, dict)(told)
 
 
 def _notice(context: typer.Context, files: list[Path]) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from dpstats.cli import inputs
+from dpstats.cli.exits import FAILED
 from dpstats.cli.output import Table, destination, note, say, show, show_json
 from dpstats.cli.session import session_of
 
-app = typer.Typer(help="Rights requests: open, list, show, confirm, verify, execute, extend, deny, metrics.")
+app = typer.Typer(help="Rights requests: open, list, show, confirm, verify, execute, extend, deny, notify, metrics.")
 
 RequestId = Annotated[str, typer.Argument(metavar="ID", help="The request's id, as `rights open` prints it.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, in the words that the person was told.")]
@@ -171,6 +172,25 @@ def deny(context: typer.Context, request: RequestId, reason: Reason, as_json: in
     """End a request: no_match, not_covered, insufficient_verification .., or a sentence."""
     with session_of(context).opened() as (workspace, me):
         _say(workspace.rights.deny(me, request, reason), as_json)
+
+
+@app.command("notify")
+def notify(context: typer.Context, as_json: inputs.AsJson = False) -> None:
+    """Send what is near due or overdue, and notices to recipients, as the file of DPSTATS_WEBHOOKS says.
+
+    The service does so by itself; run it from cron where none runs. Exit status 1 if something was not taken.
+    """
+    with session_of(context).opened() as (workspace, me):
+        done = workspace.notifying.notify(me)
+        told = workspace.notifying.tells_somebody
+    if as_json:
+        show_json(done)
+    elif not told:
+        note("nobody is sent anything: DPSTATS_WEBHOOKS names no file")
+    else:
+        say(f"{done['delivered']} delivered, {done['to_be_tried_again']} to be tried again")
+    if done["to_be_tried_again"]:
+        raise typer.Exit(FAILED)
 
 
 def _say(request: dict[str, Any], as_json: bool) -> None:

@@ -54,6 +54,9 @@ def create(
             parser=inputs.life_text, metavar="SPAN", help="How long it lives: 90d, 12h, never. None: a setting."
         ),
     ] = None,
+    accepts_terms: Annotated[
+        bool, typer.Option("--accepts-terms", help="Its holder accepted the recipients' terms in force, on paper say.")
+    ] = False,
 ) -> None:
     """Make a token. It is printed once, alone on stdout."""
     datasets = tuple(inputs.name_text(one) for one in dataset or ())
@@ -61,6 +64,8 @@ def create(
     life = inputs.life(expires or session.settings().token_expires)
     with session.opened() as (workspace, me), values_refused():
         text = workspace.tokens.create(me, name, role.value, datasets=datasets, cap_rho=cap_rho, life=life)
+        if accepts_terms:
+            workspace.terms.accept_for(me, name)
     say(text)
     note(f"token {name} of role {role.value}: keep it safe, it cannot be shown again")
 

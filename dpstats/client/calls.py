@@ -194,6 +194,16 @@ def revoke(query: str, version: str) -> Flow[None]:
     yield Call("DELETE", _path("queries", query, "approvals", version), again=False)
 
 
+def terms() -> Flow[dict[str, Any]]:
+    """The recipients' terms in force, and whether this token's holder still owes their acceptance; null if none are."""
+    return dict((yield Call("GET", _path("terms"))))
+
+
+def accept_terms(version: int) -> Flow[dict[str, Any]]:
+    """Accepts the version of the recipients' terms that is in force: data are given from then on."""
+    return dict((yield _sending("POST", _path("terms", "acceptance"), {"version": version})))
+
+
 def _sending(method: str, path: str, body: Mapping[str, Any]) -> Call:
     return Call(method, path, body=json.dumps(body))
 

@@ -119,6 +119,8 @@ class Client:
     thaw = _waiting(calls.thaw)
     approve = _waiting(calls.approve)
     revoke = _waiting(calls.revoke)
+    terms = _waiting(calls.terms)
+    accept_terms = _waiting(calls.accept_terms)
 
 
 class AsyncClient:
@@ -165,3 +167,5 @@ class AsyncClient:
     thaw = _awaiting(calls.thaw)
     approve = _awaiting(calls.approve)
     revoke = _awaiting(calls.revoke)
+    terms = _awaiting(calls.terms)
+    accept_terms = _awaiting(calls.accept_terms)

@@ -68,6 +68,7 @@ class ChargeRequest:
     fresh_for: timedelta = FRESH_FOR
     blocks: Touched | None = None
     envelope: Envelope | None = None
+    key_shared_by: str | None = None
     role: str | None = None
     purpose: str | None = None
 
@@ -78,6 +79,11 @@ class ChargeRequest:
             raise ValueError("a token's cap needs the token's id")
         if not price_again(self.events, self.loss.measure).fits(self.loss):
             raise ValueError("a charge is no less than what its events come to")
+
+    @property
+    def key_owner(self) -> str:
+        """Among whose keys the idempotency key is looked for: the caller's own, or those that many callers share."""
+        return self.actor if self.key_shared_by is None else self.key_shared_by
 
     @property
     def fingerprint(self) -> str:

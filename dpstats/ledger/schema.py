@@ -331,3 +331,26 @@ asked = Table(
     Column("status", Integer, nullable=False),
     Column("outcome", Text, nullable=False),
 )
+
+recipient_terms = Table(
+    "recipient_terms",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("text", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    info={"owner": "scope", "number": "number"},
+)
+
+acceptances = Table(
+    "acceptances",
+    metadata,
+    Column("holder", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("at", Text, nullable=False),
+)

@@ -162,7 +162,7 @@ def bound_release(connection: Connection, request: ChargeRequest) -> tuple[str, 
     """The fingerprint and release id that the request's idempotency key is bound to, None if it is not."""
     if request.idempotency_key is None:
         return None
-    of = {"of_actor": request.actor, "of_key": request.idempotency_key}
+    of = {"of_actor": request.key_owner, "of_key": request.idempotency_key}
     row = connection.execute(_BOUND, of).one_or_none()
     return None if row is None else (row.fingerprint, row.release_id)
 
@@ -171,7 +171,7 @@ def bind(connection: Connection, request: ChargeRequest, release_id: str) -> Non
     """Binds the request's idempotency key, if it has one, to the release."""
     if request.idempotency_key is not None:
         row = {
-            "actor": request.actor,
+            "actor": request.key_owner,
             "key": request.idempotency_key,
             "fingerprint": request.fingerprint,
             "release_id": release_id,

@@ -19,6 +19,7 @@ from dpstats.ledger.migrating import revision_of, upgrade
 from dpstats.ledger.postgres import examine, opening_explained, postgres_engine
 from dpstats.ledger.proposals import Proposals
 from dpstats.ledger.recent import Commits
+from dpstats.ledger.recipients import Recipients
 from dpstats.ledger.registry import Registry
 from dpstats.ledger.sessions import Sessions
 from dpstats.ledger.signing import Signer
@@ -35,7 +36,7 @@ BUSY_TIMEOUT_MS = 30_000
 
 @dataclass(frozen=True)
 class Store:
-    """An open ledger with its registry, tokens, sign-ins, proposals, caps and the log of who asked what.
+    """An open ledger with its registry, tokens, sign-ins, proposals, caps, log of who asked what and recipients' terms.
 
     `commits` sees that any of it changed.
     """
@@ -48,6 +49,7 @@ class Store:
     proposals: Proposals
     caps: Caps
     asked: AskedLog
+    recipients: Recipients
     commits: Commits
 
     def close(self) -> None:
@@ -95,8 +97,9 @@ def open_store(
     tokens = Tokens(engine, clock)
     sessions, proposals = Sessions(engine, clock, tokens), Proposals(engine, writer, clock)
     caps, asked = Caps(engine, clock), AskedLog(engine, clock)
-    commits = Commits(None if url else home / DATABASE)
-    return Store(engine, ledger, Registry(engine, clock), tokens, sessions, proposals, caps, asked, commits)
+    recipients, commits = Recipients(engine, clock), Commits(None if url else home / DATABASE)
+    registry = Registry(engine, clock)
+    return Store(engine, ledger, registry, tokens, sessions, proposals, caps, asked, recipients, commits)
 
 
 def _prepare_server(engine: Engine, signer: Signer) -> None:

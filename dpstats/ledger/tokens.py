@@ -57,6 +57,7 @@ class Identity:
     """Who calls. `datasets` empty means all; `cap_steps` limits what the token may ever charge, in steps of 1e-12.
 
     `token_id` is empty where nobody made a token: for the host's operator, and whoever an OIDC issuer vouches for.
+    `vouched_by` is that issuer, empty for everybody else.
     """
 
     token_id: str
@@ -64,6 +65,7 @@ class Identity:
     role: Role
     datasets: tuple[str, ...]
     cap_steps: int | None
+    vouched_by: str = ""
 
 
 class State(StrEnum):

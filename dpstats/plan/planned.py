@@ -20,7 +20,7 @@ from dpstats.plan.plan import Plan
 
 MOST_PLANS = 256
 MOST_GROUPS = 1000
-"""Of a plan that is kept: a larger one takes so long to answer that building it is the least of it, and it takes room."""
+"""Of a plan that is kept: a larger one takes room, and so long to answer that building it is the least of it."""
 
 _Key = tuple[int, str, str]
 

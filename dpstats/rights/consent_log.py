@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, func, insert, select
@@ -18,6 +18,22 @@ _CHUNK = 10_000
 
 
 @dataclass(frozen=True)
+class Shown:
+    """What a person was shown when deciding, as the sender says it; empty where it says nothing.
+
+    `notice_sha256` is of the notice's text; `method` is how the decision was made: a box ticked, a call.
+    """
+
+    notice_version: str = ""
+    notice_sha256: str = ""
+    language: str = ""
+    method: str = ""
+
+
+NOT_SAID = Shown()
+
+
+@dataclass(frozen=True)
 class Received:
     """An event as it is kept. `unit` is a pseudonym, `identity` what tells a repetition: the first one counts."""
 
@@ -27,6 +43,7 @@ class Received:
     source: str
     identity: str
     received_at: datetime
+    shown: Shown = NOT_SAID
 
 
 @dataclass(frozen=True)
@@ -46,11 +63,15 @@ class ConsentLog:
 
     def add(self, received: Iterable[Received]) -> None:
         """Keeps events, all or none of them; one that is there already is left as it is."""
-        rows = [_row(each) for each in received]
+        kept = list(received)
+        rows = [_row(each) for each in kept]
+        said = [{"identity": each.identity, **asdict(each.shown)} for each in kept if each.shown != NOT_SAID]
         with self._database.writing() as connection:
             for start in range(0, len(rows), _CHUNK):
                 chunk = insert_new(schema.events).on_conflict_do_nothing(index_elements=["identity"])
                 connection.execute(chunk, rows[start : start + _CHUNK])
+            if said:
+                connection.execute(insert_new(schema.shown).on_conflict_do_nothing(), said)
 
     def close_epoch(self, now: datetime) -> Epoch:
         """Closes the running epoch: what was received until now is what the next data versions are made by."""
@@ -63,6 +84,13 @@ class ConsentLog:
         """The epoch that was closed last, None if none ever was."""
         with self._database.reading() as connection:
             return next(iter(_newest(connection)), None)
+
+    def waiting(self) -> int:
+        """How many events came since the last epoch was closed; a number for stewards alone."""
+        with self._database.reading() as connection:
+            last = next((epoch.last_seq for epoch in _newest(connection)), 0)
+            query = select(func.count()).select_from(schema.events).where(schema.events.c.seq > last)
+            return connection.execute(query).scalar_one()
 
     def decided(self, lineage: str, epoch: Epoch) -> Mapping[str, tuple[Event, ...]]:
         """What the people of a lineage had decided at an epoch's close, by pseudonym; their order means nothing."""
@@ -96,6 +124,21 @@ class ConsentLog:
         query = select(schema.events).where(table.lineage == lineage, table.unit == unit).order_by(table.seq)
         with self._database.reading() as connection:
             return tuple(_event(row) for row in connection.execute(query).mappings())
+
+    def shown_to(self, lineage: str, unit: str) -> Mapping[str, Shown]:
+        """What one person, by pseudonym, was shown, by the name of the event; of events that say so."""
+        events, told = schema.events.c, schema.shown.c
+        query = (
+            select(events.event, schema.shown)
+            .join(schema.shown, told.identity == events.identity)
+            .where(events.lineage == lineage, events.unit == unit)
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(query).mappings().all()
+        return {row["event"]: Shown(**{name: row[name] for name in _SHOWN}) for row in rows}
+
+
+_SHOWN = tuple(field.name for field in fields(Shown))
 
 
 def _newest(connection: Connection) -> list[Epoch]:

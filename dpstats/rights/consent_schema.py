@@ -1,4 +1,7 @@
-"""The consent database: a file of its own in the workspace, readable by its owner only, with no raw id in it."""
+"""The consent database: a file of its own in the workspace, readable by its owner only.
+
+No raw id is in it but those of rights requests that are open, and of notices that their recipients do not have yet.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +44,17 @@ events = Table(
     Index("events_unit", "lineage", "unit"),
     sqlite_autoincrement=True,  # a number is never given twice, so that what an epoch holds stays what it holds
 )
+
+shown = Table(
+    "shown",
+    metadata,
+    Column("identity", Text, primary_key=True),
+    Column("notice_version", Text, nullable=False),
+    Column("notice_sha256", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("method", Text, nullable=False),
+)
+"""What a person was shown when an event was made, of events that say so."""
 
 epochs = Table(
     "epochs",

@@ -1,60 +1,106 @@
-"""The California section of a Global Privacy Platform string: what it refuses. It never consents to anything.
+"""The US sections of a Global Privacy Platform string: what they refuse. They never consent to anything.
 
 A string that cannot be read says nothing, and nothing here raises. Of a field, 0 is no signal, 1 a refusal, and 2 ("did
-not opt out") is no opt-in.
+not opt out") is no opt-in. A section that cannot be read takes nothing from what another refuses.
 
-Source: IAB Tech Lab, Global Privacy Platform, "Consent String Specification" and "US Privacy / US-CA" (version 1).
+Read are California's section, the national one (versions 1 and 2), Virginia's, Colorado's, Utah's and Connecticut's:
+whoever refuses sale, sharing or targeted advertising under any of them refuses it here. Sensitive data and children are
+read from California's alone, and children from the national one: elsewhere the same fields tell that a business has no
+consent, which is no wish to limit anything. Sections of other states say nothing yet.
+
+Source: IAB Tech Lab, Global Privacy Platform, "Consent String Specification", "US-CA" (version 1), "MSPA US National"
+(versions 1 and 2), "US-VA", "US-CO", "US-UT" and "US-CT" (version 1).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 LONGEST = 10_000
 """Characters of a string that is looked at."""
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _VALUES = {letter: f"{place:06b}" for place, letter in enumerate(_ALPHABET)}
-_HEADER_TYPE, _GPP_VERSION, _CALIFORNIA, _SECTIONS_MAX = 3, 1, 8, 100
+_HEADER_TYPE, _GPP_VERSION, _SECTIONS_MAX = 3, 1, 100
 _GPC_SEGMENT = 1
 _REFUSED = 1
-# Bits of the core segment, from its start: version 6; notices 3 x 2; then what is read here.
-_CORE_BITS, _SALE, _SHARING, _SENSITIVE, _CHILD = 48, 12, 14, slice(16, 34, 2), slice(34, 38, 2)
 
 
 @dataclass(frozen=True)
-class California:
-    """What a string's section for California refuses, and whether it tells of a child known to be under 16."""
+class _Layout:
+    """Where a section's core segment has its fields, in bits from its start, after six bits of version.
+
+    `bits`: how long it is. `sold`: refusals of sale, sharing and targeted advertising.
+    """
+
+    bits: int
+    sold: tuple[int, ...]
+    sensitive: range = range(0)
+    child: range = range(0)
+
+
+_LAYOUTS: Mapping[tuple[int, int], _Layout] = {
+    (7, 1): _Layout(60, (18, 20, 22), child=range(48, 52, 2)),
+    (7, 2): _Layout(70, (18, 20, 22), child=range(56, 62, 2)),
+    (8, 1): _Layout(48, (12, 14), sensitive=range(16, 34, 2), child=range(34, 38, 2)),
+    (9, 1): _Layout(40, (12, 14)),
+    (10, 1): _Layout(38, (12, 14)),
+    (11, 1): _Layout(42, (14, 16)),
+    (12, 1): _Layout(44, (12, 14)),
+}
+"""By a section's number and version: 7 is national, then California, Virginia, Colorado, Utah, Connecticut."""
+_NUMBERS = frozenset(number for number, _ in _LAYOUTS)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a string's sections refuse, and whether they tell of a child known to be under 16."""
 
     sale_or_sharing: bool = False
     sensitive: bool = False
     known_child: bool = False
 
 
-NOTHING = California()
+NOTHING = Said()
 
 
-def california(text: str) -> California:
-    """What a GPP string says for California; `NOTHING` if it has no such section, or cannot be read."""
+def said_by(text: str) -> Said:
+    """What a GPP string says; `NOTHING` if it has no section that is known, or cannot be read."""
     try:
-        return _section(text) if len(text) <= LONGEST else NOTHING
+        return _together(list(_known_sections(text))) if len(text) <= LONGEST else NOTHING
     except (ValueError, KeyError, IndexError):
         return NOTHING
 
 
-def _section(text: str) -> California:
+def _known_sections(text: str) -> Iterator[Said]:
     header, *sections = text.split("~")
-    place = _section_ids(_bits(header)).index(_CALIFORNIA)
-    core, *segments = sections[place].split(".")
+    for number, section in zip(_section_ids(_bits(header)), sections, strict=False):
+        if number in _NUMBERS:
+            with suppress(ValueError, KeyError, IndexError):
+                yield _section(number, section)
+
+
+def _together(found: list[Said]) -> Said:
+    """Any one refusal will do."""
+    return Said(
+        any(each.sale_or_sharing for each in found),
+        any(each.sensitive for each in found),
+        any(each.known_child for each in found),
+    )
+
+
+def _section(number: int, section: str) -> Said:
+    core, *segments = section.split(".")
     bits = _bits(core)
-    if int(bits[:6], 2) != 1 or len(bits) < _CORE_BITS:
-        raise ValueError("another version of the section")
-    gpc = any(_is_gpc(segment) for segment in segments)
-    sold = _field(bits, _SALE) == _REFUSED or _field(bits, _SHARING) == _REFUSED
-    limited = any(_field(bits, at) == _REFUSED for at in range(*_SENSITIVE.indices(_CORE_BITS)))
+    layout = _LAYOUTS[number, int(bits[:6], 2)]
+    if len(bits) < layout.bits:
+        raise ValueError("cut short")
+    sold = any(_field(bits, at) == _REFUSED for at in layout.sold) or any(_is_gpc(segment) for segment in segments)
+    limited = any(_field(bits, at) == _REFUSED for at in layout.sensitive)
     # Consent for a known child (2) tells of a known child as well as its refusal (1) does.
-    child = any(_field(bits, at) in {1, 2} for at in range(*_CHILD.indices(_CORE_BITS)))
-    return California(sold or gpc, limited, child)
+    child = any(_field(bits, at) in {1, 2} for at in layout.child)
+    return Said(sold, limited, child)
 
 
 def _is_gpc(segment: str) -> bool:

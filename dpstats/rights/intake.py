@@ -7,14 +7,15 @@ and for one who is not.
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 from dpstats.catalog.dataset import RESERVED_PURPOSES, DatasetFile
 from dpstats.catalog.ids import id_text
 from dpstats.catalog.text import forbidden_position, quoted
-from dpstats.rights.consent_log import Received
+from dpstats.rights.consent_log import NOT_SAID, Received, Shown
 from dpstats.rights.decisions import ALL_SALE_SHARE, KNOWN_MINOR, LIMIT_SPI, REFUSING, Decision, Event
 from dpstats.rights.pseudonyms import Pseudonyms
 
@@ -22,6 +23,10 @@ SOURCES = ("api", "form", "gpc", "gpp", "agent", "drp", "drop", "import", "opera
 ID_MAX = 256
 """Characters of a person's id."""
 EVENT_ID_MAX = 128
+SHOWN_MAX = 200
+"""Characters of what an event says of the notice, the language and the method."""
+_SHA256 = re.compile(r"(sha256:)?[0-9a-f]{64}")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4}")
 AHEAD_MAX = timedelta(minutes=5)
 """How far a sender's clock may be ahead; an opt-in from the future would outlast every refusal until then."""
 
@@ -38,6 +43,7 @@ class Wish:
     observed_at: str = ""
     confirms: str = ""
     nonce: str = ""
+    shown: Shown = NOT_SAID
 
 
 class Intake:
@@ -63,7 +69,8 @@ class Intake:
             confirms=self._named(wish.confirms) if wish.confirms else "",
         )
         told = ("event", dataset.dataset, unit, wish.purpose, wish.decision, wish.event_id, wish.confirms)
-        return Received(dataset.lineage, unit, event, wish.source, pseudonyms.hashed(*told), self._now)
+        identity = pseudonyms.hashed(*told)
+        return Received(dataset.lineage, unit, event, wish.source, identity, self._now, wish.shown)
 
     def nonce(self, wish: Wish, event_id: str) -> str:
         """What a confirmation of the opt-in `event_id`, of the wish's person and purpose, must bring along."""
@@ -90,6 +97,7 @@ class Intake:
         yield from self._id_problems(wish)
         yield from self._purpose_problems(wish)
         yield from self._time_problems(wish)
+        yield from _shown_problems(wish.shown)
         if wish.source not in SOURCES:
             yield "source", f"must be one of {', '.join(SOURCES)}"
         if wish.decision == Decision.CONFIRM:
@@ -127,3 +135,13 @@ class Intake:
         # A refusal is never refused for its clock: it counts from now.
         if observed > self._now + AHEAD_MAX and wish.decision not in REFUSING:
             yield "observed_at", "is in the future"
+
+
+def _shown_problems(shown: Shown) -> Iterator[tuple[str, str]]:
+    for field, text in asdict(shown).items():
+        if len(text) > SHOWN_MAX or (text and not text.isprintable()):
+            yield field, f"must be a text of at most {SHOWN_MAX} characters"
+    if shown.notice_sha256 and not _SHA256.fullmatch(shown.notice_sha256):
+        yield "notice_sha256", "must be a SHA-256: 64 hexadecimal digits"
+    if shown.language and not _LANGUAGE.fullmatch(shown.language):
+        yield "language", "must be a language tag like en or es-US"

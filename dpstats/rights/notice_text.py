@@ -27,7 +27,7 @@ def category_name(category: str) -> str:
 
 
 def _lines(notice: Mapping[str, Any], updated_on: date) -> Iterator[str]:
-    yield f"# Privacy notice of {escaped(notice['business'])}"
+    yield f"# {TITLES[notice.get('kind')]} of {escaped(notice['business'])}"
     yield ""
     yield f"Last updated {updated_on.isoformat()}. Version {notice['version']}."
     yield ""
@@ -39,13 +39,36 @@ def _lines(notice: Mapping[str, Any], updated_on: date) -> Iterator[str]:
     for dataset in notice["datasets"]:
         yield from _dataset(dataset)
     yield from ("## What you can do", "")
-    for right in notice["rights"]:
-        yield f"- {right['says']} ({right['section']})"
-    yield from ("", notice["past_statistics"], "", notice["signals"], "")
+    if "rights" in notice:
+        yield from (f"- {right['says']} ({right['section']})" for right in notice["rights"])
+        yield from ("", notice["past_statistics"], "")
+    if "opt_out" in notice:
+        yield from (
+            f"Say no to sale and sharing at {notice['opt_out']}. The whole notice is at {notice['policy']}.",
+            "",
+        )
+    yield from (notice["signals"], "")
     where = notice["contact"]
     yield f"Write to {escaped(where)}." if where else "Write to the business that asks for your data."
-    yield from ("", "## What we promise", "", notice["reidentification_commitment"]["text"], "", "---", "")
-    yield notice["footer"]
+    if "reidentification_commitment" in notice:
+        yield from ("", "## What we promise", "", notice["reidentification_commitment"]["text"])
+    if "items" in notice:
+        yield from ("", "## Item by item, as 11 CCR 7011(e) lists them", "")
+        yield from (f"- **{item}**: {escaped(in_words(told))}" for item, told in notice["items"].items())
+    yield from ("", "---", "", notice["footer"])
+
+
+TITLES: Mapping[str | None, str] = {
+    None: "Privacy notice",
+    "collection": "Notice at collection",
+    "policy": "Privacy policy, the part about data held here,",
+}
+"""What a notice is called, by its kind."""
+
+
+def in_words(told: str | list[str]) -> str:
+    """An item's answer as one line."""
+    return told if isinstance(told, str) else "; ".join(told) or "none"
 
 
 def _dataset(dataset: Mapping[str, Any]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dpstats.rights.decisions import ALL_SALE_SHARE, KNOWN_MINOR, LIMIT_SPI
-from dpstats.rights.gpp import california
+from dpstats.rights.gpp import said_by
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def refusals(signal: Signal) -> tuple[Refused, ...]:
     Source: W3C, Global Privacy Control: the signal is the value 1, and any one of several headers will do.
     """
     found = [Refused(ALL_SALE_SHARE, "gpc")] if is_gpc(signal.gpc) else []
-    said = california(signal.gpp)
+    said = said_by(signal.gpp)
     wanted = ((ALL_SALE_SHARE, said.sale_or_sharing), (LIMIT_SPI, said.sensitive), (KNOWN_MINOR, said.known_child))
     return (*found, *(Refused(purpose, "gpp") for purpose, refused in wanted if refused))
 

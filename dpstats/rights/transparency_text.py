@@ -21,9 +21,23 @@ def _lines(report: Mapping[str, Any], made_on: date) -> Iterator[str]:
     yield ""
     for dataset in report["datasets"]:
         yield from _dataset(dataset)
+    yield from _requests(report["requests"])
     yield from ("## Promised", "", report["reidentification_commitment"]["text"], "", report["past_statistics"], "")
     yield from (report["how_to_opt_out"], "")
     yield f"Signatures are checked with {report['public_key']}."
+
+
+def _requests(requests: Mapping[str, Any]) -> Iterator[str]:
+    """Rounded totals of people's requests."""
+    yield from ("## What people asked about their own data", "", requests["says"], "")
+    if not requests["years"]:
+        yield from ("There is no year to tell of yet.", "")
+        return
+    yield from ("| year | to | received | complied with | denied |", "| --- | --- | --- | --- | --- |")
+    for line in requests["years"]:
+        asks = line["type"].replace("_", " ")
+        yield f"| {line['year']} | {asks} | {line['received']} | {line['complied']} | {line['denied']} |"
+    yield ""
 
 
 def _dataset(dataset: Mapping[str, Any]) -> Iterator[str]:

@@ -58,6 +58,7 @@ def answer(request: Request, visit: Visit, release_id: str, measure: str = "") -
         columns=columns,
         summary=summary(found),
         drawn=len(charts.drawn(release, found)),
+        frames={size: charts.frame(release, found, size) for size in charts.WIDTHS},
         rows=_rows(visit, release, columns)[:ROWS_MAX],
         formats=[str(form) for form in Format],
         calls=calls_of(str(request.base_url).rstrip("/"), release["query"], release["parameters"]),

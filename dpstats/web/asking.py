@@ -127,11 +127,13 @@ def _expectation(
         return _nothing(""), error.problems
     except DpstatsError as error:
         return _nothing(str(error)), {}
-    unit = visit.workspace.datasets.one(visit.identity, query["dataset"])["privacy_unit"]
+    dataset = visit.workspace.datasets.one(visit.identity, query["dataset"])
+    unit, grain = dataset["privacy_unit"], (dataset.get("blocks") or {}).get("every", "")
     earlier = earlier_of(visit, preview)
     told = expected(visit, query, preview, unit, earlier)
-    return {"preview": preview, "earlier": earlier, "told": told, "limits": limits(preview, unit), "why": ""}, {}
+    values = {"preview": preview, "earlier": earlier, "told": told, "limits": limits(preview, unit)}
+    return values | {"grain": grain, "why": ""}, {}
 
 
 def _nothing(why: str) -> dict[str, Any]:
-    return {"preview": None, "earlier": None, "told": [], "limits": [], "why": why}
+    return {"preview": None, "earlier": None, "told": [], "limits": [], "grain": "", "why": why}

@@ -12,13 +12,15 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
-from dpstats.web.reading import Cell, Column, Release
+from dpstats.web.reading import Cell, Column, Release, column
 
 DRAWN_MAX = 40
 """Rows that a chart has room for; a series over time may have ten times as many."""
 WIDTHS = {"wide": 560, "narrow": 190}
 """Pixels between the labels and the edge: for a desktop, and for a phone."""
-_ROW, _SERIES_HEIGHT = 26, 260
+_ROW, _ROW_OF_TWO_LINES, _SERIES_HEIGHT = 26, 44, 260
+_LABEL_LIMITS, _LETTER = {"wide": 260, "narrow": 140}, 7
+"""Pixels that a label may take, and about what one letter of it does."""
 _ORDERED = {"date", "timestamp"}
 
 
@@ -61,7 +63,8 @@ def spec(release: Release, found: Column, order: Sequence[str], theme: Theme, si
     sure = alt.condition("datum.told", alt.value(1), alt.value(0.35))
     title = f"{found.words} ({found.unit})" if found.unit else found.words
     base = alt.Chart(data)
-    along = alt.X("label:T", title=None) if series else alt.Y("label:N", sort=list(order), title=None)
+    lines = _lines(release, size)
+    along = alt.X("label:T", title=None) if series else _rows_axis(alt, order, lines)
     span = {"x": alt.X("low:Q", title=title), "x2": "high:Q", "y": along}
     dot = {"x": alt.X("value:Q", title=title), "y": along}
     if series:
@@ -80,12 +83,38 @@ def spec(release: Release, found: Column, order: Sequence[str], theme: Theme, si
                 x="high:Q", y=along, text="text:N"
             )
         )
-    height = _SERIES_HEIGHT if series else max(1, len(drawn(release, found))) * _ROW
+    row = _ROW if lines == 1 else _ROW_OF_TWO_LINES
+    height = _SERIES_HEIGHT if series else max(1, len(drawn(release, found))) * row
     chart = alt.layer(*layers).properties(
         width=WIDTHS[size] + (70 if series else 0), height=height, background=colours["ground"]
     )
     made: dict[str, Any] = _quiet(chart, colours, across=series, narrow=size == "narrow").to_dict()
     return made
+
+
+def _lines(release: Release, size: str) -> int:
+    """How many lines a label has: where there is little room, one for each of several keys."""
+    return min(2, len(release["keys"])) if size == "narrow" and release["keys"] else 1
+
+
+def _rows_axis(alt: Any, order: Sequence[str], lines: int) -> Any:
+    axis = alt.Axis(labelExpr="split(datum.label, ' · ')", labelLineHeight=15) if lines > 1 else alt.Undefined
+    return alt.Y("label:N", sort=list(order), title=None, axis=axis)
+
+
+def frame(release: Release, found: Column, size: str) -> tuple[int, int]:
+    """About how wide and high a chart will be, in pixels, so that a page keeps room for it. Nothing is drawn."""
+    if is_series(release):
+        return WIDTHS[size] + 130, _SERIES_HEIGHT + 40
+    lines, cells = _lines(release, size), drawn(release, found)
+    longest = max((len(part) for cell in cells for part in _parts(cell.label, lines)), default=0)
+    labels = min(_LABEL_LIMITS[size], _LETTER * longest)
+    row = _ROW if lines == 1 else _ROW_OF_TWO_LINES
+    return WIDTHS[size] + labels + 20, max(1, len(cells)) * row + 50
+
+
+def _parts(label: str, lines: int) -> list[str]:
+    return label.split(" · ") if lines > 1 else [label]
 
 
 def _datum(cell: Cell) -> dict[str, Any]:
@@ -107,10 +136,30 @@ def _quiet(chart: Any, colours: Mapping[str, str], *, across: bool, narrow: bool
     return (
         chart.configure_view(stroke=None)
         .configure_axis(**text, **lines, labelFont="sans-serif", titleFont="sans-serif")
-        .configure_axisY(grid=across, labelLimit=120 if narrow else 260, labelPadding=10, labelColor=colours["ink"])
-        .configure_axisX(grid=not across, tickCount=3 if narrow else 5, titlePadding=10, labelFlush=False)
+        .configure_axisY(
+            grid=across,
+            labelLimit=_LABEL_LIMITS["narrow" if narrow else "wide"],
+            labelPadding=10,
+            labelColor=colours["ink"],
+        )
+        .configure_axisX(
+            grid=not across, tickCount=3 if narrow else 5, titlePadding=10, labelFlush=False, labelPadding=8
+        )
         .configure_text(font="sans-serif")
     )
+
+
+def warm() -> None:
+    """Starts the renderer of this process, on an invented chart."""
+    made = {"value": 1, "low": 0, "high": 2, "display": "1"}
+    measure = {"type": "integer", "unit": None, "scale": 1.0, "mechanism": "discrete_gaussian"}
+    release: Release = {
+        "keys": [{"name": "group", "type": "varchar"}],
+        "rows": [{"group": "a", "n": made}],
+        "measures": {"n": measure},
+        "cost": {"rho": 0.1},
+    }
+    as_svg(spec(release, column(release, "n"), ["a"], Theme.LIGHT))
 
 
 def as_svg(chart: Mapping[str, Any]) -> bytes:

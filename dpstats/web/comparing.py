@@ -34,7 +34,7 @@ def compare(
     first, second = column(one, name), column(other, name)
     b = 0 if other is not one and "b" not in request.query_params else b
     cell, against = _cell(first, a), _cell(second, b)
-    same = other is one and a == b
+    same = other is one and (cell is None or against is None or cell.row == against.row)
     found = None if same or cell is None or against is None else verdict((first, cell), (second, against))
     listed = visit.workspace.releases.all(visit.identity, query=one["query"], limit=PAGE)["items"]
     return page(

@@ -15,6 +15,7 @@ from typing import Any
 
 from dpstats.errors import DpstatsError
 from dpstats.plan.wording import about, exactly, noun, plural, share
+from dpstats.web.reading import rounded
 from dpstats.web.visiting import Visitor
 from dpstats.web.words import amount, counted, day, in_words
 
@@ -93,13 +94,20 @@ def _beside(
     if values:
         middle = statistics.median(values)
         where = "The release" if len(values) == 1 else "The middle group in the release"
-        text = f"{where} of {day(release['created_at'])} had about {about(middle, measure.get('unit'))}"
+        text = f"{where} of {day(release['created_at'])} had about {_about(middle, width, measure.get('unit'))}"
         return f"{text}; this is {share(width, abs(middle))}." if width and abs(middle) > width else f"{text}."
     bound = max((abs(end) for end in query["bounds"].get(name, ())), default=0)
     if not width or not bound or measure.get("rank_error_95") is not None:
         return ""
     most = exactly(bound, measure.get("unit"))
     return f"As much as {counted(round(width / bound), unit, plural(unit))} with {most}, the most that one counts for."
+
+
+def _about(value: float, width: float | None, unit: str | None) -> str:
+    """A noisy number to the scale of its noise where that is known, else to three digits."""
+    if not width:
+        return about(value, unit)
+    return f"{rounded(value, width)} {unit or ''}".strip()
 
 
 def _values(release: Mapping[str, Any], name: str) -> list[float]:
@@ -117,6 +125,14 @@ def limits(preview: Mapping[str, Any], unit: str) -> list[str]:
     return [f"{' and '.join(names)}: {text}" if len(said) > 1 else text for text, names in said.items()]
 
 
+def _grouped(bound: str) -> str:
+    """A bound with its thousands set apart: `6,000`; what is no number stays as it is."""
+    try:
+        return exactly(float(bound)) or bound
+    except ValueError:
+        return bound
+
+
 def _limit(bounding: str, one: str, unit: str | None) -> str:
     parts = []
     for part in re.split(r", (?![^\[]*\])", bounding):
@@ -129,5 +145,7 @@ def _limit(bounding: str, one: str, unit: str | None) -> str:
             parts.append(f"what one {one} adds to all groups together is at most {part.removeprefix('max_norm ')}")
         else:
             kept = part.replace("values clipped to", "each value kept between").replace("clipped to", "kept between")
-            parts.append(_SPAN.sub(lambda span: f"{span[1]} and {span[2]} {unit or ''}".strip(), kept))
+            parts.append(
+                _SPAN.sub(lambda span: f"{_grouped(span[1])} and {_grouped(span[2])} {unit or ''}".strip(), kept)
+            )
     return ", ".join(parts).strip()

@@ -25,6 +25,8 @@ SECTIONS = (
     Section("/queries", "Ask", Action.RELEASE),
     Section("/releases", "Learned", Action.READ),
     Section("/waiting", "Waiting", Action.STEWARD),
+    Section("/rights", "Rights", Action.STEWARD),
+    Section("/consent", "Consent", Action.STEWARD),
     Section("/budgets", "Budgets", Action.STEWARD),
     Section("/asked", "Asked", Action.STEWARD),
     Section("/ledger", "Ledger", Action.STEWARD),

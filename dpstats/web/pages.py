@@ -13,7 +13,7 @@ from __future__ import annotations
 from fastapi import Request, Response
 from starlette.routing import BaseRoute
 
-from dpstats.web import answering, asking, comparing, opting_out, published, signing_in, steward
+from dpstats.web import answering, asking, comparing, opting_out, published, signing_in, steward, terms
 from dpstats.web.assets import KEPT, asset_at
 from dpstats.web.rendering import page
 from dpstats.web.visiting import page_router
@@ -23,6 +23,7 @@ ROUTERS = (
     router,
     published.router,
     opting_out.router,
+    terms.router,
     signing_in.router,
     asking.router,
     answering.router,

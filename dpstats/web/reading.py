@@ -113,11 +113,14 @@ def column(release: Release, name: str) -> Column:
 
 def label_of(row: Mapping[str, Any], keys: Sequence[str]) -> str:
     """A row's keys in words; `everyone` if it has none."""
-    return " · ".join(_text(row[key]) for key in keys) or "everyone"
+    return " · ".join(_text(key, row[key]) for key in keys) or "everyone"
 
 
-def _text(value: object) -> str:
-    return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+def _text(key: str, value: object) -> str:
+    """A key's value; what says nothing by itself, with the key's name: `campaign id 18`, `member: yes`."""
+    if isinstance(value, bool):
+        return f"{in_words(key)}: {'yes' if value else 'no'}"
+    return f"{in_words(key)} {value}" if isinstance(value, int) else str(value)
 
 
 def _cell(place: int, label: str, cell: Mapping[str, Any], *, least: float, measure: Mapping[str, Any]) -> Cell:

@@ -28,7 +28,10 @@ SAID = "dpstats-said"
 
 
 def page(request: Request, template: str, status: int = HTTPStatus.OK, **values: Any) -> Response:
-    """A page for whoever visits. Templates know `visitor` (None outside), `path`, `proof` and what is in `values`."""
+    """A page for whoever visits. Templates know `visitor` (None outside), `path`, `proof` and what is in `values`.
+
+    `terms()` gives what recipients accept, None if nobody is asked: only a page that shows it looks it up.
+    """
     visitor, doorstep = visitor_of(request), cookie(request, DOORSTEP) or secrets.token_urlsafe(32)
     body = (
         environment()
@@ -40,6 +43,7 @@ def page(request: Request, template: str, status: int = HTTPStatus.OK, **values:
             path=request.url.path,
             proof=proof(visitor.secret if visitor else doorstep),
             said=_said(request, visitor),
+            terms=request.app.state.workspace.terms.public,
         )
     )
     response = HTMLResponse(body, status, {"Content-Security-Policy": CONTENT_SECURITY_POLICY})

@@ -7,11 +7,12 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 
 from fastapi import Request, Response
 
-from dpstats.errors import RateLimited
+from dpstats.errors import Conflict, RateLimited
 from dpstats.web.navigation import home_of
 from dpstats.web.rendering import done, page
 from dpstats.web.visiting import (
@@ -82,10 +83,20 @@ def sign_in(request: Request, sent: Sent) -> Response:
     secret = workspace.store.sessions.begin(sent.get("token", "").strip())
     if secret is None:
         return page(request, "sign_in.html", HTTPStatus.UNAUTHORIZED, onward=onward, ended=False, wrong=True)
+    _accept(workspace, secret, sent.get("terms", ""))
     response = done(request, onward)
     sign_in_cookie(request, response, secret)
     delete_cookie(request, response, DOORSTEP)
     return response
+
+
+def _accept(workspace: Workspace, secret: str, version: str) -> None:
+    """Accepts the terms whose box was ticked; of a version that is not in force any more, nothing is accepted."""
+    identity = workspace.store.sessions.find(secret)
+    found = workspace.terms.public()
+    if identity is not None and found is not None and version == str(found["version"]):
+        with suppress(Conflict):
+            workspace.terms.accept(identity, found["version"])
 
 
 @router.post("/sign-out")

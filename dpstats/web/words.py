@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
+from markupsafe import Markup, escape
+
 MONTHS = "January February March April May June July August September October November December"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -53,6 +55,18 @@ def enough(times: int, thing: str = "question") -> str:
     return f"enough for about {times:,} more {thing if times == 1 else thing + 's'} like this"
 
 
+def covered(times: int, grain: str = "") -> str:
+    """`Enough for about 37 more questions like this, in all.`; over blocks of time, `.. about the same months.`
+
+    Args:
+      grain: the length of a block, "" where there are none. A block's budget never refills, so nothing is promised
+        of the month in which it is asked.
+    """
+    text = enough(times)
+    over = f" about the same {grain}s" if grain else ", in all"
+    return f"{text[:1].upper()}{text[1:]}{over}."
+
+
 def counted(count: int, thing: str, things: str = "") -> str:
     """`1 group`, `12 groups`, `1,204 entries`."""
     return f"{count:,} {thing if count == 1 else things or thing + 's'}"
@@ -96,6 +110,20 @@ def settings(parameters: Mapping[str, object]) -> str:
     return ", ".join(f"{in_words(name)} {value}" for name, value in parameters.items())
 
 
+def breakable(name: str) -> Markup:
+    """A name of a file or column, escaped, that a narrow column may break after a `_` and nowhere else."""
+    return Markup("_<wbr>").join(name.split("_"))
+
+
+def commands(text: str) -> Markup:
+    """A text, escaped, with what stands between backticks set as code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    codes = Markup("<code>{}</code>")
+    return Markup("").join(codes.format(part) if place % 2 else part for place, part in enumerate(parts))
+
+
 def _moment(iso: str | datetime) -> datetime:
     found = datetime.fromisoformat(iso) if isinstance(iso, str) else iso
     return found.astimezone(UTC)
@@ -107,6 +135,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "half_width": half_width,
     "amount": amount,
     "enough": enough,
+    "covered": covered,
     "counted": counted,
     "day": day,
     "age": age,
@@ -114,5 +143,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "in_words": in_words,
     "listed": listed,
     "settings": settings,
+    "breakable": breakable,
+    "commands": commands,
 }
 """What templates may call, as `{{ value | name }}`."""

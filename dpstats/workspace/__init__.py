@@ -10,14 +10,14 @@
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
 `.capping`, `.spending`, `.review`, `.waiting`, `.planning`, `.applying`, `.releases`, `.features`, `.refreshing`,
-`.stewards`, `.asked`, `.tokens`, `.consent`, `.epochs`, `.rights`, `.retaining`, `.minimising`, `.publishing` and
-`.doctor`; each of them
-checks who calls.
+`.stewards`, `.asked`, `.tokens`, `.terms`, `.consent`, `.consent_told`, `.epochs`, `.rights`, `.notifying`,
+`.retaining`, `.minimising`, `.publishing` and `.doctor`; each of them checks who calls.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, time
 from functools import partial
@@ -38,6 +38,8 @@ from dpstats.rights.consent_schema import ConsentDatabase
 from dpstats.rights.corrections import Corrections
 from dpstats.rights.deliveries import Deliveries
 from dpstats.rights.notice import NOBODY_NAMED, Business
+from dpstats.rights.notices_built import NoticesBuilt
+from dpstats.rights.outbox import Outbox
 from dpstats.rights.pseudonyms import Pseudonyms
 from dpstats.rights.request_log import RequestLog
 from dpstats.rights.roll import roll_of
@@ -49,12 +51,14 @@ from dpstats.workspace.behind import Behind
 from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.caps import Capping
 from dpstats.workspace.consent import Consent
+from dpstats.workspace.consent_told import ConsentTold
 from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.doctor import Doctor
 from dpstats.workspace.epochs import NIGHTLY, Epochs, Timetable
 from dpstats.workspace.features import Features
 from dpstats.workspace.features_refresh import Refreshing
 from dpstats.workspace.minimising import Minimising
+from dpstats.workspace.notifying import Notifying
 from dpstats.workspace.opting_out import OptingOut
 from dpstats.workspace.people import People
 from dpstats.workspace.policy import Planning
@@ -68,8 +72,10 @@ from dpstats.workspace.sandbox import is_sandbox
 from dpstats.workspace.selftest import self_test
 from dpstats.workspace.spending import Spending
 from dpstats.workspace.stewards import Stewards
+from dpstats.workspace.terms import TermsDesk
 from dpstats.workspace.tokens import TokenDesk
 from dpstats.workspace.waiting import Waiting
+from dpstats.workspace.webhooks import Webhook, read_webhooks
 
 __all__ = ["Workspace"]
 
@@ -90,10 +96,11 @@ class Workspace:
         grid: Grid,
         timetable: Timetable = NIGHTLY,
         business: Business = NOBODY_NAMED,
+        webhooks: Sequence[Webhook] = (),
     ) -> None:
         self.home, self.store, self.turns, self._engines = home, store, turns, engines
         self.sandbox = is_sandbox(home)
-        self._library = library = Library(store.registry)
+        self._library = library = Library(store.registry, store.recipients)
         self._road = road = Road(store, library, engines, turns, grid, timetable.max_age)
         self._consent_database = ConsentDatabase(home / "consent.db")
         consent_log, pseudonyms = ConsentLog(self._consent_database), Pseudonyms.open(home / "consent.key")
@@ -115,14 +122,18 @@ class Workspace:
         self.stewards = Stewards(store)
         self.asked = Asked(store.asked)
         self.tokens = TokenDesk(store, library)
+        self.terms = TermsDesk(store)
         deliveries = Deliveries(home / "packages")
         deliveries.sweep(datetime.now(UTC))  # nobody else may ever come by
         self.consent = Consent(library, consent_log, pseudonyms)
+        self.consent_told = ConsentTold(library, road, consent_log, pseudonyms, timetable)
         self.epochs = Epochs(store, library, consent_log, self.datasets, timetable, home / "epochs.lock")
         self.retaining = Retaining(store, library, self.datasets, corrections, timetable, home / "retention.lock")
+        requests = RequestLog(self._consent_database)
+        self.notifying = Notifying(library, requests, Outbox(self._consent_database), webhooks)
         self.rights = Rights(
             library,
-            RequestLog(self._consent_database),
+            requests,
             pseudonyms,
             suppressions,
             self.datasets,
@@ -132,12 +143,26 @@ class Workspace:
             consent_log,
             deliveries,
             corrections,
+            self.notifying,
         )
         self.opting_out = OptingOut(library, road, consent_log, pseudonyms)
         self.minimising = Minimising(library)
-        self.publishing = Publishing(store, library, self.spending, business)
+        self.publishing = Publishing(
+            store, library, self.spending, business, requests, NoticesBuilt(self._consent_database)
+        )
         self._behind = Behind(store, library, self.datasets, suppressions)
-        self.doctor = Doctor(home, store, library, road, self.rights, self.epochs, self.retaining, self._behind)
+        self.doctor = Doctor(
+            home,
+            store,
+            library,
+            road,
+            self.rights,
+            self.epochs,
+            self.retaining,
+            self._behind,
+            self.notifying,
+            self.publishing,
+        )
 
     @classmethod
     def open(cls, settings: Settings, *, check_ledger: bool = True, served: bool = False) -> Workspace:
@@ -149,9 +174,10 @@ class Workspace:
 
         Raises:
           LedgerBroken: the ledger cannot be trusted.
-          FileError: `bounding.key` is damaged, or the ledger's server cannot be used.
+          FileError: `bounding.key` or the webhooks' file is wrong, or the ledger's server cannot be used.
           Unavailable: the folder cannot be read and written now.
         """
+        webhooks = read_webhooks(settings.webhooks)
         store = open_store(settings.home, url=settings.ledger_url.get_secret_value(), check=check_ledger)
         try:
             key = _bounding_key(settings.home / "bounding.key")
@@ -177,6 +203,7 @@ class Workspace:
             grid=grid,
             timetable=_timetable(settings),
             business=Business(settings.business, settings.contact),
+            webhooks=webhooks,
         )
 
     def open_data(self) -> None:

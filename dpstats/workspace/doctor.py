@@ -28,6 +28,8 @@ from dpstats.library import Known, Library
 from dpstats.release import Road
 from dpstats.workspace.behind import Behind
 from dpstats.workspace.epochs import Epochs
+from dpstats.workspace.notifying import Notifying
+from dpstats.workspace.publishing import Publishing
 from dpstats.workspace.retaining import Retaining
 from dpstats.workspace.rights import Rights
 from dpstats.workspace.selftest import failed_checks
@@ -66,10 +68,12 @@ class Doctor:
         epochs: Epochs,
         retaining: Retaining,
         behind: Behind,
+        notifying: Notifying,
+        publishing: Publishing,
     ) -> None:
         self._home, self._store, self._library, self._road = home, store, library, road
         self._rights, self._epochs, self._retaining = rights, epochs, retaining
-        self._behind = behind
+        self._behind, self._notifying, self._publishing = behind, notifying, publishing
         self._tokens = TokenDesk(store, library)
 
     def findings(self, identity: Identity) -> tuple[Finding, ...]:
@@ -123,6 +127,11 @@ class Doctor:
         for clock in self._rights.due():
             when = f"was due on {clock['due']}" if clock["overdue"] else f"is due on {clock['due']}"
             yield Finding("rights", f"request {clock['id']}: to {clock['what']} {when} (Los Angeles)")
+        for line in self._notifying.stuck():
+            yield Finding("webhook", line)
+        overdue = self._publishing.overdue_notice(datetime.now(UTC))
+        if overdue:
+            yield Finding("notice", f"{overdue} (`dpstats notice build`)")
 
     def _datasets(self) -> Iterator[Finding]:
         for dataset in self._library.datasets(operator("doctor")):

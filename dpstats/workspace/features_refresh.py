@@ -23,6 +23,8 @@ from dpstats.release import Ask, Road
 from dpstats.workspace.features import Features, reason_of
 from dpstats.workspace.features_parts import Part, Query, from_public_table, parts_of_view
 
+KEYS_OF = "renewals of feature views"
+"""Among whose keys a renewal's key is, whoever renews: so two stewards who renew at once pay once."""
 RENEWED, SKIPPED, REFUSED = "renewed", "skipped", "refused"
 
 
@@ -158,7 +160,14 @@ class Refreshing:
         newest = versions[-1].data_version if versions else ""
         asked = part.question
         key = sha256(canonical_json(["refresh", asked.query, asked.hash, newest, self._ledger.times_released(asked)]))
-        return Ask(identity, part.known.query.query, part.parameters.canonical, fresh=True, idempotency_key=key)
+        return Ask(
+            identity,
+            part.known.query.query,
+            part.parameters.canonical,
+            fresh=True,
+            idempotency_key=key,
+            key_shared_by=KEYS_OF,
+        )
 
 
 def envelope_of(view: FeatureView, queries: Sequence[Query]) -> Envelope:

@@ -1,27 +1,33 @@
 """What is public: the privacy notice, and the report of what was asked of the data and what it cost.
 
 Nobody is asked who they are here, so nothing in it may depend on a person's row: it is made from the registered files,
-from approvals and from the ledger, which hold none. Numbers of people or rows are nowhere in it.
+from approvals and from the ledger, which hold none. Numbers of people or rows are nowhere in it; those of requests are
+rounded, of years that are over, and said to be outside the guarantee.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 
 import dpstats
 from dpstats import views
-from dpstats.access import operator
+from dpstats.access import Action, check, operator
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.catalog.query import QueryFile
 from dpstats.ledger.chain import Kind
 from dpstats.ledger.records import DaySum
 from dpstats.ledger.store import Store
+from dpstats.ledger.tokens import Identity
 from dpstats.library import Known, Library
 from dpstats.privacy.loss import AMOUNT_STEPS, DELTA_STEPS
 from dpstats.rights.notice import PAST_STATISTICS, SIGNALS, Business, notice_of
+from dpstats.rights.notices_built import NoticesBuilt
+from dpstats.rights.request_log import RequestLog
+from dpstats.rights.totals import OUTSIDE, Total, rounded, totals, year_of
 from dpstats.workspace.spending import Spending
 
 _PUBLIC = operator("the public")
@@ -34,15 +40,56 @@ UNKNOWN = "unknown"
 class Publishing:
     """What a workspace tells everybody. `business` is who speaks, and where requests go."""
 
-    def __init__(self, store: Store, library: Library, spending: Spending, business: Business) -> None:
+    def __init__(
+        self,
+        store: Store,
+        library: Library,
+        spending: Spending,
+        business: Business,
+        requests: RequestLog,
+        built: NoticesBuilt,
+    ) -> None:
         self._registry, self._ledger, self._library = store.registry, store.ledger, library
         self._spending, self._business = spending, business
+        self._requests, self._built = requests, built
         self._making = Lock()
         self._report: tuple[float, dict[str, Any] | None] = (0.0, None)
 
     def notice(self) -> dict[str, Any]:
         """The notice, from the definitions in force."""
         return notice_of(self._business, self._library.datasets(_PUBLIC))
+
+    def note_built(self, identity: Identity, version: str) -> None:
+        """Notes that the notice of this version was built, so that it is told when it is a year old.
+
+        Raises:
+          Forbidden: the caller is no steward.
+        """
+        check(identity, Action.STEWARD)
+        self._built.note(version, datetime.now(UTC))
+
+    def overdue_notice(self, now: datetime) -> str:
+        """What is wrong with the notice that was built last; empty if nothing is, or none was."""
+        return self._built.overdue(self.notice()["version"], now)
+
+    def _totals(self) -> tuple[Total, ...]:
+        return totals(kept.standing for kept in self._requests.all())
+
+    def _requests_told(self) -> dict[str, Any]:
+        """Rounded totals, of years that are over."""
+        this_year = year_of(datetime.now(UTC))
+        years = [
+            {
+                "year": total.year,
+                "type": str(total.kind),
+                "received": rounded(total.received),
+                "complied": rounded(total.complied),
+                "denied": rounded(total.denied),
+            }
+            for total in self._totals()
+            if total.year < this_year
+        ]
+        return {"says": OUTSIDE, "years": years}
 
     def transparency(self) -> dict[str, Any]:
         """The report: datasets, questions, budgets and every raise of one, and the promise not to re-identify.
@@ -67,6 +114,7 @@ class Publishing:
             "public_key": self._ledger.public_key,
             "datasets": [self._dataset(*pair) for pair in zip(datasets, notice["datasets"], strict=True)],
             "reidentification_commitment": notice["reidentification_commitment"],
+            "requests": self._requests_told(),
             "how_to_opt_out": SIGNALS,
             "past_statistics": PAST_STATISTICS,
         }

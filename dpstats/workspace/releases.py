@@ -115,6 +115,7 @@ class Releases:
           NotFound: there is none that the caller may see. Frozen, NotApproved: it is not given out now.
         """
         check(identity, Action.READ)
+        self._library.check_terms(identity)
         stored = self._ledger.release(release_id)
         if not sees(identity, stored.dataset):
             raise NotFound("release", release_id)
@@ -150,6 +151,7 @@ class Releases:
     ) -> dict[str, Any]:
         """Releases that would be given out, newest first, without their rows; a page may come short of `limit`."""
         check(identity, Action.READ)
+        self._library.check_terms(identity)
         page = self._ledger.releases(dataset, query, datasets=identity.datasets, after=after, limit=limit)
         items = [
             _listed(item)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,6 +56,7 @@ from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.consent import Consent
 from dpstats.workspace.correcting import Correcting, Wanted, correction_told
 from dpstats.workspace.datasets import Datasets
+from dpstats.workspace.notifying import Notifying
 
 NO_EXCEPTIONS: Mapping[str, str] = {}
 ID_MAX = 256
@@ -88,6 +90,7 @@ class Rights:
         consent_log: ConsentLog,
         deliveries: Deliveries,
         corrections: Corrections,
+        notifying: Notifying,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._library, self._log, self._now = library, log, now
@@ -96,6 +99,7 @@ class Rights:
         self._ledger, self._budgets = store.ledger, budgets
         self._consent_log, self._deliveries = consent_log, deliveries
         self._corrections, self._correcting = corrections, Correcting(datasets, corrections)
+        self._notifying = notifying
 
     def open(
         self,
@@ -138,9 +142,10 @@ class Rights:
           Forbidden: the caller is no steward. NotFound: none that the caller may see.
         """
         kept = self._seen(identity, request_id)
+        told = {"notices": self._notifying.about(request_id)} if kept.evidence else {}
         return self._view(kept) | {
             "steps": list(self._log.history(request_id)),
-            "evidence": dict(kept.evidence),
+            "evidence": dict(kept.evidence) | told,
             "correction": self._correcting.state(request_id),
         }
 
@@ -227,6 +232,7 @@ class Rights:
             dataset = self._library.dataset(identity, kept.asked.dataset)
             self._correcting.keep(request_id, dataset, kept.asked.unit, said, self._now())
         done, package = self._carried_out(identity, kept)
+        done |= {"recipients_told": self._notifying.carried_out(kept)}
         self._log.step(request_id, Fulfilled(done), actor=identity.name, now=self._now())
         return self.one(identity, request_id) | ({"package": package} if package else {})
 
@@ -298,7 +304,7 @@ class Rights:
             request_id=kept.request_id,
             made_at=self._now().isoformat(),
             told=notice_of(NOBODY_NAMED, [dataset])["datasets"][0],
-            consent=[_consented(e) for each in sorted(pseudonyms) for e in self._consent_log.of_person(lineage, each)],
+            consent=self._consent_history(lineage, pseudonyms),
             linked=sorted(linked) if specific else [],
             corrections=self._told_corrections(dataset, pseudonyms) if specific else [],
             tables=[TableOf(table, each.columns, each.rows, each.withheld) for table, each in found.items()],
@@ -312,6 +318,15 @@ class Rights:
         """What was corrected of a person and still stands in for what a source says."""
         found = self._corrections.of_person(dataset.lineage, pseudonyms)
         return [told for each in found if (told := correction_told(dataset, each))]
+
+    def _consent_history(self, lineage: str, pseudonyms: Collection[str]) -> list[dict[str, str]]:
+        """What the person decided under each of their ids, and what the person was shown where that was said."""
+        found = []
+        for each in sorted(pseudonyms):
+            shown = self._consent_log.shown_to(lineage, each)
+            for event in self._consent_log.of_person(lineage, each):
+                found.append(_consented(event) | (asdict(shown[event.event]) if event.event in shown else {}))
+        return found
 
     def _published(self, identity: Identity, dataset: str) -> list[dict[str, Any]]:
         """The newest statistics that were published of a dataset, with their values."""

@@ -111,6 +111,39 @@ TABLE = {
     ("POST", "/waiting/{query}/approve"): Case("/waiting/draft/approve", for_stewards(409), form={}, page=True),
     ("GET", "/waiting/{query}/revoke"): Case("/waiting/draft/revoke", for_stewards(200), page=True),
     ("POST", "/waiting/{query}/revoke"): Case("/waiting/draft/revoke", for_stewards(303), form={}, page=True),
+    ("GET", "/rights"): Case("/rights?show=all&kind=delete", for_stewards(200, 200), page=True),
+    ("GET", "/rights/new"): Case("/rights/new", for_stewards(200, 200), page=True),
+    ("POST", "/rights/new"): Case(
+        "/rights/new", for_stewards(303), form={"type": "know", "dataset": "town", "unit": "1"}, page=True
+    ),
+    ("GET", "/rights/{request_id}"): Case("/rights/RIGHTS", for_stewards(200), page=True),
+    ("GET", "/rights/{request_id}/confirm"): Case("/rights/RIGHTS/confirm", for_stewards(200), page=True),
+    ("POST", "/rights/{request_id}/confirm"): Case("/rights/RIGHTS/confirm", for_stewards(303), form={}, page=True),
+    ("GET", "/rights/{request_id}/verify"): Case("/rights/RIGHTS/verify", for_stewards(200), page=True),
+    ("POST", "/rights/{request_id}/verify"): Case(
+        "/rights/RIGHTS/verify",
+        for_stewards(303),
+        form={"level": "reasonable", "method": "two facts matched"},
+        page=True,
+    ),
+    ("GET", "/rights/{request_id}/execute"): Case("/rights/RIGHTS/execute", for_stewards(200), page=True),
+    ("POST", "/rights/{request_id}/execute"): Case("/rights/OPT-OUT/execute", for_stewards(303), form={}, page=True),
+    ("GET", "/rights/{request_id}/extend"): Case("/rights/RIGHTS/extend", for_stewards(200), page=True),
+    ("POST", "/rights/{request_id}/extend"): Case(
+        "/rights/RIGHTS/extend", for_stewards(303), form={"reason": "many files"}, page=True
+    ),
+    ("GET", "/rights/{request_id}/deny"): Case("/rights/RIGHTS/deny", for_stewards(200), page=True),
+    ("POST", "/rights/{request_id}/deny"): Case(
+        "/rights/RIGHTS/deny", for_stewards(303), form={"reason": "no_match"}, page=True
+    ),
+    ("GET", "/rights/{request_id}/revoke"): Case("/rights/RIGHTS/revoke", for_stewards(200), page=True),
+    ("POST", "/rights/{request_id}/revoke"): Case("/rights/RIGHTS/revoke", for_stewards(303), form={}, page=True),
+    ("POST", "/rights/{request_id}/package"): Case(
+        "/rights/RIGHTS/package", for_stewards(404), form={"secret": "of_nobody"}, page=True
+    ),
+    ("GET", "/consent"): Case("/consent", for_stewards(200, 200), page=True),
+    ("GET", "/consent/close"): Case("/consent/close", for_stewards(200, 200), page=True),
+    ("POST", "/consent/close"): Case("/consent/close", for_stewards(303, 303), form={}, page=True),
     ("GET", "/budgets"): Case("/budgets", for_stewards(200, 303), page=True),
     ("GET", "/budgets/{dataset}"): Case("/budgets/town", for_stewards(200), page=True),
     ("GET", "/budgets/{dataset}/grant"): Case("/budgets/town/grant", for_stewards(200), page=True),
@@ -139,6 +172,8 @@ TABLE = {
     ),
     ("GET", "/tokens/{token_id}/revoke"): Case("/tokens/tok_of_nobody/revoke", for_stewards(404), page=True),
     ("POST", "/tokens/{token_id}/revoke"): Case("/tokens/tok_of_nobody/revoke", for_stewards(404), form={}, page=True),
+    ("GET", "/terms"): Case("/terms", ANYONE),
+    ("POST", "/terms"): Case("/terms", visitors(409, collector=409), form={"version": "1"}, page=True),
     ("POST", "/sign-in"): Case("/sign-in", dict.fromkeys(CALLERS, 403), form={"proof": "", "token": "dps_of_nobody"}),
     ("POST", "/sign-out"): Case("/sign-out", visitors(303, collector=303), form={}, page=True),
     ("GET", "/problems/{slug}"): Case("/problems/frozen", ANYONE),
@@ -175,6 +210,7 @@ TABLE = {
         collectors(202),
         {"dataset": "town", "unit": 7, "purpose": "all_sale_share", "decision": "opt_out", "event_id": "e1"},
     ),
+    ("POST", "/v1/consent/state"): Case("/v1/consent/state", collectors(200), {"dataset": "town", "unit": 7}),
     ("POST", "/v1/consent/signals"): Case(
         "/v1/consent/signals", collectors(202), {"dataset": "town", "units": [7, "device-1"], "gpc": "1"}
     ),
@@ -202,6 +238,10 @@ TABLE = {
     ),
     ("POST", "/v1/rights/requests/{request_id}/deny"): Case(
         "/v1/rights/requests/RIGHTS/deny", stewards(200), {"reason": "no_match"}
+    ),
+    ("GET", "/v1/terms"): Case("/v1/terms", ANYONE | NO_TOKEN),
+    ("POST", "/v1/terms/acceptance"): Case(
+        "/v1/terms/acceptance", dict.fromkeys(CALLERS, 409) | NO_TOKEN, {"version": 1}
     ),
     ("POST", "/v1/features"): Case("/v1/features", readers(), {"queries": ["spend_by_band"]}),
     ("GET", "/v1/features"): Case("/v1/features", readers(elsewhere=200)),
@@ -268,15 +308,21 @@ PLACEHOLDERS = {
 """What stands in a path for something that is made anew for each steward who asks."""
 
 
+def _filled(town: Town, path: str, caller: str | None) -> str:
+    """A path of the table, with what stands in it for something that is made."""
+    path = path.replace("RELEASE", town.run().json()["release_id"])
+    for placeholder, made in PLACEHOLDERS.items():
+        if placeholder in path:
+            path = path.replace(placeholder, made(town) if str(caller).startswith("steward") else "rr_unknown")
+    return path
+
+
 def ask(town: Town, route: tuple[str, str], caller: str | None) -> httpx.Response:
     """The table's request to a route, with the caller's token."""
     case = TABLE[route]
     if case.page or case.form is not None:
         return visit(town, route[0], case, caller)
-    path = case.path.replace("RELEASE", town.run().json()["release_id"])
-    for placeholder, made in PLACEHOLDERS.items():
-        if placeholder in path:
-            path = path.replace(placeholder, made(town) if str(caller).startswith("steward") else "rr_unknown")
+    path = _filled(town, case.path, caller)
     version = town.workspace.review.one(ME, "draft")["query_version"]
     body = {name: version if value == "VERSION" else value for name, value in (case.body or {}).items()}
     return town.ask(route[0], path, token=token_of(town, caller), **({} if case.body is None else {"json": body}))
@@ -285,7 +331,7 @@ def ask(town: Town, route: tuple[str, str], caller: str | None) -> httpx.Respons
 def visit(town: Town, method: str, case: Case, caller: str | None) -> httpx.Response:
     """The table's request to a page, from a browser of the caller's."""
     with town.browser(token_of(town, caller)) as browser:
-        path = case.path.replace("RELEASE", town.run().json()["release_id"])
+        path = _filled(town, case.path, caller)
         return browser.request(method, path, data=None if case.form is None else browser.fields(**case.form))
 
 

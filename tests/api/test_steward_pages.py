@@ -19,7 +19,8 @@ def steward(town: Town) -> Iterator[Browser]:
 
 def text(answer: httpx.Response) -> str:
     """What a page says, without its tags."""
-    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", answer.text.partition("<main")[2])))
+    whole = answer.text.partition("<main")[2].replace("<wbr>", "")
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", whole)))
 
 
 def hidden(answer: httpx.Response) -> dict[str, str]:

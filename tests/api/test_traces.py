@@ -126,7 +126,10 @@ def test_the_callers_trace_goes_on_and_its_other_words_do_not(here: Traced) -> N
     assert span.parent is None
 
 
-@pytest.mark.parametrize("path", ["/v1/consent/events", "/v1/rights/requests", "/opt-out", "/health/live", "/metrics"])
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/consent/events", "/v1/rights/requests", "/consent", "/rights/new", "/opt-out", "/health/live", "/metrics"],
+)
 def test_what_people_ask_for_themselves_is_not_traced(here: Traced, path: str) -> None:
     assert here.after(lambda: here.town.ask("GET", path, role="steward")) == ()
 

@@ -47,3 +47,33 @@ def test_the_report_of_an_empty_workspace_says_so(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_notice_is_refused(dpstats: Run) -> None:
     dpstats("notice", "check", "none.md", "dataset.yaml").refused("cannot be read as a notice")
+
+
+@pytest.mark.parametrize("kind", ["collection", "policy"])
+@pytest.mark.parametrize("form", FORMS)
+def test_each_kind_of_notice_is_built_and_checked(dpstats: Run, kind: str, form: str) -> None:
+    dpstats("notice", "build", "--kind", kind, "--format", form, "--out", f"{kind}.{form}").done()
+    dpstats("notice", "check", f"{kind}.{form}").done()
+
+
+def test_a_record_for_the_registry_has_the_registrys_fields_and_counts_nobody(dpstats: Run) -> None:
+    record = json.loads(dpstats("transparency", "registry", "shop").done().out)
+    assert set(record) == {"url_slug", "deployment"}
+    assert set(record["deployment"]) == {
+        "basic",
+        "dp_variant",
+        "privacy_loss",
+        "deployment_model",
+        "implementation",
+        "administrative",
+    }
+    assert record["deployment"]["dp_variant"]["variant_name"] in {"Pure DP", "Zero-concentrated DP"}
+    assert "number_of_privacy_units" not in record["deployment"]["privacy_loss"]
+    dpstats("transparency", "registry", "nothing").refused("nothing")
+
+
+def test_requests_are_told_to_the_public_rounded_and_of_years_that_are_over(dpstats: Run) -> None:
+    dpstats("rights", "open", "know", "shop", "1").done()
+    report = json.loads(dpstats("transparency", "build", "--format", "json").done().out)
+    assert "outside the guarantee" in report["requests"]["says"]
+    assert report["requests"]["years"] == []

@@ -13,6 +13,7 @@ from dpstats.ledger.policies import Policy
 from dpstats.ledger.proposals import policy_draft
 from dpstats.ledger.registry import Manifest
 from dpstats.ledger.store import Store
+from dpstats.ledger.tokens import Identity, Role
 
 WRITTEN_ONCE = [
     "entries",
@@ -28,6 +29,8 @@ WRITTEN_ONCE = [
     "proposals",
     "decisions",
     "caps",
+    "recipient_terms",
+    "acceptances",
 ]
 
 
@@ -42,6 +45,8 @@ def full(store: Store, raw: Connection) -> Connection:
     store.registry.add_manifest("dv1", Manifest(frozenset({"visits"})))
     draft = policy_draft(Policy())
     store.proposals.set_policy(Policy(new_lineages=True), "stu")
+    store.recipients.publish("nobody is re-identified", "stu")
+    store.recipients.accept(Identity("tok_a", "ana", Role.ANALYST, (), None), 1, actor="ana")
     store.proposals.decline(store.proposals.propose(draft, operator("stu")).proposal_id, operator("sue"))
     store.caps.set(LINEAGE, Share(Scope.ROLE, "analyst"), 50, actor="stu", reason="half")
     return raw

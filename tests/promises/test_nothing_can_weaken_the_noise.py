@@ -67,12 +67,18 @@ SETTINGS = {
     # When consent takes effect, and how old it may be: they decide who is counted, never how.
     "consent_epoch_at",
     "consent_max_age",
+    # Who is told of clocks and of people's wishes: nothing about an answer.
+    "webhooks",
+    # How often the service does what `dpstats refresh` does, within the same envelopes.
+    "refresh_every",
 }
 
 OPTIONS = {
     # Which lines of the log of who asked what are listed.
     "--actor",
     "--query",
+    # Who is given data at all, by a contract: never what they are given.
+    "--accepts-terms",
     "--after",
     "--agent",
     "--append",
@@ -106,6 +112,8 @@ OPTIONS = {
     # The shell's completion: it looks names up in the register, and reads nothing else.
     "--install-completion",
     "--json",
+    # Which notice is written.
+    "--kind",
     "--level",
     "--keys",
     "--method",
@@ -170,7 +178,13 @@ ASKED_OVER_HTTP = {
         "observed_at",
         "confirms",
         "nonce",
+        # What the person was shown: kept, and looked at by nothing that counts anybody.
+        "notice_version",
+        "notice_sha256",
+        "language",
+        "method",
     },
+    "POST /v1/consent/state": {"dataset", "unit"},
     "POST /v1/consent/signals": {"dataset", "units", "gpc", "gpp", "observed_at", "event_id"},
     "POST /v1/datasets/{dataset}/budget/grants": {"dataset", "rho", "epsilon", "reason"},
     # What a role or a purpose may charge of the budget: a cap takes away, and never adds.
@@ -200,10 +214,16 @@ ASKED_OVER_HTTP = {
     },
     "POST /v1/rights/requests/{request_id}/extend": {"request_id", "reason"},
     "POST /v1/rights/requests/{request_id}/verify": {"request_id", "level", "method"},
+    # Terms decide who is given data at all.
+    "POST /v1/terms/acceptance": {"version"},
     "PUT /v1/datasets/{dataset}/frozen": {"dataset", "frozen"},
 }
 
 FILE_KEYS = {
+    # Who is sent what is due, and people's wishes; no answer goes there.
+    "AlarmsTo": {"url", "secret_file"},
+    "RecipientSpec": {"url", "secret_file", "name", "datasets", "told"},
+    "WebhooksFile": {"alarms", "recipients"},
     # A block's budget is a cap beside the dataset's, never instead of it.
     # Late rows of an append are dropped one by one, by their own time: that moves no bound, price or noise.
     "Blocks": {"column", "every", "budget", "late_rows"},
@@ -294,10 +314,12 @@ FILE_KEYS = {
 }
 
 PARAMETERS: dict[Callable[..., Any], tuple[str, ...]] = {
-    Ask: ("identity", "query", "parameters", "fresh", "idempotency_key"),
+    # Among whose keys the idempotency key counts: whose charge is taken up, never what it buys.
+    Ask: ("identity", "query", "parameters", "fresh", "idempotency_key", "key_shared_by"),
     Draw: ("index", "name", "kind", "grid", "mechanism", "bounding", "quantiles"),
     Engines: ("data_dir", "key", "memory_limit_mb", "threads", "deadline_s", "datasets_open"),
-    Library: ("registry",),
+    # Who accepted the terms that recipients are bound by: it refuses, and nothing else.
+    Library: ("registry", "recipients"),
     Mechanism: ("noise", "scale", "sensitivity"),
     Road: ("store", "library", "engines", "turns", "grid", "consent_max_age"),
     Road.release: ("self", "ask"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpstats.rights.gpp import NOTHING, California, california
+from dpstats.rights.gpp import NOTHING, Said, said_by
 from dpstats.rights.signals import Signal, is_gpc, refusals
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -54,8 +54,8 @@ def section(*, sale=0, sharing=0, sensitive=(0,) * 9, child=(0, 0), consents=0, 
 @pytest.mark.parametrize("broken", ["", "!", "Q", "\u00e9"])
 def test_a_part_that_cannot_be_read_takes_nothing_from_what_another_refuses(broken: str) -> None:
     core = section(sale=1)
-    assert california(f"{CALIFORNIA}~{core}.{broken}").sale_or_sharing
-    assert california(f"{CALIFORNIA}~{section()}.{broken}.{segment('011')}").sale_or_sharing
+    assert said_by(f"{CALIFORNIA}~{core}.{broken}").sale_or_sharing
+    assert said_by(f"{CALIFORNIA}~{section()}.{broken}.{segment('011')}").sale_or_sharing
 
 
 @pytest.mark.parametrize(
@@ -63,32 +63,89 @@ def test_a_part_that_cannot_be_read_takes_nothing_from_what_another_refuses(brok
     [
         # The section's own test vectors, of the Interactive Advertising Bureau's encoder.
         (f"{CALIFORNIA}~BAAAAAAA.QA", NOTHING),
-        (f"{CALIFORNIA}~BUoAAABQ.YA", California(sale_or_sharing=True)),
-        (f"{CALIFORNIA}~BbYbGwXY.YA", California(sale_or_sharing=True, sensitive=True, known_child=True)),
-        (f"{CALIFORNIA}~BbYbGwXY", California(sale_or_sharing=True, sensitive=True, known_child=True)),
-        (f"{CALIFORNIA}~{section(sale=1)}", California(sale_or_sharing=True)),
-        (f"{CALIFORNIA}~{section(sharing=1)}", California(sale_or_sharing=True)),
+        (f"{CALIFORNIA}~BUoAAABQ.YA", Said(sale_or_sharing=True)),
+        (f"{CALIFORNIA}~BbYbGwXY.YA", Said(sale_or_sharing=True, sensitive=True, known_child=True)),
+        (f"{CALIFORNIA}~BbYbGwXY", Said(sale_or_sharing=True, sensitive=True, known_child=True)),
+        (f"{CALIFORNIA}~{section(sale=1)}", Said(sale_or_sharing=True)),
+        (f"{CALIFORNIA}~{section(sharing=1)}", Said(sale_or_sharing=True)),
         (f"{CALIFORNIA}~{section(sale=2, sharing=2, gpc=0)}", NOTHING),  # "did not opt out" is no opt-in
-        (f"{CALIFORNIA}~{section(sale=2, gpc=1)}", California(sale_or_sharing=True)),
-        (f"{CALIFORNIA}~{section(sensitive=(0,) * 8 + (1,))}", California(sensitive=True)),
+        (f"{CALIFORNIA}~{section(sale=2, gpc=1)}", Said(sale_or_sharing=True)),
+        (f"{CALIFORNIA}~{section(sensitive=(0,) * 8 + (1,))}", Said(sensitive=True)),
         (f"{CALIFORNIA}~{section(sensitive=(2,) * 9)}", NOTHING),
-        (f"{CALIFORNIA}~{section(child=(1, 0))}", California(known_child=True)),
-        (f"{CALIFORNIA}~{section(child=(0, 2))}", California(known_child=True)),
+        (f"{CALIFORNIA}~{section(child=(1, 0))}", Said(known_child=True)),
+        (f"{CALIFORNIA}~{section(child=(0, 2))}", Said(known_child=True)),
         (f"{CALIFORNIA}~{section(consents=1)}", NOTHING),
     ],
 )
-def test_a_gpp_string_refuses_what_its_california_section_says(text: str, expected: California) -> None:
-    assert california(text) == expected
+def test_a_gpp_string_refuses_what_its_california_section_says(text: str, expected: Said) -> None:
+    assert said_by(text) == expected
 
 
 def test_the_section_is_found_among_others() -> None:
     # Sections 6 to 8 as one range: 6 is 10011 in Fibonacci code, 2 is 011.
     header = segment(f"{3:06b}{1:06b}{1:012b}" + "1" + "10011" + "011")
-    assert california(f"{header}~1YNN~BVVqAAAAAmA.QA~{section(sale=1)}").sale_or_sharing
+    assert said_by(f"{header}~1YNN~BVVqAAAAAmA.QA~{section(sale=1)}").sale_or_sharing
     # Sections 6 and 8, one by one.
     header = segment(f"{3:06b}{1:06b}{2:012b}" + "0" + "10011" + "0" + "011")
-    assert california(f"{header}~1YNN~{section(sale=1)}").sale_or_sharing
-    assert not california(f"{header}~{section(sale=1)}").sale_or_sharing
+    assert said_by(f"{header}~1YNN~{section(sale=1)}").sale_or_sharing
+    assert not said_by(f"{header}~{section(sale=1)}").sale_or_sharing
+
+
+def core(version: int, bits: int, **refused: int) -> str:
+    """A core segment whose fields say "did not opt out", but for those at these places."""
+    fields = [2] * ((bits - 6) // 2)
+    for at in refused.values():
+        fields[(at - 6) // 2] = 1
+    return segment(f"{version:06b}" + "".join(f"{field:02b}" for field in fields))
+
+
+HEADERS = {7: "DBABLA", 8: CALIFORNIA}
+
+
+def header_of(section: int) -> str:
+    """The header of a string with one section."""
+    code = {7: "01011", 8: "000011", 9: "100011", 10: "010011", 11: "001011", 12: "101011"}[section]
+    return segment(f"{3:06b}{1:06b}{1:012b}" + "0" + code)
+
+
+def test_headers_are_those_of_the_bureaus_encoder() -> None:
+    for number, header in HEADERS.items():
+        assert header.startswith(header_of(number))  # theirs is filled up to whole bytes
+    assert said_by(f"{HEADERS[7]}~{core(1, 60, at=20)}").sale_or_sharing
+
+
+NATIONAL_AND_STATES = [
+    (7, 1, 60, (18, 20, 22)),
+    (7, 2, 70, (18, 20, 22)),
+    (9, 1, 40, (12, 14)),
+    (10, 1, 38, (12, 14)),
+    (11, 1, 42, (14, 16)),
+    (12, 1, 44, (12, 14)),
+]
+
+
+@pytest.mark.parametrize(("number", "version", "bits", "places"), NATIONAL_AND_STATES)
+def test_a_refusal_under_another_us_section_counts_and_nothing_else_in_it_does(
+    number: int, version: int, bits: int, places: tuple[int, ...]
+) -> None:
+    head, child = header_of(number), Said(known_child=True) if number == 7 else NOTHING
+    assert said_by(f"{head}~{core(version, bits)}") == child  # a child's consent tells of a known child
+    for at in places:
+        assert said_by(f"{head}~{core(version, bits, at=at)}").sale_or_sharing
+    for at in set(range(6, bits - 1, 2)) - set(places):
+        assert not said_by(f"{head}~{core(version, bits, at=at)}").sale_or_sharing
+        assert not said_by(f"{head}~{core(version, bits, at=at)}").sensitive
+    assert said_by(f"{head}~{core(version, bits)}.{segment('011')}").sale_or_sharing
+    assert said_by(f"{head}~{core(version, bits - 12, at=places[0])}") == NOTHING  # cut short
+    assert said_by(f"{head}~{core(9, bits, at=places[0])}") == NOTHING  # a version that nobody knows
+
+
+def test_a_section_that_cannot_be_read_takes_nothing_from_another() -> None:
+    # Sections 7 and 8 as one range from 7: 7 is 01011 in Fibonacci code, 1 is 11.
+    header = segment(f"{3:06b}{1:06b}{1:012b}" + "1" + "01011" + "11")
+    for broken in ("", "!", "B", "B."):
+        assert said_by(f"{header}~{broken}~{section(sale=1)}").sale_or_sharing
+        assert said_by(f"{header}~{core(2, 70, at=18)}~{broken}").sale_or_sharing
 
 
 @given(
@@ -105,9 +162,9 @@ def test_no_string_raises_and_none_consents(text: str) -> None:
     ["", "~", f"{CALIFORNIA}", f"{CALIFORNIA}~", f"{CALIFORNIA}~BU", "D~B", f"{CALIFORNIA}~CUoAAABQ.YA", "A" * 20_000],
 )
 def test_what_cannot_be_read_says_nothing(text: str) -> None:
-    assert california(text) == NOTHING
+    assert said_by(text) == NOTHING
 
 
 def test_a_range_without_end_is_not_followed() -> None:
     far = "0" * 60 + "11"
-    assert california(segment(f"{3:06b}{1:06b}{1:012b}1011{far}") + "~A") == NOTHING
+    assert said_by(segment(f"{3:06b}{1:06b}{1:012b}1011{far}") + "~A") == NOTHING

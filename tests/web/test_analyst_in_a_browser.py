@@ -15,10 +15,21 @@ from api_town import ME
 from axe_core_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page
 
+from dpstats.ledger.chain import Kind
+from dpstats.ledger.records import Which
 from dpstats.workspace import Workspace
 
 Served = tuple[str, Workspace]
 LOOKS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+UPON_OTHERS = """() => {
+  const texts = [...document.querySelectorAll("h1, h2, h3, p, li, label, th, td, dt, dd, button, summary")]
+    .filter((node) => !node.querySelector("h1, h2, h3, p, li, label, th, td, dt, dd, button, summary"))
+    .filter((node) => node.checkVisibility() && !node.closest(".unseen, .skip") && node.innerText.trim())
+    .map((node) => [node, node.getBoundingClientRect()]);
+  const upon = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+  return texts.flatMap(([one, a], at) => texts.slice(at + 1)
+    .filter(([other, b]) => !one.contains(other) && upon(a, b)).map(([other]) => [one.innerText, other.innerText]));
+}"""
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
@@ -111,6 +122,53 @@ def test_the_preview_follows_while_somebody_types(chromium: Browser, served: Ser
                 visit.page.get_by_label("Since").fill(day)
             visit.page.get_by_text(says).wait_for()
         assert visit.said == []
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_double_click_makes_one_charge(chromium: Browser, served: Served, analyst: str, scripts: bool) -> None:
+    day = "2017-02-11" if scripts else "2017-02-12"
+    before = served[1].budgets.latest(ME, "town", Which(kind=Kind.CHARGE), limit=1)["entries"]
+    with visiting(chromium, served, scripts=scripts) as visit:
+        sign_in(visit.page, analyst)
+        visit.page.goto(f"/queries/spend_by_band?p.since={day}")
+        visit.page.get_by_role("button", name="Ask", exact=True).dblclick()
+        visit.page.wait_for_url("**/releases/*")
+        assert "spend by band" in visit.page.locator("h1").inner_text().lower()
+    after = served[1].budgets.latest(ME, "town", Which(kind=Kind.CHARGE), limit=2)["entries"]
+    assert after[1:] == before, "one entry more, and no other"
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_words_lie_upon_others_and_every_table_shows_its_first_number(
+    chromium: Browser, served: Served, analyst: str, width: int
+) -> None:
+    with visiting(chromium, served, width=width) as visit:
+        sign_in(visit.page, analyst)
+        visit.page.goto("/queries/spend_by_band")
+        visit.page.get_by_role("button", name="Ask", exact=True).click()
+        answer = visit.page.url
+        for address in (
+            "/queries",
+            "/queries/spend_by_band",
+            "/releases",
+            answer,
+            f"/compare?left={answer.split('/')[-1]}",
+        ):
+            visit.page.goto(address)
+            assert visit.page.evaluate(UPON_OTHERS) == []
+        visit.page.goto(answer)
+        box = visit.page.locator("tbody td.number").first.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= width
+        assert visit.page.locator("tbody tr").first.get_by_text(" to ").filter(visible=True).count() >= 1
+
+
+def test_pages_are_light(chromium: Browser, served: Served, analyst: str) -> None:
+    with visiting(chromium, served) as visit:
+        sign_in(visit.page, analyst)
+        for path in ("/queries", "/queries/spend_by_band", "/releases"):
+            visit.page.goto(path)
+            assert visit.page.evaluate("performance.getEntriesByType('navigation')[0].decodedBodySize") < 60_000
 
 
 def test_everything_but_the_preview_works_without_scripts(chromium: Browser, served: Served, analyst: str) -> None:

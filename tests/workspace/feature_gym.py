@@ -15,6 +15,7 @@ from dpstats.access import operator
 from dpstats.engine.versions import Engines
 from dpstats.grid import NO_GRID
 from dpstats.ledger.store import open_store
+from dpstats.ledger.tokens import Identity
 from dpstats.turns import Limits, Turns
 from dpstats.workspace import Workspace
 from dpstats.workspace.features_refresh import Renewal
@@ -140,9 +141,9 @@ class Gym:
         (name,) = re.findall("^view: (.*)$", text, re.MULTILINE)
         return self.workspace.features.submit(ME, self.file(name, text, "features"))
 
-    def refresh(self, *names: str) -> Renewal:
+    def refresh(self, *names: str, steward: Identity = ME) -> Renewal:
         """Renews; gives what became of the only view."""
-        (found,) = self.workspace.refreshing.refresh(ME, names)
+        (found,) = self.workspace.refreshing.refresh(steward, names)
         return found
 
     def load(self, **said: Any) -> None:

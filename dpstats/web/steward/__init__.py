@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from dpstats.web.steward import asked, budgets, ledger, tokens, waiting
+from dpstats.web.steward import asked, budgets, consent, ledger, rights, rights_acts, tokens, waiting
 
-ROUTERS = (waiting.router, budgets.router, asked.router, ledger.router, tokens.router)
+ROUTERS = (
+    waiting.router,
+    rights.router,
+    rights_acts.router,
+    consent.router,
+    budgets.router,
+    asked.router,
+    ledger.router,
+    tokens.router,
+)

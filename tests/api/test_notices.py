@@ -1,0 +1,194 @@
+"""Alarms and notices: what is due is told once, signed, to whoever the file names; a person's id goes to recipients of
+the dataset alone, and no longer than until they have it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from api_town import ME, Town, opened
+from test_metrics import samples
+
+from dpstats.errors import FileError
+from dpstats.rights.consent_schema import ConsentDatabase
+from dpstats.rights.outbox import GIVE_UP, LONGEST_PAUSE, STUCK_AFTER, Message, Outbox, pause_after
+from dpstats.rights.request_log import Asked, RequestLog
+from dpstats.rights.requests import Kind
+from dpstats.settings import read_settings
+from dpstats.workspace import Workspace
+from dpstats.workspace.webhooks import read_webhooks
+
+SECRET = "a-secret-of-thirty-two-characters"
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+
+
+@dataclass
+class Taker:
+    """A recipient on this machine. `status`: how it answers."""
+
+    address: str = ""
+    status: int = 204
+    taken: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+
+    def bodies(self) -> list[dict[str, Any]]:
+        return [json.loads(body) for _, body in self.taken]
+
+
+@contextmanager
+def taking() -> Iterator[Taker]:
+    taker = Taker()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            taker.taken.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            self.send_response(taker.status)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    taker.address = f"http://127.0.0.1:{server.server_port}/"
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield taker
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def taker() -> Iterator[Taker]:
+    with taking() as found:
+        yield found
+
+
+@pytest.fixture
+def told_town(home: Path, taker: Taker) -> Iterator[Workspace]:
+    """A town whose alarms go to the taker, and whose recipient `mailer` is told of the town."""
+    (home / "hook.secret").write_text(SECRET)
+    recipient = f"{{name: mailer, url: '{taker.address}', secret_file: hook.secret, datasets: [town]}}"
+    elsewhere = f"{{name: port, url: '{taker.address}', secret_file: hook.secret, datasets: [harbour]}}"
+    alarms = f"{{url: '{taker.address}', secret_file: hook.secret}}"
+    (home / "webhooks.yaml").write_text(f"alarms: {alarms}\nrecipients: [{recipient}, {elsewhere}]\n")
+    workspace = Workspace.open(read_settings(home=home, webhooks=home / "webhooks.yaml"))
+    yield workspace
+    workspace.close()
+
+
+def late(home: Path, days: int = 50) -> str:
+    """A request that came so many days ago."""
+    database = ConsentDatabase(home / "consent.db")
+    asked = Asked(Kind.DELETE, "town", "town", "0" * 64)
+    now = datetime.now(UTC) - timedelta(days=days)
+    request = RequestLog(database).open(asked, "171717", actor="tests", now=now).request_id
+    database.close()
+    return request
+
+
+def test_what_is_overdue_is_told_once_signed_and_names_nobody(told_town: Workspace, taker: Taker) -> None:
+    request = late(told_town.home)
+    assert told_town.notifying.notify(ME) == {"delivered": 2, "to_be_tried_again": 0}
+    assert told_town.notifying.notify(ME) == {"delivered": 0, "to_be_tried_again": 0}
+    for headers, body in taker.taken:
+        signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+        mac = hmac.new(SECRET.encode(), signed, hashlib.sha256).digest()
+        assert headers["webhook-signature"] == "v1," + base64.b64encode(mac).decode()
+        assert b"171717" not in body
+    assert {(body["type"], body["data"]["request"]) for body in taker.bodies()} == {("rights.overdue", request)}
+    assert {body["data"]["what"] for body in taker.bodies()} == {"confirm receipt", "answer"}
+
+
+def test_a_deletion_is_told_to_the_recipients_of_the_dataset_and_its_evidence_says_so(
+    told_town: Workspace, taker: Taker
+) -> None:
+    request = told_town.rights.open(ME, "delete", "town", 3)["id"]
+    told_town.rights.verify(ME, request, "reasonable", "two facts matched")
+    evidence = told_town.rights.execute(ME, request)["evidence"]
+    assert evidence["recipients_told"] == ["mailer"]
+    assert evidence["notices"][0]["state"] == "waiting"
+    taker.status = 503
+    assert told_town.notifying.notify(ME)["to_be_tried_again"] == 1
+    assert told_town.notifying.notify(ME)["to_be_tried_again"] == 0  # its pause is not over
+    assert taker.bodies()[0]["type"] == "person.deleted"
+    assert taker.bodies()[0]["data"] == {"request": request, "datasets": ["town"], "units": ["3"]}
+
+
+def test_a_message_that_was_taken_leaves_no_id_behind(told_town: Workspace, taker: Taker) -> None:
+    request = told_town.rights.open(ME, "opt_out", "town", 998_877_665)["id"]
+    told_town.rights.execute(ME, request)
+    database = told_town.home / "consent.db"
+    files = [database, database.with_name("consent.db-wal")]
+    assert any(b"998877665" in file.read_bytes() for file in files if file.exists())
+    told_town.notifying.notify(ME)
+    assert taker.bodies()[0]["data"]["units"] == ["998877665"]
+    assert not any(b"998877665" in file.read_bytes() for file in files if file.exists())
+    assert told_town.rights.one(ME, request)["evidence"]["notices"][0]["state"] == "delivered"
+
+
+def test_who_does_not_take_it_is_told_by_doctor(told_town: Workspace, tmp_path: Path) -> None:
+    database = ConsentDatabase(tmp_path / "consent.db")
+    outbox = Outbox(database)
+    outbox.put([Message("m1", "mailer", "rr_1", "person.deleted", "{}")], NOW)
+    at = NOW
+    for tries in range(1, STUCK_AFTER + 1):
+        assert outbox.stuck() == []
+        assert outbox.take(at) is not None
+        assert outbox.take(at + pause_after(tries) - timedelta(seconds=1)) is None
+        at += pause_after(tries)
+    assert [name for name, _, _ in outbox.stuck()] == ["mailer"]
+    outbox.give_up_old(NOW + GIVE_UP)
+    assert outbox.take(NOW + 2 * GIVE_UP) is None
+    assert outbox.about("rr_1")[0]["state"] == "given up"
+    assert pause_after(99) == LONGEST_PAUSE
+    database.close()
+
+
+def test_the_metric_says_whether_something_is_overdue_and_counts_nothing(town: Town) -> None:
+    assert samples(town)["dpstats_rights_overdue", ()] == 0
+    late(town.workspace.home)
+    with opened(town.workspace.home, town.files) as again:
+        assert samples(again)["dpstats_rights_overdue", ()] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "secret", "told"),
+    [
+        ("alarms: {url: 'http://example.org/', secret_file: s}", SECRET, "https address"),
+        ("alarms: {url: 'https://example.org/', secret_file: s}", "short", "at least 24 bytes"),
+        ("alarms: {url: 'https://example.org/', secret_file: none}", SECRET, "cannot be read"),
+        ("alarm: {}", SECRET, "no such key"),
+        ("recipients: [{name: alarms, url: 'https://a.example/', secret_file: s, datasets: []}]", SECRET, "a name"),
+        (
+            "recipients: [{name: a, url: 'https://a.example/', secret_file: s, datasets: []}, "
+            "{name: a, url: 'https://b.example/', secret_file: s, datasets: []}]",
+            SECRET,
+            "one name",
+        ),
+    ],
+)
+def test_a_wrong_file_stops_the_start_and_names_its_key(tmp_path: Path, text: str, secret: str, told: str) -> None:
+    (tmp_path / "s").write_text(secret)
+    (tmp_path / "webhooks.yaml").write_text(text + "\n")
+    with pytest.raises(FileError, match=told):
+        read_webhooks(tmp_path / "webhooks.yaml")
+
+
+def test_a_secret_is_shown_by_nothing(tmp_path: Path) -> None:
+    (tmp_path / "s").write_text("whsec_" + base64.b64encode(SECRET.encode()).decode())
+    (tmp_path / "webhooks.yaml").write_text("alarms: {url: 'https://example.org/', secret_file: s}\n")
+    (hook,) = read_webhooks(tmp_path / "webhooks.yaml")
+    assert hook.secret == SECRET.encode()
+    assert SECRET not in repr(hook)
