@@ -27,7 +27,7 @@ def steward(quiet_town: Town) -> Iterator[Browser]:
 
 
 def opened(town: Town, kind: str, unit: int = 1) -> str:
-    return str(town.workspace.rights.open(ME, kind, "town", unit)["id"])
+    return str(town.workspace.rights.open(ME, kind, "town", unit, waive=True)["id"])
 
 
 def opened_days_ago(town: Town, kind: Kind, days: int) -> str:
@@ -125,6 +125,28 @@ def test_a_deletion_says_what_it_does_and_then_shows_its_evidence(town: Town) ->
         done = text(steward.post(f"/rights/{request}/execute", data=steward.fields(), follow_redirects=True))
         assert "What to tell the person" in done
         assert "The evidence" in done
+        assert state(town, request) == "fulfilled"
+
+
+def test_a_correction_is_filled_in_refused_with_its_reason_and_carried_out(town: Town) -> None:
+    with town.browser(town.token("steward")) as steward:
+        request = opened(town, "correct", 4)
+        town.workspace.rights.verify(ME, request, "reasonable", "two facts matched")
+        where = f"/rights/{request}/execute"
+        assert "In which rows" in text(steward.get(where))
+        sent = {"table": "homes", "column": "band", "value": "low", "where": ""}
+        for wrong, told in (
+            ({"table": "shops"}, "tables that hold people"),
+            ({"column": ""}, "Name the column"),
+            ({"where": "low"}, "Write COLUMN=VALUE"),
+            ({"column": "household"}, "no matter of a correction"),
+        ):
+            refused = steward.post(where, data=steward.fields(**sent | wrong))
+            assert refused.status_code == 422
+            assert told in text(refused)
+            assert state(town, request) == "verified"
+        done = text(steward.post(where, data=steward.fields(**sent), follow_redirects=True))
+        assert "It is carried out." in done
         assert state(town, request) == "fulfilled"
 
 

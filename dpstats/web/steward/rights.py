@@ -102,6 +102,7 @@ def open_request(request: Request, visit: Steward, sent: Sent) -> Response:
             sent.get("unit", "").strip(),
             agent=sent.get("agent", "").strip(),
             permission=sent.get("permission", "").strip(),
+            waive=sent.get("waive") == "yes",
         )
     except InvalidParameters as error:
         faults = error.problems

@@ -9,13 +9,14 @@ from typing import Any
 from fastapi import Request, Response
 
 from dpstats.errors import Conflict, DpstatsError, InvalidParameters
-from dpstats.rights.requests import LEVELS, Denial
+from dpstats.rights.requests import LEVELS, Denial, Kind
 from dpstats.web.refusals import FormRefused
 from dpstats.web.rendering import done, page
 from dpstats.web.steward.rights_clocks import is_open
 from dpstats.web.steward.rights_words import ACTS, DENIALS_TOLD, Act, act_on
 from dpstats.web.steward.visiting import Steward
 from dpstats.web.visiting import Form, Sent, Visitor, page_router
+from dpstats.workspace.correcting import Wanted
 
 TEXT_MAX = 1000
 
@@ -72,7 +73,8 @@ def _do(
 
 
 def _refused(request: Request, act: Act, request_id: str, sent: Form, error: DpstatsError) -> FormRefused:
-    faults = error.problems if isinstance(error, InvalidParameters) else {}
+    names = {entry.name for entry in act.entries}
+    faults = error.problems if isinstance(error, InvalidParameters) and names.issuperset(error.problems) else {}
     wrong = "" if faults else f"{str(error)[:1].upper()}{str(error)[1:]}."
     return FormRefused(error, lambda told: _page(request, act, request_id, sent, told.status, faults, wrong))
 
@@ -87,6 +89,23 @@ def _line(sent: Form, name: str, missing: str) -> str:
     if not text or not text.isprintable() or len(text) > TEXT_MAX:
         raise InvalidParameters({name: missing})
     return text
+
+
+def _correction(sent: Form) -> Wanted:
+    """What is to be corrected: one column, in rows that are told by `COLUMN=VALUE, ..`.
+
+    Raises:
+      InvalidParameters: a field is empty, or the rows are not told so.
+    """
+    where = {}
+    for pair in filter(None, map(str.strip, sent.get("where", "").split(","))):
+        column, told, value = pair.partition("=")
+        if not told:
+            raise InvalidParameters({"where": "write COLUMN=VALUE, with commas between"})
+        where[column.strip()] = value.strip()
+    column = _line(sent, "column", "name the column")
+    value = _line(sent, "value", "say what is true instead, on one line")
+    return Wanted(_line(sent, "table", "name the table"), {column: value}, where)
 
 
 def _back(request: Request, name: str, found: Mapping[str, Any]) -> Response:
@@ -152,7 +171,12 @@ def revoke(request_id: str, request: Request, visit: Steward, sent: Sent) -> Res
 def execute(request_id: str, request: Request, visit: Steward, sent: Sent) -> Response:
     """Carries the request out. The way to a package is shown this once: it is in no address and no cookie."""
     desk = visit.workspace.rights
-    found = _do("execute", request_id, request, visit, sent, lambda: desk.execute(visit.identity, request_id))
+
+    def step() -> dict[str, Any]:
+        begun = desk.one(visit.identity, request_id)
+        return desk.execute(visit.identity, request_id, _correction(sent) if begun["type"] == Kind.CORRECT else None)
+
+    found = _do("execute", request_id, request, visit, sent, step)
     if "package" not in found:
         return _back(request, "execute", found)
     path = found["package"]["path"]

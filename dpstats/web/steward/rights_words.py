@@ -124,8 +124,17 @@ def _execute(found: Mapping[str, Any]) -> Act:
             )
     return Act(
         "Carry out this correction?",
-        (f"What {dataset} holds is replaced by what the person says is right, and the old value is erased.",),
+        (
+            f"What {dataset} holds is replaced by what the person says is right, and the old value is erased.",
+            "Whatever is loaded later is corrected too, until its source says the same.",
+        ),
         "Carry it out",
+        (
+            Entry("table", "Table", "One that holds people."),
+            Entry("column", "Column"),
+            Entry("value", "What is true instead"),
+            Entry("where", "In which rows", "COLUMN=VALUE, with commas between; empty where a person has one row."),
+        ),
         done="It is carried out.",
     )
 
