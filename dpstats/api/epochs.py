@@ -6,12 +6,12 @@ Of several processes, the first one to come does it.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from dpstats.access import operator
+from dpstats.api.timers import every_so_often
 from dpstats.errors import DpstatsError
 from dpstats.workspace import Workspace
 
@@ -25,22 +25,13 @@ log = logging.getLogger("dpstats.api")
 @contextmanager
 def closing_epochs(workspace: Workspace) -> Iterator[None]:
     """Looks after the timetable, in a thread of its own, for as long as the `with` lasts."""
-    ended = threading.Event()
-
-    def keep() -> None:
-        while True:
-            close_if_due(workspace)
-            sweep_if_due(workspace)
-            if ended.wait(POLL_S):
-                return
-
-    thread = threading.Thread(target=keep, name="consent epochs", daemon=True)
-    thread.start()
-    try:
+    with every_so_often("consent epochs", POLL_S, lambda _: _keep_time(workspace)):
         yield
-    finally:
-        ended.set()
-        thread.join()
+
+
+def _keep_time(workspace: Workspace) -> None:
+    close_if_due(workspace)
+    sweep_if_due(workspace)
 
 
 def close_if_due(workspace: Workspace) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dpstats.access import operator
+from dpstats.api.timers import every_so_often
 from dpstats.errors import DpstatsError
 from dpstats.workspace import Workspace
 
@@ -24,21 +24,8 @@ def sending_notices(workspace: Workspace) -> Iterator[None]:
     if not workspace.notifying.tells_somebody:
         yield
         return
-    ended = threading.Event()
-
-    def keep() -> None:
-        while True:
-            send(workspace)
-            if ended.wait(POLL_S):
-                return
-
-    thread = threading.Thread(target=keep, name="notices", daemon=True)
-    thread.start()
-    try:
+    with every_so_often("notices", POLL_S, lambda _: send(workspace)):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def send(workspace: Workspace) -> None:

@@ -10,8 +10,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 
 from dpstats.access import operator
+from dpstats.api.timers import every_so_often
 from dpstats.errors import DpstatsError
 from dpstats.turns import only_one
 from dpstats.workspace import Workspace
@@ -29,20 +31,8 @@ def renewing(workspace: Workspace, every: timedelta) -> Iterator[None]:
 
     The end waits for the view that is being renewed, which is whole or not at all, and begins no other.
     """
-    ended = threading.Event()
-
-    def keep() -> None:
-        while not ended.is_set():
-            renew_due(workspace, ended)
-            ended.wait(every.total_seconds())
-
-    thread = threading.Thread(target=keep, name="feature views", daemon=True)
-    thread.start()
-    try:
+    with every_so_often("feature views", every.total_seconds(), partial(renew_due, workspace)):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def renew_due(workspace: Workspace, ended: threading.Event) -> None:
