@@ -11,7 +11,7 @@ from ledger_databases import LedgerDatabase
 from sqlalchemy.engine import Connection
 
 from dpstats.errors import LedgerBroken
-from dpstats.ledger import journal, running
+from dpstats.ledger import journal, running, writer
 from dpstats.ledger.chain import Entry
 from dpstats.ledger.database import reading
 from dpstats.ledger.store import Store
@@ -52,6 +52,21 @@ def test_a_ledger_without_totals_is_added_up_once_and_keeps_them_from_then_on(
     with reading(again.engine) as connection:
         assert running.kept(connection, LINEAGE) is not None
     assert again.ledger.verify().ok
+
+
+def test_an_entry_gone_from_far_back_gives_nothing_back_and_is_seen_by_verify(
+    store: Store, opened: Open, vandal: Vandal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opening counts the newest entries alone; the totals, which are signed, still hold what the lost one charged."""
+    monkeypatch.setattr(writer, "COUNTED", 2)
+    fill(store)  # a grant and three charges
+    vandal("DELETE FROM entries WHERE seq = 2")
+    again = opened()
+    assert again.ledger.budget(LINEAGE).spent == rho(60)
+    assert not again.ledger.verify().ok
+    vandal("DELETE FROM entries WHERE seq = 3")
+    with pytest.raises(LedgerBroken):
+        opened()
 
 
 @pytest.mark.parametrize("change", ["charged_amount = 0", "granted_amount = 999", "signature = 'ed25519:'", "seq = 3"])
