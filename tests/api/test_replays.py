@@ -108,15 +108,18 @@ def test_a_replay_from_memory_is_the_one_that_was_read(shared: tuple[Town, Tell]
 
 def test_each_caller_format_and_question_has_its_own(shared: tuple[Town, Tell]) -> None:
     town, _ = shared
+    # Tokens first: making one is a commit, after which nothing is remembered that could be given to another.
+    outsider, _ = town.token("analyst", "harbour"), town.token("collector")
     remembered(town, "by_shop", json={})
+    assert problem(town.run("by_shop", role="collector", json={})) == "forbidden"
+    remembered(town, "by_shop", json={})
+    hidden = town.ask("POST", "/v1/queries/by_shop/releases", token=outsider, json={})
+    assert problem(hidden) == "not-found"
     assert remembered(town, "by_shop", json={}, headers={"Accept": "text/csv"}).text.startswith("note,")
     assert remembered(town, "spend_by_band", json={"parameters": DATES}).json()["parameters"] == DATES
     assert problem(town.run("by_shop", json={}, headers={"Accept": "image/png"})) == "not-acceptable"
     assert problem(town.run("by_shop", json={"parameters": {"x": 1}})) == "invalid-parameters"
     assert problem(town.run("by_shop", content=b"{}", headers={"Content-Type": "text/plain"})) != ""
-    assert problem(town.run("by_shop", role="collector", json={})) == "forbidden"
-    hidden = town.ask("POST", "/v1/queries/by_shop/releases", token=town.token("analyst", "harbour"), json={})
-    assert problem(hidden) == "not-found"
     assert problem(town.ask("POST", "/v1/queries/by_shop/releases", json={})) == "unauthorized"
 
 
