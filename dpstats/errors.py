@@ -17,6 +17,7 @@
     +-- Busy                         too many releases are being computed; nothing was charged
     +-- Unavailable                  it could not be done now; says nothing about why, because it may have seen rows
     +-- NotLoaded                    the dataset's data are not there in the form its definition asks for
+    |   +-- EngineFailed             the Spark that they are in cannot be used; no row was read, nothing was charged
     +-- ConsentUnknown               the purpose asks for consent, and no epoch of late says who gave it
 
 
@@ -136,7 +137,13 @@ class NotFound(DpstatsError):
 
     def __init__(self, kind: str, name: str) -> None:
         noun = kind.rsplit(maxsplit=1)[-1]
-        hint = f": `dpstats {noun} list` shows what there is" if noun in {"dataset", "query", "token"} else ""
+        rooms = {"dataset": "dataset", "query": "query", "token": "token", "view": "features"}
+        calls = {
+            "dataset": ", or GET /v1/datasets,",
+            "query": ", or GET /v1/queries,",
+            "view": ", or GET /v1/features,",
+        }
+        hint = f": `dpstats {rooms[noun]} list`{calls.get(noun, '')} shows what there is" if noun in rooms else ""
         super().__init__(f"no {kind} named {name!r}{hint}")
         self.kind, self.name = kind, name
 
@@ -258,6 +265,17 @@ class NotLoaded(DpstatsError):
             f"`dpstats dataset load {dataset} --source TABLE=PATH`"
         )
         self.dataset = dataset
+
+
+class EngineFailed(NotLoaded):
+    """The Spark that a dataset's data are in cannot be used. Raised before anything is charged or any row is read."""
+
+    def __init__(self, what: str, dataset: str = "") -> None:
+        super().__init__(dataset)
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"the Spark that the dataset names cannot be used: {self.what}"
 
 
 class ConsentUnknown(DpstatsError):

@@ -13,16 +13,20 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+Ends: TypeAlias = tuple[tuple[str, str], ...]
 
 METADATA_KEY = "dpstats"
 """The schema metadata key of Arrow and Parquet under which the rest of the release is."""
 
 ENDS = (("", "value"), ("_low", "low"), ("_high", "high"))
 """A measure's columns: what follows its name, and where in a row's cell the number is."""
+RELIABLE = ("_reliable", "reliable")
+"""What a wide table has besides: whether the number may be relied on."""
 
 
 class Format(StrEnum):
@@ -62,32 +66,37 @@ def rest_ascii(release: Mapping[str, Any]) -> str:
     return json.dumps(rest(release), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 
-def columns(release: Mapping[str, Any]) -> list[str]:
+def columns(release: Mapping[str, Any], ends: Ends = ENDS) -> list[str]:
     """The names of the table's columns, in their order."""
-    measures = [f"{measure}{end}" for measure in release["measures"] for end, _ in ENDS]
+    measures = [f"{measure}{end}" for measure in release["measures"] for end, _ in ends]
     return [key["name"] for key in release["keys"]] + measures
 
 
-def table(release: Mapping[str, Any]) -> pa.Table:
-    """The release's table in Arrow: whole measures are int64, other ones float64; an end without a number is null."""
+def table(release: Mapping[str, Any], ends: Ends = ENDS) -> pa.Table:
+    """The release's table in Arrow: whole measures are int64, other ones float64; an end without a number is null.
+
+    Args:
+      ends: the columns of each measure; a wide table's have `RELIABLE` too.
+    """
     import pyarrow as pa
 
     types = [_key_type(key["type"]) for key in release["keys"]]
     for measure in release["measures"].values():
-        types += [pa.int64() if measure["type"] == "integer" else pa.float64()] * len(ENDS)
+        number = pa.int64() if measure["type"] == "integer" else pa.float64()
+        types += [pa.bool_() if end == RELIABLE else number for end in ends]
     metadata = {METADATA_KEY: _compact(rest(release))}
-    schema = pa.schema(list(zip(columns(release), types, strict=True)), metadata=metadata)
-    cells = [_cells(release, row) for row in release["rows"]]
+    schema = pa.schema(list(zip(columns(release, ends), types, strict=True)), metadata=metadata)
+    cells = [_cells(release, row, ends) for row in release["rows"]]
     arrays = [
         pa.array([_parsed(row[place], kind) for row in cells], type=kind) for place, kind in enumerate(schema.types)
     ]
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _cells(release: Mapping[str, Any], row: Mapping[str, Any]) -> list[Any]:
+def _cells(release: Mapping[str, Any], row: Mapping[str, Any], ends: Ends = ENDS) -> list[Any]:
     """One row's values in the order of the columns."""
     values = [row[key["name"]] for key in release["keys"]]
-    return values + [row[measure][inside] for measure in release["measures"] for _, inside in ENDS]
+    return values + [row[measure][inside] for measure in release["measures"] for _, inside in ends]
 
 
 def _key_type(name: str) -> pa.DataType:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from dpstats.access import Action, check, sees
+from dpstats.access import Action, check, operator, sees
+from dpstats.catalog.acting import ActsAs, provider_problems
 from dpstats.catalog.dataset import DatasetFile, parse_dataset
 from dpstats.catalog.query import QueryFile, parse_query
-from dpstats.errors import FileError, Frozen, NotApproved, NotFound, QueryRefused, TermsNotAccepted
+from dpstats.errors import Conflict, FileError, Frozen, NotApproved, NotFound, QueryRefused, TermsNotAccepted
 from dpstats.ledger.recipients import Recipients
 from dpstats.ledger.registry import QueryRecord, Registry
 from dpstats.ledger.tokens import Identity
@@ -54,11 +55,12 @@ class Known:
 class Library:
     """Looks datasets and queries up for a caller; what the caller may not see does not exist.
 
-    `recipients`: the terms that whoever is given data accepts; None for one that only looks texts up.
+    `recipients`: the terms that whoever is given data accepts; None for one that only looks texts up. `acts_as`: of a
+    service provider, no query of a dataset that it may not hold is answered.
     """
 
-    def __init__(self, registry: Registry, recipients: Recipients | None = None) -> None:
-        self.registry, self._recipients = registry, recipients
+    def __init__(self, registry: Registry, recipients: Recipients | None = None, acts_as: ActsAs = "business") -> None:
+        self.registry, self._recipients, self.acts_as = registry, recipients, acts_as
 
     def check_terms(self, identity: Identity) -> None:
         """Lets those pass who accepted the recipients' terms in force, or are bound by none.
@@ -110,8 +112,8 @@ class Library:
           Forbidden, NotFound, Frozen, NotApproved.
         """
         check(identity, Action.RELEASE)
-        self.check_terms(identity)
         with self.registry.one_moment():
+            self.check_terms(identity)
             known = self.known(identity, name)
             frozen = self.registry.is_frozen(known.record.dataset)
         if frozen:
@@ -120,14 +122,31 @@ class Library:
             raise NotApproved(name, known.version)
         return known, known.analysis
 
+    def check_held(self, dataset: DatasetFile) -> None:
+        """Lets pass what the deployment may hold by what it acts as.
+
+        Raises:
+          Conflict: a service provider may not hold it; says every reason.
+        """
+        if self.acts_as == "service_provider":
+            same = [
+                each
+                for each in self.datasets(operator("catalog"))
+                if each.lineage == dataset.lineage and each.dataset != dataset.dataset
+            ]
+            problems = tuple(provider_problems(dataset, same))
+            if problems:
+                raise Conflict(f"dataset {dataset.dataset}: {' | '.join(problems)}")
+
     def as_it_stands(self, record: QueryRecord) -> Known:
         """A recorded query, against its dataset's definition in force."""
         definition = self.registry.dataset(record.dataset).definition
         dataset = dataset_of(definition, record.dataset)
         query = query_of(record.text, record.name)
         try:
+            self.check_held(dataset)
             analysis = analysis_of(record.text, definition, record.name, record.dataset)
-        except (QueryRefused, FileError):
+        except (QueryRefused, FileError, Conflict):
             return Known(record, query, dataset, UNANSWERABLE, approved=False, analysis=None)
         approval = self.registry.approval(record.name, analysis.version)
         until = None if approval is None else approval.expires_at

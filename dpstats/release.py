@@ -19,9 +19,9 @@ from dpstats.catalog.dataset import DatasetFile
 from dpstats.catalog.parameters import BoundParameters, bind_parameters
 from dpstats.catalog.purposes import Kind
 from dpstats.catalog.query import KeysFrom
-from dpstats.engine.duck import DuckEngine
 from dpstats.engine.meta import ConsentMeta
 from dpstats.engine.noise import add_noise
+from dpstats.engine.port import Engine
 from dpstats.engine.versions import Engines
 from dpstats.errors import ConsentUnknown, FileError, NotFound, NotLoaded
 from dpstats.grid import Grid
@@ -32,10 +32,11 @@ from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.library import Known, Library
 from dpstats.plan.analysis import Analysis
-from dpstats.plan.answer import measures, rows
+from dpstats.plan.answer import measures, row_texts
 from dpstats.plan.caps import nothing_counted
 from dpstats.plan.plan import Noisy, Plan
 from dpstats.plan.planned import Planned
+from dpstats.plan.withheld import told_of_floor
 from dpstats.privacy.blocks import Touched
 from dpstats.spans import span
 from dpstats.turns import NO_TURN, Turns
@@ -132,17 +133,20 @@ class Road:
     def _made(self, ask: Ask, known: Known, analysis: Analysis, parameters: BoundParameters) -> Answer:
         with self.data(known.dataset) as (version, engine):
             self._check_consent(analysis, engine.consent)
-            plan = self._plan_on(version, engine, analysis, parameters)
+            plan = self.plan_on(version, engine, analysis, parameters)
             blocks = None if analysis.blocks is None else analysis.blocks.touched(parameters, loaded_on(version))
-            with span("charge"):
-                granted = self._ledger.charge(_request(ask, known, plan, version, blocks))
-            if isinstance(granted, StoredRelease):
-                return Answer(granted, made_now=False)
-            # From here to the grid's next moment the time may depend on rows. Nothing that others can see happens in
-            # between: what is stored, who comes next and what is answered, a failure too, all come after it.
-            with self._grid.held():
-                noisy = add_noise(plan, engine.run(plan))
-        body = views.release_body(_core(plan, granted, version, noisy, known))
+            with ExitStack() as charged:
+                with span("charge"):
+                    granted = charged.enter_context(self._ledger.charging(_request(ask, known, plan, version, blocks)))
+                if isinstance(granted, StoredRelease):
+                    return Answer(granted, made_now=False)
+                # From here to the grid's next moment the time may depend on rows: that of the charge's head too, whose
+                # save they slow down. Nothing else that others can see happens in between: what is stored, who comes
+                # next and what is answered, a failure too, all come after it.
+                with self._grid.held(), charged.pop_all():
+                    noisy = add_noise(plan, engine.run(plan))
+        body = _body(_core(plan, granted, version, known), plan, noisy)
+        del noisy  # a million groups: a database has copies of the body enough
         stored = self._ledger.store(granted, body=body, fresh_for=_fresh_for(known))
         # Of two callers under one charge, one finds the other's draw stored: its own is gone, and it gets a replay.
         return Answer(stored, made_now=stored.body == body)
@@ -197,7 +201,7 @@ class Road:
         with self.data(wishes[0].known.dataset) as (version, engine):
             for wish in wishes:
                 self._check_consent(wish.analysis, engine.consent)
-            plans = [self._plan_on(version, engine, wish.analysis, wish.parameters) for wish in wishes]
+            plans = [self.plan_on(version, engine, wish.analysis, wish.parameters) for wish in wishes]
             requests = [
                 replace(_request(w.ask, w.known, plan, version, _blocks(w, version)), envelope=envelope)
                 for w, plan in zip(wishes, plans, strict=True)
@@ -220,7 +224,7 @@ class Road:
     ) -> Answer:
         if isinstance(paid, StoredRelease) or noisy is None:
             return Answer(self._ledger.release(paid.release_id), made_now=False)
-        body = views.release_body(_core(plan, paid, version, noisy, wish.known))
+        body = _body(_core(plan, paid, version, wish.known), plan, noisy)
         stored = self._ledger.store(paid, body=body, fresh_for=_fresh_for(wish.known))
         return Answer(stored, made_now=stored.body == body)
 
@@ -232,20 +236,22 @@ class Road:
         from_table = any(isinstance(key.source, KeysFrom) for key in analysis.keys)
         if from_table or any(fanout.matches for fanout in analysis.fanouts):
             with suppress(*(() if from_table else (NotLoaded,))), self.data(known.dataset) as (version, engine):
-                return self._plan_on(version, engine, analysis, parameters)
+                return self.plan_on(version, engine, analysis, parameters)
         return self._planned.plan(analysis, parameters, "", _nothing_to_read, nothing_counted)
 
-    def _plan_on(
-        self, version: DataVersionRecord, engine: DuckEngine, analysis: Analysis, parameters: BoundParameters
+    def plan_on(
+        self, version: DataVersionRecord, engine: Engine, analysis: Analysis, parameters: BoundParameters
     ) -> Plan:
+        """The plan of a query on a data version that is open."""
         return self._planned.plan(analysis, parameters, version.data_version, engine.public_values, engine.public_count)
 
     @contextmanager
-    def data(self, dataset: DatasetFile) -> Iterator[tuple[DataVersionRecord, DuckEngine]]:
+    def data(self, dataset: DatasetFile) -> Iterator[tuple[DataVersionRecord, Engine]]:
         """The dataset's current data version, open, and loaded under the definition in force.
 
         Raises:
           NotLoaded: nothing is loaded, or the definition changed since.
+          EngineFailed: the Spark that the dataset names cannot be used.
         """
         with ExitStack() as stack:
             version, engine = self._opened(stack, dataset)
@@ -253,12 +259,13 @@ class Road:
                 raise NotLoaded(dataset.dataset)
             yield version, engine
 
-    def _opened(self, stack: ExitStack, dataset: DatasetFile) -> tuple[DataVersionRecord, DuckEngine]:
+    def _opened(self, stack: ExitStack, dataset: DatasetFile) -> tuple[DataVersionRecord, Engine]:
         """The current data version; a load may replace it between the two lines, so its successor is tried too."""
+        spark = "" if dataset.engine is None else dataset.engine.spark
         for _ in range(2):
             version = self._current(dataset)
             with suppress(FileError):
-                return version, stack.enter_context(self._engines.using(dataset.dataset, version.file))
+                return version, stack.enter_context(self._engines.using(dataset.dataset, version.file, spark))
         raise NotLoaded(dataset.dataset)
 
     def _current(self, dataset: DatasetFile) -> DataVersionRecord:
@@ -316,8 +323,13 @@ def _fresh_for(known: Known) -> timedelta:
     return min(asked, ADS_FRESH_FOR)
 
 
-def _core(plan: Plan, charged: Charged, version: DataVersionRecord, noisy: Noisy, known: Known) -> dict[str, Any]:
-    """The release that is stored: everything but what changes from one showing to the next."""
+def _body(core: Mapping[str, Any], plan: Plan, noisy: Noisy) -> bytes:
+    """The release that is stored; what its floor withholds is not in it."""
+    return views.release_body({**core, **told_of_floor(plan, noisy)}, row_texts(plan, noisy))
+
+
+def _core(plan: Plan, charged: Charged, version: DataVersionRecord, known: Known) -> dict[str, Any]:
+    """The release that is stored, but for its rows: everything that does not change from one showing to the next."""
     return {
         "release_id": charged.release_id,
         "query": plan.query,
@@ -332,5 +344,4 @@ def _core(plan: Plan, charged: Charged, version: DataVersionRecord, noisy: Noisy
         "privacy_unit": known.dataset.privacy_unit,
         "keys": [{"name": key.name, "type": key.sql_type} for key in plan.keys],
         "measures": measures(plan),
-        "rows": rows(plan, noisy),
     }

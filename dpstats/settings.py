@@ -73,10 +73,22 @@ class Settings(BaseSettings):
         pattern=r"^(never|[1-9][0-9]{0,2}[mhd])$",
         description="how often the service renews the feature views that are due: 1h, or never (cron does it)",
     )
+    prepare_every: str = Field(
+        "1m",
+        pattern=r"^(never|[1-9][0-9]{0,2}[mhd])$",
+        description="how often the service looks for approved queries that can be made faster by keeping bounded data "
+        "beside the loaded data: 1m, or never (`dpstats dataset prepare` does it)",
+    )
     deadline_s: float = Field(60.0, gt=0, description="seconds after which a query is given up, or the wait for one")
     business: str = Field("", max_length=200, description="the business's name, as the public pages tell it")
     contact: str = Field(
         "", max_length=500, description="where people send requests about their data, as the public pages tell it"
+    )
+    acts_as: Literal["business", "service_provider"] = Field(
+        "business", description="for whom the data are held: business, for itself; service_provider, for others"
+    )
+    disk_encryption: str = Field(
+        "", max_length=200, description="how the workspace's disk is encrypted, as the public report tells it"
     )
     webhooks: Path | None = Field(
         None, description="a YAML file that says who is sent alarms and notices, and what signs them; unset: nobody is"

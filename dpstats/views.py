@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from dpstats.ledger.blocks import BlockTerms
 from dpstats.ledger.chain import Entry
+from dpstats.ledger.packed import is_packed, packed, unpacked
 from dpstats.ledger.records import BudgetState, Charged, LineageTerms, StoredRelease
 from dpstats.plan.analysis import Analysis
 from dpstats.plan.answer import measures
@@ -19,6 +20,8 @@ from dpstats.privacy.conversion import epsilon_of_rho, shown
 from dpstats.privacy.loss import AMOUNT_STEPS, DELTA_STEPS, Loss, Measure
 
 AFTER_AS_OF, AFTER_COST = "as_of", "cost"
+ROWS, END, _CLOSED = b',"rows":[', b"]}", b"}"
+"""What comes before and after the rows of a stored release."""
 
 
 def cost(loss: Loss, conversion_delta: Decimal) -> dict[str, Any]:
@@ -77,21 +80,107 @@ def receipt(charged: Charged) -> dict[str, Any]:
     return {"seq": charged.seq, "hash": charged.hash, "signature": charged.signature}
 
 
-def release_body(core: Mapping[str, Any]) -> bytes:
-    """The bytes of a release that are stored."""
-    return json.dumps(core, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+def release_body(core: Mapping[str, Any], rows: Iterable[str]) -> bytes:
+    """The body of a release that is stored: of a large one deflated, and never held as anything else.
+
+    Args:
+      core: everything but its rows.
+      rows: as JSON, one or more a text, with commas in between.
+    """
+    return packed(_written(core, rows))
 
 
-def release(stored: StoredRelease, *, replayed: bool, budget_now: Mapping[str, Any]) -> dict[str, Any]:
-    """A release as it is sent: what is stored, with `replayed` and `budget` put in their places."""
-    body: dict[str, Any] = {}
-    for key, value in json.loads(stored.body).items():
-        body[key] = value
+def _written(core: Mapping[str, Any], rows: Iterable[str]) -> Iterator[bytes]:
+    yield _compact(core)[:-1] + ROWS
+    after_first = False
+    for row in rows:
+        yield f",{row}".encode() if after_first else row.encode()
+        after_first = True
+    yield END
+
+
+def head(body: bytes) -> dict[str, Any]:
+    """Everything of a stored release but its rows, which are not read."""
+    found: dict[str, Any] = json.loads(bytes(next(_parted(body))) + b"}")
+    return found
+
+
+def whole(body: bytes) -> dict[str, Any]:
+    """All of a stored release, rows read."""
+    found: dict[str, Any] = json.loads(b"".join(unpacked(body)))
+    return found
+
+
+def release(stored: StoredRelease, *, replayed: bool, budget_now: Mapping[str, Any], mark: Mapping[str, Any]) -> Sent:
+    """A release as it is sent: `mark`, then what is stored, with `replayed` and `budget` put in their places."""
+    told: dict[str, Any] = dict(mark)
+    for key, value in head(stored.body).items():
+        told[key] = value
         if key == AFTER_AS_OF:
-            body["replayed"] = replayed
+            told["replayed"] = replayed
         if key == AFTER_COST:
-            body["budget"] = dict(budget_now)
-    return body
+            told["budget"] = dict(budget_now)
+    return Sent(told, stored.body)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A release as it is sent. Its rows stay the bytes that are stored until somebody asks for them.
+
+    `head`: everything but the rows, which come last.
+    """
+
+    head: dict[str, Any]
+    stored: bytes = field(repr=False)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """All of it, rows read."""
+        return self.head | {"rows": json.loads(b"".join(self._rows())[: -len(_CLOSED)])}
+
+    @property
+    def json(self) -> bytes:
+        """All of it as JSON: the same bytes as `body` would be written."""
+        return b"".join(self.pieces())
+
+    @property
+    def large(self) -> bool:
+        """Whether it should be sent in pieces."""
+        return is_packed(self.stored)
+
+    def pieces(self) -> Iterator[bytes | memoryview]:
+        """`json` in pieces of 1 MiB or so where it is large."""
+        yield _compact(self.head)[:-1] + b',"rows":'
+        yield from self._rows()
+
+    def _rows(self) -> Iterator[bytes | memoryview]:
+        """The rows, and what closes the object that they end."""
+        parts = _parted(self.stored)
+        next(parts)
+        return parts
+
+
+def _parted(stored: bytes) -> Iterator[bytes | memoryview]:
+    """A stored release: first what comes before its rows, then its rows with what closes the whole, in pieces.
+
+    Nothing before the rows has such a key with a list: in a text its quotation marks would be escaped; other keys that
+    hold lists are named otherwise; rows come last.
+    """
+    if not is_packed(stored) and not stored.endswith(END):
+        raise ValueError("no stored release")
+    pieces, first = unpacked(stored), b""
+    while (at := first.find(ROWS)) < 0:
+        piece = next(pieces, None)
+        if piece is None:
+            raise ValueError("no stored release")
+        first = first + piece if first else piece
+    yield memoryview(first)[:at]
+    yield memoryview(first)[at + len(ROWS) - 1 :]
+    yield from pieces
+
+
+def _compact(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def costs(analysis: Analysis, plan: Plan) -> list[dict[str, Any]]:

@@ -226,123 +226,6 @@ class ChargedBlocks(Answer):
     static: bool
 
 
-class Entry(Answer):
-    """A ledger entry; `content` is everything that its hash covers, in whole steps."""
-
-    seq: int
-    kind: Literal["grant", "charge"]
-    rho: float | None
-    delta: float
-    epsilon: float
-    at: str
-    actor: str
-    confirmed_by: str | None
-    role: str | None
-    purpose: str | None
-    release_id: str | None
-    query: str | None
-    query_version: str | None
-    parameters: dict[str, Any]
-    events: list[dict[str, Any]]
-    reason: str
-    blocks: ChargedBlocks | None
-    prev_hash: str
-    hash: str
-    content: dict[str, Any]
-
-
-class Head(Answer):
-    seq: int
-    hash: str
-    signature: str
-
-
-class Ledger(Answer):
-    entries: list[Entry]
-    head: Head
-
-
-class Asking(Answer):
-    number: int
-    at: str
-    request_id: str
-    actor: str
-    token_id: str
-    role: str
-    method: str
-    route: str
-    dataset: str
-    query: str
-    status: int
-    outcome: str
-
-
-class Askings(Answer):
-    items: list[Asking]
-    next: str | None
-
-
-class Withdrawal(Answer):
-    release_id: str
-    reason: str
-    actor: str
-
-
-class Proposal(Answer):
-    """What one steward proposes and another confirms. `asks`: what would be done."""
-
-    proposal_id: str
-    kind: Literal["grant", "lineage", "approval", "policy"]
-    dataset: str | None
-    subject: str
-    asks: dict[str, Any]
-    outcome: Literal["pending", "confirmed", "declined", "expired"]
-    proposed_by: str
-    proposed_at: str
-    expires_at: str
-    decided_by: str | None
-    decided_at: str | None
-
-
-class Proposals(Answer):
-    items: list[Proposal]
-    next: str | None
-
-
-class CapChange(Answer):
-    """A cap as a steward set it: rho, or epsilon where charges are counted in it; null where it was ended."""
-
-    scope: Literal["role", "purpose"]
-    name: str
-    rho: float | None = None
-    epsilon: float | None = None
-    actor: str
-    at: str
-    reason: str
-
-
-class Cap(CapChange):
-    """A cap in force, and what was charged."""
-
-    rho_spent: float | None = None
-    rho_remaining: float | None = None
-    epsilon_spent: float | None = None
-    epsilon_remaining: float | None = None
-
-
-class Caps(Answer):
-    items: list[Cap]
-    next: str | None
-    history: list[CapChange]
-
-
-class FreezeState(Answer):
-    dataset: str
-    frozen: bool
-    actor: str
-    at: str
-
-
 class Approval(Answer):
     version: str
     approved_by: str
@@ -443,6 +326,18 @@ class Receipt(Answer):
     signature: str
 
 
+class SmallestGroup(Answer):
+    """The floor of a release: where the noisy `counted_by` is below it, a row's measures are withheld.
+
+    `counted_by`: null where no measure is that count. `withheld`: how many rows those are; the cells have a null value
+    and ends, and `withheld: true`.
+    """
+
+    floor: int
+    counted_by: str | None
+    withheld: int
+
+
 class Release(Answer):
     """A noisy answer. Each row has the keys' values, and for each measure its value, interval and what to show."""
 
@@ -507,6 +402,7 @@ class Release(Answer):
     privacy_unit: str
     keys: list[Key]
     measures: dict[str, Measure]
+    smallest_group: SmallestGroup | None = None
     rows: list[dict[str, Any]]
 
 
@@ -527,99 +423,3 @@ class ReleaseLine(Answer):
 class Releases(Answer):
     items: list[ReleaseLine]
     next: str | None
-
-
-class Monthly(Answer):
-    rho: float | None
-    epsilon: float | None
-
-
-class FeatureView(Answer):
-    """A feature view as its file says it; spans are in seconds."""
-
-    view: str
-    dataset: str
-    title: str
-    description: str
-    segment: list[str]
-    queries: list[str]
-    parameters: dict[str, Any]
-    blocks: int | None
-    per: str | None
-    refresh_s: int
-    max_age_s: int
-    reliability: float
-    monthly: Monthly
-    revision: int
-    submitted_by: str
-    submitted_at: str
-
-
-class FeatureViews(Answer):
-    items: list[FeatureView]
-    next: str | None
-
-
-class Feature(Measure):
-    """A measure of a release, which one it is, and the time block that it is about, if any."""
-
-    query: str
-    measure: str
-    release_id: str
-    block: str | None = None
-
-
-class WideTable(Answer):
-    """Releases side by side, one row a segment: its keys, and for each feature value, low, high and reliable.
-
-    `releases` and `parameters` are by query, or by query and block. `cost`: of all releases together; `charged`: of
-    those made now. `stale`: it was to be renewed, and was not; `age_s` and `max_age_s` are of a view.
-    """
-
-    view: str | None
-    view_version: str | None
-    title: str
-    per: str | None
-    age_s: int | None
-    max_age_s: int | None
-    stale: bool
-    dataset: str
-    releases: dict[str, str]
-    query_versions: dict[str, str]
-    data_versions: dict[str, str]
-    parameters: dict[str, dict[str, str | int]]
-    created_at: str
-    renewed_at: str
-    as_of: str
-    replayed: bool
-    cost: Cost
-    charged: Cost
-    budget: Budget
-    privacy_unit: str
-    reliability: float
-    keys: list[Key]
-    measures: dict[str, Feature]
-    rows: list[dict[str, Any]]
-
-
-class Rule(Answer):
-    """The per-unit part of a query: SQL of the unit and its keys, over tables that the caller has."""
-
-    query_version: str
-    sql: str
-    parameters: dict[str, str | int]
-    tables: dict[str, list[str]]
-    bounds: dict[str, dict[str, list[float]]]
-    one_segment_per_unit: bool
-
-
-class Segments(Answer):
-    """The rules of a view's segments, and every value that its keys may have."""
-
-    view: str
-    view_version: str
-    dataset: str
-    privacy_unit: str
-    segment: list[str]
-    keys: dict[str, list[Any]]
-    rules: dict[str, Rule]

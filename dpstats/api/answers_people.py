@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from dpstats.api.answers import Answer
+from dpstats.api.answers import Answer, Cost
 
 
 class HeldColumn(Answer):
@@ -37,6 +37,9 @@ class PublicQuery(Answer):
     says: str
     purpose: str
     cadence: str | None
+    cost: Cost | None
+    significant_decision: bool
+    smallest_group: int | None
 
 
 class SpentInMonth(Answer):
@@ -59,12 +62,23 @@ class PublicHead(Answer):
     signature: str
 
 
+class PublicRecipient(Answer):
+    who: str
+    kind: Literal["service_provider", "contractor", "third_party"]
+    categories: list[str]
+    purposes: list[str]
+    sold_or_shared: bool
+
+
 class PublicDataset(Answer):
     dataset: str
     title: str
     description: str
     whose: str
+    controller: str | None
     categories: list[HeldCategory]
+    collected_from: list[str]
+    disclosed_to: list[PublicRecipient]
     purposes: list[PublicPurpose]
     sold_or_shared: bool
     unit_of_privacy: str
@@ -97,6 +111,8 @@ class RequestTotals(Answer):
 class Transparency(Answer):
     business: str
     contact: str | None
+    acts_as: Literal["business", "service_provider"]
+    disk_encryption: str | None
     notice_version: str
     software: str
     public_key: str
@@ -113,11 +129,12 @@ class GlobalPrivacyControl(Answer):
 
 
 class Received(Answer):
-    """A decision is kept. `nonce`: of an opt-in, what a confirmation takes; null otherwise."""
+    """A decision is kept. `nonce`: of an opt-in, what a confirmation takes; `receipt`: of a refusal, for its status."""
 
     event_id: str
     received_at: str
     nonce: str | None
+    receipt: str | None
 
 
 class ConsentReceived(Answer):
@@ -130,6 +147,16 @@ class SignalReceived(Answer):
 
     received_at: str
     refused: list[str]
+    receipt: str | None
+
+
+class RefusalStatus(Answer):
+    """`processed`: no new answer counts the person for what was refused."""
+
+    receipt: str
+    received_at: str
+    state: Literal["received", "processed"]
+    processed_at: str | None
 
 
 class RightsRequest(Answer):

@@ -28,6 +28,7 @@ from dpstats.api import (
     rights,
     terms,
 )
+from dpstats.api.ahead import drawing_ahead
 from dpstats.api.described import describe
 from dpstats.api.epochs import closing_epochs
 from dpstats.api.marked import Marked
@@ -35,6 +36,7 @@ from dpstats.api.metrics import Metrics
 from dpstats.api.middleware import TokenFirst, Watch, WholeBody
 from dpstats.api.notices import sending_notices
 from dpstats.api.oidc import Issuer, issuer_of
+from dpstats.api.preparing import preparing
 from dpstats.api.problems import explain
 from dpstats.api.rates import RateLimit
 from dpstats.api.renewals import renewing
@@ -65,7 +67,9 @@ def create_app(
     rate_per_minute: int | None = None,
     keeps_time: bool = False,
     refresh_every: timedelta | None = None,
+    prepare_every: timedelta | None = None,
     traces: Traces | None = None,
+    draws_ahead: bool = False,
 ) -> FastAPI:
     """The service over an open workspace.
 
@@ -76,7 +80,9 @@ def create_app(
       rate_per_minute: requests that a token may make in this process, None for any number.
       keeps_time: close consent epochs by the workspace's timetable, and send notices, while it serves.
       refresh_every: how often to renew the feature views that are due while it serves; None: never.
+      prepare_every: how often to look for approved queries to prepare while it serves; None: never.
       traces: where the spans of requests go, until the service stops; None: there are none.
+      draws_ahead: draw noise before it is asked for, while it serves; one service a process may.
     """
     metrics = Metrics(workspace, counted_in)
 
@@ -90,8 +96,12 @@ def create_app(
                 meanwhile.enter_context(closing_epochs(workspace))
                 meanwhile.enter_context(sending_notices(workspace))
                 meanwhile.enter_context(warming_charts())
+            if draws_ahead:
+                meanwhile.enter_context(drawing_ahead(workspace))
             if refresh_every is not None:
                 meanwhile.enter_context(renewing(workspace, refresh_every))
+            if prepare_every is not None:
+                meanwhile.enter_context(preparing(workspace, prepare_every))
             yield
         if close:
             workspace.close()
@@ -138,6 +148,10 @@ def create_app(
     return app
 
 
+def _span(said: str) -> timedelta | None:
+    return None if said == "never" else duration(said)
+
+
 def app_of_home(settings: Settings, counted_in: Path | None = None) -> FastAPI:
     """The service of one process, on a workspace that it opens now and closes when it stops.
 
@@ -159,5 +173,7 @@ def app_of_home(settings: Settings, counted_in: Path | None = None) -> FastAPI:
         rate_per_minute=settings.rate_per_minute,
         keeps_time=True,
         traces=traces_of(settings),
-        refresh_every=None if settings.refresh_every == "never" else duration(settings.refresh_every),
+        draws_ahead=True,
+        refresh_every=_span(settings.refresh_every),
+        prepare_every=_span(settings.prepare_every),
     )

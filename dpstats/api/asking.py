@@ -167,7 +167,8 @@ class ConsentEvent(_Asking):
 
     `purpose`: one of the dataset's, or `all_sale_share`, `limit_spi` (which an `opt_in` of that name ends) or
     `known_minor`. `decision`: `opt_in`, `opt_out`, `withdraw`, or `confirm` of an opt-in, with that one's `event_id` in
-    `confirms` and its `nonce`. `notice_version`, `notice_sha256`, `language`, `method`: what the person was shown, in
+    `confirms` and its `nonce`. `turns_16_on`: of `known_minor` with `opt_out`, the day from which it holds no more.
+    `notice_version`, `notice_sha256`, `language`, `method`: what the person was shown, in
     which language, and how the decision was made.
     """
 
@@ -194,6 +195,7 @@ class ConsentEvent(_Asking):
     observed_at: Word = ""
     confirms: Word = ""
     nonce: Word = ""
+    turns_16_on: Word = ""
     notice_version: Word = ""
     notice_sha256: Word = ""
     language: Word = ""
@@ -326,6 +328,8 @@ class Correction(_Asking):
 
 class RightsExecution(_Asking):
     """Of a request to correct, what is true instead; of one to delete, what other systems keep, and by which exception.
+
+    Of one to know, the columns (`table.column`) that are not told, and by which exception.
 
     Nothing of any other request, or of one that was begun before.
     """

@@ -65,10 +65,19 @@ def send_signal(signal: asking.ConsentSignal, visit: Visit) -> Response:
 def get_consent_state(body: asking.ConsentAsked, visit: Visit) -> Response:
     """Whether a person may be asked for a purpose, and from when on; to a steward also what the person decided.
 
-    It goes by every decision that came so far under this id, whether or not an epoch holds it. An id of which nothing
-    is known gets the answer of one that decided nothing.
+    It goes by every decision that came so far under this id and those that are linked to it, whether or not an epoch
+    holds it. An id of which nothing is known gets the answer of one that decided nothing.
     """
     return JSONResponse(visit.workspace.consent_told.of_unit(visit.identity, body.dataset, body.unit))
+
+
+@router.get("/receipts/{receipt}", response_model=answers_people.RefusalStatus, responses=problems("not-found"))
+def get_receipt(receipt: str, visit: Visit) -> Response:
+    """What became of a refusal, by the receipt that its sender was given: received, or in force since when.
+
+    A site shows it to its visitor (11 CCR 7025(c)(6)); the page `/opt-out/{receipt}` says the same to everybody.
+    """
+    return JSONResponse(visit.workspace.opting_out.status_for(visit.identity, receipt))
 
 
 def _wish(event: asking.ConsentEvent) -> Wish:
@@ -81,5 +90,6 @@ def _wish(event: asking.ConsentEvent) -> Wish:
         observed_at=event.observed_at,
         confirms=event.confirms,
         nonce=event.nonce,
+        turns_16_on=event.turns_16_on,
         shown=Shown(event.notice_version, event.notice_sha256, event.language, event.method),
     )

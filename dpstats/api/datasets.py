@@ -7,7 +7,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
-from dpstats.api import answers, asking
+from dpstats.api import answers, answers_ledger, asking
 from dpstats.api.described import operation_id, problems
 from dpstats.api.strict_json import StrictRoute
 from dpstats.api.visit import Visit
@@ -43,7 +43,7 @@ def get_spending(dataset: str, visit: Visit) -> Response:
     return JSONResponse(visit.workspace.spending.of(visit.identity, dataset))
 
 
-@router.get("/{dataset}/ledger", response_model=answers.Ledger, responses=problems("not-found"))
+@router.get("/{dataset}/ledger", response_model=answers_ledger.Ledger, responses=problems("not-found"))
 def get_ledger(dataset: str, page: asking.LedgerQuery, visit: Visit) -> Response:
     """Grants and charges, oldest first, and the signed head (steward)."""
     return JSONResponse(visit.workspace.budgets.entries(visit.identity, dataset, page.after, page.limit))
@@ -52,8 +52,8 @@ def get_ledger(dataset: str, page: asking.LedgerQuery, visit: Visit) -> Response
 @router.post(
     "/{dataset}/budget/grants",
     status_code=HTTPStatus.CREATED,
-    response_model=answers.Entry,
-    responses={HTTPStatus.ACCEPTED: {"model": answers.Proposal}, **problems("not-found")},
+    response_model=answers_ledger.Entry,
+    responses={HTTPStatus.ACCEPTED: {"model": answers_ledger.Proposal}, **problems("not-found")},
 )
 def grant_budget(dataset: str, grant: asking.GrantRequest, visit: Visit) -> Response:
     """Raises a dataset's budget for good; gives the ledger's entry, or with 202 what another steward must confirm."""
@@ -66,13 +66,13 @@ def grant_budget(dataset: str, grant: asking.GrantRequest, visit: Visit) -> Resp
     return JSONResponse(made, HTTPStatus.ACCEPTED if is_proposal(made) else HTTPStatus.CREATED)
 
 
-@router.get("/{dataset}/budget/caps", response_model=answers.Caps, responses=problems("not-found"))
+@router.get("/{dataset}/budget/caps", response_model=answers_ledger.Caps, responses=problems("not-found"))
 def get_caps(dataset: str, visit: Visit) -> Response:
     """What each role and purpose may ever charge, what it did, and every change of a cap (steward)."""
     return JSONResponse(visit.workspace.capping.all(visit.identity, dataset))
 
 
-@router.put("/{dataset}/budget/caps", response_model=answers.Caps, responses=problems("not-found"))
+@router.put("/{dataset}/budget/caps", response_model=answers_ledger.Caps, responses=problems("not-found"))
 def set_cap(dataset: str, cap: asking.CapRequest, visit: Visit) -> Response:
     """Sets, changes or ends what a role or a purpose may ever charge (steward)."""
     try:
@@ -81,7 +81,7 @@ def set_cap(dataset: str, cap: asking.CapRequest, visit: Visit) -> Response:
         raise InvalidParameters({"purpose" if cap.role is None else "role": str(error)}) from None
 
 
-@router.put("/{dataset}/frozen", response_model=answers.FreezeState, responses=problems("not-found"))
+@router.put("/{dataset}/frozen", response_model=answers_ledger.FreezeState, responses=problems("not-found"))
 def freeze_dataset(dataset: str, freeze: asking.FreezeRequest, visit: Visit) -> Response:
     """Freezes a dataset, so that nobody can ask it anything, or thaws it (steward)."""
     return JSONResponse(visit.workspace.budgets.freeze(visit.identity, dataset, frozen=freeze.frozen))

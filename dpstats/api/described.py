@@ -29,7 +29,7 @@ def operation_id(route: APIRoute) -> str:
 
 def problems(*slugs: str) -> Responses:
     """The problem responses of a route under `/v1`: what every one of them has, and `slugs`."""
-    ordered = sorted({*slugs, *_ALWAYS_POSSIBLE}, key=_status)
+    ordered = sorted(sorted({*slugs, *_ALWAYS_POSSIBLE}), key=_status)  # the same description in every process
     return {status: _problem(list(same)) for status, same in groupby(ordered, key=_status)}
 
 

@@ -10,14 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from dpstats.access import operator
-from dpstats.api.timers import every_so_often
+from dpstats.api.timers import TIMETABLE, every_so_often
 from dpstats.errors import DpstatsError
 from dpstats.workspace import Workspace
 
 POLL_S = 30.0
 """How often it is looked whether an epoch is due."""
-TIMETABLE = operator("timetable")
 
 log = logging.getLogger("dpstats.api")
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Response
 from fastapi.responses import JSONResponse
 
-from dpstats.api import answers, asking, described
+from dpstats.api import answers_features, asking, described
 from dpstats.api.described import operation_id, problems
 from dpstats.api.negotiation import Wanted
 from dpstats.api.strict_json import StrictRoute
@@ -31,7 +31,7 @@ router = APIRouter(
 @router.post(
     "",
     status_code=HTTPStatus.CREATED,
-    response_model=answers.WideTable,
+    response_model=answers_features.WideTable,
     responses={
         **described.wide_tables(made=True),
         **problems("not-found", "not-acceptable", "not-approved", "budget-exhausted", "frozen", "query-refused"),
@@ -43,7 +43,7 @@ def make_features(visit: Visit, form: Wanted, body: asking.FeaturesRequest) -> R
     return _sent(wide, form, HTTPStatus.CREATED if made_now else HTTPStatus.OK)
 
 
-@router.get("", response_model=answers.FeatureViews, responses=problems())
+@router.get("", response_model=answers_features.FeatureViews, responses=problems())
 def list_features(visit: Visit) -> Response:
     """The feature views that the token may see, without their numbers."""
     return JSONResponse({"items": visit.workspace.features.all(visit.identity), "next": None})
@@ -51,7 +51,7 @@ def list_features(visit: Visit) -> Response:
 
 @router.get(
     "/{view}",
-    response_model=answers.WideTable,
+    response_model=answers_features.WideTable,
     responses={
         **described.wide_tables(made=False),
         **problems("not-found", "not-acceptable", "not-approved", "frozen"),
@@ -71,7 +71,7 @@ def get_features(view: str, visit: Visit, form: Wanted, if_none_match: IfNoneMat
 
 @router.get(
     "/{view}/segments",
-    response_model=answers.Segments,
+    response_model=answers_features.Segments,
     responses=problems("not-found", "not-approved", "frozen", "query-refused"),
 )
 def get_segments(view: str, visit: Visit) -> Response:

@@ -17,6 +17,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dpstats.api.in_turn import InTurn
 from dpstats.api.logs import outcome_fields
 from dpstats.api.metrics import Metrics
 from dpstats.api.oidc import Issuer, is_jwt
@@ -44,6 +45,7 @@ SECURITY_HEADERS = {
 }
 
 # As they are sent: made once, for they are on every answer.
+_HEALTH = "GET /health/"
 _REQUEST_HEADER = REQUEST_HEADER.lower().encode()
 _SECURITY_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 
@@ -113,6 +115,7 @@ class TokenFirst:
         self._known: Recent[str, Identity] = Recent(
             workspace.store.commits, workspace.store.registry.now, IDENTITIES_KNOWN
         )
+        self._reading: InTurn[str] = InTurn()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (scope["path"] + "/").startswith("/v1/") and scope["path"] != PUBLIC:
@@ -125,14 +128,21 @@ class TokenFirst:
             return await self._issuer.identity(token)
         if not token:
             raise Unauthorized
-        return self._known.find(secret_hash(token)) or await self._read(token)
+        secret = secret_hash(token)
+        known = self._known.find(secret)
+        if known is not None:
+            return known
+        if self._known.since() is None:  # nothing can be remembered: nobody would find what another read
+            return await self._read(token, secret)
+        async with self._reading.turn(secret):
+            return self._known.find(secret) or await self._read(token, secret)
 
-    async def _read(self, token: str) -> Identity:
+    async def _read(self, token: str, secret: str) -> Identity:
         since = self._known.since()
         found = await run_in_threadpool(self._tokens.recognise, token)
         if found is None:
             raise Unauthorized
-        self._known.keep(secret_hash(token), found.identity, since, found.until or FOREVER)
+        self._known.keep(secret, found.identity, since, found.until or FOREVER)
         return found.identity
 
 
@@ -206,8 +216,8 @@ def _token(headers: Iterable[str]) -> str | None:
 
 
 def _log(outcome: Outcome) -> None:
-    if not log.isEnabledFor(logging.INFO):
-        return
+    if not log.isEnabledFor(logging.INFO) or (outcome.line.startswith(_HEALTH) and outcome.status == 200):
+        return  # a healthy service need not say so every few seconds
     fields = outcome_fields(outcome)
     said = (outcome.line, outcome.status, fields["ms"], outcome.request_id)
     # Made here, as `log.info` does, but for its walk through the stack: no line tells its place in the code.

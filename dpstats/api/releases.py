@@ -5,14 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 
-from dpstats.api import answers, asking, described
+from dpstats.api import answers, answers_ledger, asking, described
 from dpstats.api.described import operation_id, problems
 from dpstats.api.negotiation import Wanted
 from dpstats.api.replays import GIVEN_UNTIL
@@ -21,6 +19,7 @@ from dpstats.api.visit import Visit
 from dpstats.errors import InvalidParameters
 from dpstats.formats import Format, encode, rest_ascii
 from dpstats.release import Ask
+from dpstats.views import Sent
 
 RELEASE_HEADER = "Dpstats-Release"
 """Holds everything of a release but its rows, in every format."""
@@ -60,7 +59,7 @@ def make_release(
     ask = Ask(visit.identity, query, run.parameters, fresh=run.reuse == "never", idempotency_key=idempotency_key)
     given = visit.workspace.releases.give(ask)
     request.scope[GIVEN_UNTIL] = given.until
-    return _sent(given.body, form, HTTPStatus.CREATED if given.made_now else HTTPStatus.OK)
+    return _sent(given.sent, form, HTTPStatus.CREATED if given.made_now else HTTPStatus.OK)
 
 
 @router.get("/releases", response_model=answers.Releases, responses=problems())
@@ -83,13 +82,13 @@ def list_releases(page: asking.ReleaseQuery, visit: Visit) -> Response:
 )
 def get_release(release_id: str, visit: Visit, form: Wanted) -> Response:
     """A release made before; free."""
-    return _sent(visit.workspace.releases.earlier(visit.identity, release_id), form, HTTPStatus.OK)
+    return _sent(visit.workspace.releases.sent(visit.identity, release_id), form, HTTPStatus.OK)
 
 
 @router.post(
     "/releases/{release_id}/withdrawal",
     status_code=HTTPStatus.CREATED,
-    response_model=answers.Withdrawal,
+    response_model=answers_ledger.Withdrawal,
     responses=problems("not-found"),
 )
 def withdraw_release(release_id: str, withdrawal: asking.WithdrawalRequest, visit: Visit) -> Response:
@@ -99,11 +98,15 @@ def withdraw_release(release_id: str, withdrawal: asking.WithdrawalRequest, visi
     return JSONResponse(said, HTTPStatus.CREATED)
 
 
-def _sent(release: Mapping[str, Any], form: Format, status: int) -> Response:
-    headers = {RELEASE_HEADER: rest_ascii(release), "Vary": "Accept"}
+def _sent(release: Sent, form: Format, status: int) -> Response:
+    """The rows of JSON go out as they are stored, a large release in pieces; another format reads them first."""
+    headers = {RELEASE_HEADER: rest_ascii(release.head), "Vary": "Accept"}
     if status == HTTPStatus.CREATED:
-        headers["Location"] = f"/v1/releases/{release['release_id']}"
-    return Response(encode(release, form), status, headers, media_type=form.media_type)
+        headers["Location"] = f"/v1/releases/{release.head['release_id']}"
+    if form is Format.JSON and release.large:
+        return StreamingResponse(release.pieces(), status, headers, media_type=form.media_type)
+    content = release.json if form is Format.JSON else encode(release.body, form)
+    return Response(content, status, headers, media_type=form.media_type)
 
 
 def _cursor(after: str) -> str:

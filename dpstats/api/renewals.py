@@ -12,13 +12,11 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 
-from dpstats.access import operator
-from dpstats.api.timers import every_so_often
+from dpstats.api.timers import TIMETABLE, every_so_often
 from dpstats.errors import DpstatsError
 from dpstats.turns import only_one
 from dpstats.workspace import Workspace
 
-TIMETABLE = operator("timetable")
 LOCK = "refresh.lock"
 """The file of the workspace folder that whoever renews holds; its lock ends with the process."""
 

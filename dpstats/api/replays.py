@@ -13,12 +13,15 @@ requests as any other.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dpstats.api.in_turn import InTurn
 from dpstats.ledger.recent import Recent
 from dpstats.ledger.tokens import Identity
 from dpstats.workspace import Workspace
@@ -46,6 +49,10 @@ class _Asked:
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
 
+    @property
+    def size(self) -> int:
+        return len(self.path) + len(self.query_string) + _size(self.headers) + len(self.body)
+
 
 @dataclass(frozen=True)
 class _Sent:
@@ -54,10 +61,11 @@ class _Sent:
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
     route: Any
+    path_params: dict[str, Any]
 
     @property
     def size(self) -> int:
-        return len(self.body) + sum(len(name) + len(value) for name, value in self.headers) + _OWN
+        return len(self.body) + _size(self.headers) + _OWN
 
 
 class Replays:
@@ -66,8 +74,9 @@ class Replays:
     def __init__(self, app: ASGIApp, workspace: Workspace) -> None:
         self._app, store = app, workspace.store
         self._recent: Recent[_Asked, _Sent] = Recent(
-            store.commits, store.registry.now, KEPT_BYTES, lambda sent: sent.size
+            store.commits, store.registry.now, KEPT_BYTES, lambda asked, sent: asked.size + sent.size
         )
+        self._reading: InTurn[_Asked] = InTurn()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not _is_asked_for(scope):
@@ -77,18 +86,28 @@ class Replays:
         asked = _asked(scope, message)
         found = self._recent.find(asked)
         if found is None:
-            await self._answered(asked, scope, _Again(message, receive), send)
-            return
-        scope["route"] = found.route
-        await send({"type": "http.response.start", "status": 200, "headers": list(found.headers)})
-        await send({"type": "http.response.body", "body": found.body})
+            async with self._turn(asked):
+                found = self._recent.find(asked)
+                if found is None:
+                    await self._answered(asked, scope, _Again(message, receive), send)
+                    return
+        await _give_again(found, scope, send)
+
+    def _turn(self, asked: _Asked) -> AbstractAsyncContextManager[None]:
+        """Who asks for what was a replay until the last commit takes turns; whoever may pay waits for nobody here."""
+        return self._reading.turn(asked) if self._recent.had(asked) else nullcontext()
 
     async def _answered(self, asked: _Asked, scope: Scope, receive: Receive, send: Send) -> None:
         since, sending = self._recent.since(), _Sending(send)
         await self._app(scope, receive, sending)
         until = scope.get(GIVEN_UNTIL)
         if sending.body is not None and isinstance(until, datetime):
-            self._recent.keep(asked, _Sent(sending.headers, sending.body, scope.get("route")), since, until)
+            self._recent.keep(
+                asked,
+                _Sent(sending.headers, sending.body, scope.get("route"), scope.get("path_params", {})),
+                since,
+                until,
+            )
 
 
 class _Again:
@@ -120,6 +139,16 @@ class _Sending:
             whole = self.body is None and not message.get("more_body", False)
             self.body, self._ok = (message.get("body", b""), True) if whole else (None, False)
         await self._send(message)
+
+
+async def _give_again(sent: _Sent, scope: Scope, send: Send) -> None:
+    scope["route"], scope["path_params"] = sent.route, sent.path_params
+    await send({"type": "http.response.start", "status": 200, "headers": list(sent.headers)})
+    await send({"type": "http.response.body", "body": sent.body})
+
+
+def _size(headers: Sequence[tuple[bytes, bytes]]) -> int:
+    return sum(len(name) + len(value) for name, value in headers)
 
 
 def _is_asked_for(scope: Scope) -> bool:

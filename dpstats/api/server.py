@@ -58,7 +58,7 @@ def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
         check_traces(settings)
         with closing(Workspace.open(settings)) as workspace:
             workspace.self_test()
-        listener = _listening(settings)
+        listener = listening(settings)
         with _telling(settings.host, listener.getsockname()[1], on_ready), closing(listener):
             _run(settings, listener)
 
@@ -104,7 +104,7 @@ def _worker_app(settings: Settings, counted_in: Path) -> FastAPI:
         sys.exit(STARTUP_FAILURE)
 
 
-def _listening(settings: Settings) -> socket.socket:
+def listening(settings: Settings) -> socket.socket:
     """A socket that takes connections from now on; they wait until a process is there to answer."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -119,7 +119,8 @@ def _listening(settings: Settings) -> socket.socket:
             listener.close()
             raise
     except OSError as error:
-        what = f"cannot listen on {settings.host}, port {settings.port}: {error.strerror or error}; choose another"
+        why = error.strerror or error
+        what = f"cannot listen on {settings.host}, port {settings.port}: {why}; choose another with `--port`"
         raise FileError("settings", what, key="DPSTATS_HOST, DPSTATS_PORT") from None
     listener.set_inheritable(True)
     return listener

@@ -51,7 +51,8 @@ class Bench:
         if self._workspace is None:
             self._workspace = self._opened(sources)
         else:
-            self._workspace.datasets.load(AUDITOR, self.dataset.dataset, sources)
+            notice = self._workspace.datasets.notice_alone(self.dataset)
+            self._workspace.datasets.load(AUDITOR, self.dataset.dataset, sources, notice=notice)
             everybody_consents(self._workspace, AUDITOR, self.dataset, tables)
 
     def ask(self, query: str) -> dict[str, Any]:
@@ -91,7 +92,8 @@ class Bench:
         self._workspaces += 1
         workspace = Workspace.open(read_settings(home=self._folder / f"home{self._workspaces}", threads=1))
         try:
-            workspace.datasets.add(AUDITOR, self._file("dataset.yaml", self._text), sources)
+            notice = workspace.datasets.notice_alone(self.dataset)
+            workspace.datasets.add(AUDITOR, self._file("dataset.yaml", self._text), sources, notice=notice)
             everybody_consents(workspace, AUDITOR, self.dataset, self._tables)
             for name, text in self._queries.items():
                 _, version = workspace.review.submit(AUDITOR, self._file(f"{name}.yaml", text))

@@ -16,7 +16,7 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dpstats.bench.serve import ME, _served
+from dpstats.bench.serve import ME, served
 from dpstats.settings import read_settings
 from dpstats.workspace import Workspace
 
@@ -75,7 +75,7 @@ def measure(segments: int, features: int) -> Found:
         home = Path(folder) / "home"
         token = _prepared(home, Path(folder), segments, -(-features // PARTS))
         headers = {"Authorization": f"Bearer {token}", "Accept": ARROW}
-        with _served(home, 1) as (_, address), httpx.Client(base_url=address, headers=headers, timeout=120) as client:
+        with served(home, 1) as (_, address), httpx.Client(base_url=address, headers=headers, timeout=120) as client:
             client.get("/v1/features").raise_for_status()
             first, answer = _timed(client)
             rows = pa.ipc.open_stream(answer.content).read_all().num_rows

@@ -2,7 +2,8 @@
 
 Everything is made for it and gone afterwards: a retail table with skewed rows a customer (a few have thousands, most
 have a handful), loaded as any dataset is. Each work runs in a process of its own, so that its peak memory is its own;
-the plain aggregate runs on the very columns that the data version holds, with text keys on both sides.
+the plain aggregate runs on the very columns that the data version holds, with text keys on both sides. Approved queries
+run first with nothing at rest, then prepared, as a service has them soon after a load.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ PLAIN = {
     "WHERE day >= DATE '2025-03-01' AND day < DATE '2025-04-01' GROUP BY ALL",
 }
 
+AT_REST = "at_rest_"
 WORDS = {
     "plain": "plain aggregate, no privacy",
     "plain_month": "plain aggregate of one month",
@@ -84,11 +86,24 @@ class Timed:
 
 @dataclass(frozen=True)
 class Measured:
-    """Each work's time; the load beside a plain `CREATE TABLE AS` of the same columns, in seconds."""
+    """Each work's time; the load beside a plain `CREATE TABLE AS` of the same columns, in seconds.
+
+    `ordering_s`: what of the load is building at rest, that is ordering rows by unit, ranking them and writing them so.
+    `writing_s`: what writing the same rows takes as they come, which a load without ranks would do instead.
+    `kept`: what preparing each query took, in seconds, and how large it is, in MiB.
+    """
 
     works: dict[str, Timed]
     load_s: float
+    ordering_s: float
+    writing_s: float
     plain_load_s: float
+    kept: dict[str, tuple[float, float]]
+
+    @property
+    def unordered_load_s(self) -> float:
+        """Seconds of the load, building at rest apart."""
+        return self.load_s - self.ordering_s + self.writing_s
 
 
 def measure(rows: int, repeats: int) -> Measured:
@@ -102,9 +117,12 @@ def measure(rows: int, repeats: int) -> Measured:
         folder = Path(name)
         file = make(folder, rows)
         plain_load_s = _plain_load(folder, file)
-        load_s = _prepare(folder, file)
+        load_s, ordering_s = _prepare(folder, file)
+        writing_s = _plain_write(folder)
         works = {work: _alone(folder, work, repeats) for work in (*PLAIN, *QUERIES)}
-        return Measured(works, load_s, plain_load_s)
+        kept = _keep(folder)
+        works |= {f"{AT_REST}{work}": _alone(folder, work, repeats) for work in QUERIES}
+        return Measured(works, load_s, ordering_s, writing_s, plain_load_s, kept)
 
 
 def table(found: Measured) -> tuple[tuple[str, ...], ...]:
@@ -112,11 +130,30 @@ def table(found: Measured) -> tuple[tuple[str, ...], ...]:
     lines: list[tuple[str, ...]] = []
     for work, timed in found.works.items():
         plain = found.works["plain_month" if work.endswith("month") else "plain"]
-        times = f"{timed.seconds / plain.seconds:.1f}"
-        lines.append((WORDS[work], f"{timed.seconds:.3f}", times, f"{timed.peak_mib:.0f}"))
-    lines.append(("a plain CREATE TABLE AS", f"{found.plain_load_s:.1f}", "1.0", ""))
-    lines.append(("the load", f"{found.load_s:.1f}", f"{found.load_s / found.plain_load_s:.1f}", ""))
+        times = f"{timed.seconds / plain.seconds:.2f}"
+        words = WORDS[work.removeprefix(AT_REST)] + (", at rest" if work.startswith(AT_REST) else "")
+        lines.append((words, f"{timed.seconds:.4f}", times, f"{timed.peak_mib:.0f}"))
+    for work, (seconds, mib) in found.kept.items():
+        words = f"preparing {WORDS[work]}, once a load ({mib:.0f} MiB)"
+        lines.append((words, f"{seconds:.1f}", f"{seconds / found.works['plain'].seconds:.0f}", ""))
+    loads = {
+        "a plain CREATE TABLE AS": found.plain_load_s,
+        "the load, building at rest apart": found.unordered_load_s,
+        "the load": found.load_s,
+    }
+    lines += [(words, f"{each:.1f}", f"{each / found.plain_load_s:.1f}", "") for words, each in loads.items()]
     return tuple(lines)
+
+
+def plain_engine(
+    file: Path | str = ":memory:", *, read_only: bool = False, keeps_order: bool = True
+) -> duckdb.DuckDBPyConnection:
+    """DuckDB as anybody would open it, with as many threads as a data version has."""
+    connection = duckdb.connect(
+        file, read_only=read_only, config={"threads": "2", "preserve_insertion_order": keeps_order}
+    )
+    connection.execute("SET enable_progress_bar = false")  # it is drawn on stdout, where the command's answer belongs
+    return connection
 
 
 def make(folder: Path, rows: int) -> Path:
@@ -124,7 +161,7 @@ def make(folder: Path, rows: int) -> Path:
     file = folder / "sales.parquet"
     customers = max(1, int(rows * CUSTOMERS_A_ROW))
     uniform = "(hash(8 * i + {}) / 18446744073709551616.0)".format
-    with duckdb.connect(config={"threads": "2", "preserve_insertion_order": "false"}) as connection:
+    with plain_engine(keeps_order=False) as connection:
         connection.execute(f"""COPY (
             SELECT customer, 'segment_' || floor({SEGMENTS} * pow({uniform(1)}, 1.5))::INTEGER AS segment,
               'region_' || CASE WHEN {uniform(2)} < 0.8 THEN hash(customer) % {REGIONS}
@@ -138,17 +175,29 @@ def make(folder: Path, rows: int) -> Path:
 
 def _plain_load(folder: Path, file: Path) -> float:
     began = time.perf_counter()
-    with duckdb.connect(folder / "plain.duckdb", config={"threads": "2"}) as connection:
+    with plain_engine(folder / "plain.duckdb") as connection:
         connection.execute(f"CREATE TABLE sales AS SELECT customer, segment, region, day, amount FROM '{file}'")
     return time.perf_counter() - began
 
 
-def _prepare(folder: Path, file: Path) -> float:
+def _plain_write(folder: Path) -> float:
+    """Seconds to write the plain table's rows, held in memory, to a file as they come."""
+    with plain_engine() as connection:
+        connection.execute(f"ATTACH '{folder / 'plain.duckdb'}' AS plain (READ_ONLY)")
+        connection.execute("CREATE TEMP TABLE held AS FROM plain.sales")
+        connection.execute(f"ATTACH '{folder / 'written.duckdb'}' AS written")
+        return _seconds(lambda: connection.execute("CREATE TABLE written.sales AS FROM held; CHECKPOINT written"))
+
+
+def _prepare(folder: Path, file: Path) -> tuple[float, float]:
+    """Loads the file and approves the works; seconds of the load, and of its ordering."""
     (folder / "dataset.yaml").write_text(DATASET, encoding="utf-8")
     workspace = Workspace.open(read_settings(home=folder / "home", ledger_url=""))
     try:
-        began = time.perf_counter()
-        workspace.datasets.add(ME, folder / "dataset.yaml", {"sales": file})
+        began, moments = time.perf_counter(), dict[str, float]()
+        workspace.datasets.add(
+            ME, folder / "dataset.yaml", {"sales": file}, lambda step, _: moments.update({step: time.perf_counter()})
+        )
         took = time.perf_counter() - began
         for name, (measures, where, contribution) in QUERIES.items():
             text = (
@@ -161,7 +210,16 @@ def _prepare(folder: Path, file: Path) -> float:
             path = folder / f"{name}.yaml"
             path.write_text(text, encoding="utf-8")
             workspace.review.approve(ME, name, workspace.review.submit(ME, path)[1])
-        return took
+        return took, moments["finishing"] - moments["ordering sales"]
+    finally:
+        workspace.close()
+
+
+def _keep(folder: Path) -> dict[str, tuple[float, float]]:
+    workspace = Workspace.open(read_settings(home=folder / "home", ledger_url=""))
+    try:
+        done = workspace.preparing.prepare(ME, "retail")
+        return {each.query: (each.made.seconds, each.made.size / 2**20) for each in done if each.made is not None}
     finally:
         workspace.close()
 
@@ -176,11 +234,11 @@ def main() -> None:
     """One work, in this process: `python -m dpstats.bench.query FOLDER WORK REPEATS` prints its `Timed`."""
     folder, work, repeats = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     times = _plain(folder, work, repeats) if work in PLAIN else _bounded(folder, work, repeats)
-    sys.stdout.write(json.dumps({"seconds": statistics.median(times[1:]), "peak_mib": _peak_mib()}))
+    sys.stdout.write(json.dumps({"seconds": statistics.median(times[1:]), "peak_mib": peak_mib()}))
 
 
 def _plain(folder: Path, work: str, repeats: int) -> list[float]:
-    with duckdb.connect(folder / "plain.duckdb", read_only=True, config={"threads": "2"}) as connection:
+    with plain_engine(folder / "plain.duckdb", read_only=True) as connection:
         return [_seconds(lambda: connection.execute(PLAIN[work]).fetchall()) for _ in range(repeats + 1)]
 
 
@@ -197,7 +255,7 @@ def _bounded(folder: Path, work: str, repeats: int) -> list[float]:
         workspace.close()
 
 
-def _peak_mib() -> float:
+def peak_mib() -> float:
     """The most memory that this process had, as Linux tells it. `getrusage` would tell of whoever started it too."""
     fields = (line.partition(":") for line in Path("/proc/self/status").read_text().splitlines())
     return next(int(value.split()[0]) for name, _, value in fields if name == "VmHWM") / 1024

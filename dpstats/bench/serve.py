@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dpstats.access import operator
+from dpstats.bench import ready
 from dpstats.bench.load import Target, ask, rate
 from dpstats.catalog.parameters import bind_parameters
 from dpstats.release import Ask
@@ -69,13 +70,16 @@ class Size:
 class Measured:
     """Answers a second; milliseconds at the median; MiB of the serving processes by how many requests they answered.
 
-    Those are of all kinds: replays, previews, lists, budgets, refusals, and one new release in two hundred.
+    Those are of all kinds: replays, previews, lists, budgets, refusals, and one new release in two hundred. `many_ms`:
+    of a new release of 2,000 cells whose noise had time to be drawn; `many_at_once_ms`: straight after another.
     """
 
     trivial_per_s: float
     replays_per_s: float
     new_ms: float
     engine_ms: float
+    many_ms: float
+    many_at_once_ms: float
     memory_mib: dict[int, float]
 
     @property
@@ -90,11 +94,26 @@ def measure(size: Size) -> Measured:
         home = Path(folder) / "home"
         with _prepared(home, Path(folder), size.rows) as (workspace, token), ExitStack() as running:
             trivial = running.enter_context(_trivial(size.workers))
-            process, address = running.enter_context(_served(home, size.workers))
+            process, address = running.enter_context(served(home, size.workers))
             new_ms, engine_ms = _new(workspace, address, token)
             trivial_per_s, replays_per_s = _rates((trivial, _replay(address, token)), size.seconds)
             memory = _memory(process.pid, _mixed(address, token), size.requests)
-            return Measured(trivial_per_s, replays_per_s, new_ms, engine_ms, memory)
+        many = _many(Path(folder) / "many")
+        return Measured(trivial_per_s, replays_per_s, new_ms, engine_ms, *many, memory)
+
+
+def _many(home: Path) -> tuple[float, float]:
+    token = ready.prepared(home)
+    with served(home, workers=1) as (_, address):
+        return ready.new_ms(address, token)
+
+
+def replays_per_s(rows: int, seconds: float, workers: int) -> float:
+    """Replays a second alone, of so many processes that serve."""
+    with tempfile.TemporaryDirectory(prefix="dpstats-bench-") as folder:
+        home = Path(folder) / "home"
+        with _prepared(home, Path(folder), rows) as (_, token), served(home, workers) as (_, address):
+            return rate(_replay(address, token), connections=CONNECTIONS, seconds=seconds)
 
 
 def _memory(parent: int, targets: Sequence[Target], requests: int) -> dict[int, float]:
@@ -126,6 +145,8 @@ def table(size: Size, found: Measured) -> list[tuple[str, str]]:
         ("new release at p50, ms", f"{found.new_ms:.1f}"),
         ("of it in the engine, ms", f"{found.engine_ms:.1f}"),
         ("overhead of a new release, ms", f"{found.new_ms - found.engine_ms:.1f}"),
+        (f"new release of {ready.CELLS:,} cells at p50, noise drawn ahead, ms", f"{found.many_ms:.1f}"),
+        ("the same, one straight after another, ms", f"{found.many_at_once_ms:.1f}"),
         *((f"memory after {done:,} requests, MiB", f"{mib:.0f}") for done, mib in found.memory_mib.items()),
     ]
 
@@ -207,7 +228,7 @@ def _trivial(workers: int) -> Iterator[Target]:
 
 
 @contextmanager
-def _served(home: Path, workers: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def served(home: Path, workers: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
     with _running([sys.executable, "-m", "dpstats.bench.service", str(home), str(workers)]) as both:
         yield both
 

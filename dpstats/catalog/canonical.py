@@ -19,7 +19,7 @@ from dpstats.catalog.dataset import Column, DatasetFile, Table
 from dpstats.catalog.query import DeclaredKeys, QueryFile
 from dpstats.catalog.types import ColumnType, canonical_decimal
 
-LATER_PARTS = frozenset({"cadence", "candidates"})
+LATER_PARTS = frozenset({"cadence", "candidates", "significant_decision"})
 """Keys of a query's file that came after queries had been approved without them."""
 
 
@@ -86,6 +86,7 @@ def load_fingerprint(dataset: DatasetFile) -> str:
         },
         **_slices(dataset),
         **_links(dataset),
+        **({"engine": "spark"} if dataset.engine else {}),  # whose tables a load writes too, wherever it is
     }
     return hashlib.sha256(canonical_json(content)).hexdigest()
 

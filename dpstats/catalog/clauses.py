@@ -36,6 +36,7 @@ _PARAMETER = re.compile(r"\$[a-z][a-z0-9_]{0,62}")
 
 Int64 = Annotated[int, between(-_INT64, _INT64 - 1)]
 UpToAMillion = Annotated[int, between(1, 1_000_000)]
+SizeOfGroup = Annotated[int, between(10, 1_000_000_000_000)]
 
 
 class DateParameter(FileModel):
@@ -278,10 +279,54 @@ class CostEpsilon(FileModel):
     epsilon: Annotated[Number, between("1e-12", 1000)]
 
 
+class AccuracyAt(FileModel):
+    """The half-width that a measure should have in a group of so many `rows`, `units` or `values`: a public number.
+
+    `denominator`: of a ratio to a sum, how large that sum is, in its own units. Exactly one of the four is said.
+    """
+
+    half_width: Positive
+    rows: SizeOfGroup | None = None
+    units: SizeOfGroup | None = None
+    values: SizeOfGroup | None = None
+    denominator: Positive | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> AccuracyAt:
+        if len(self._said()) != 1:
+            raise ValueError("say how large a group is by one of rows, units, values or denominator")
+        return self
+
+    def _said(self) -> list[tuple[str, int | Decimal]]:
+        sizes = ("rows", self.rows), ("units", self.units), ("values", self.values), ("denominator", self.denominator)
+        return [(of, size) for of, size in sizes if size is not None]
+
+    @property
+    def of(self) -> str:
+        """What the size counts: "rows", "units", "values", or "denominator" where it is a sum."""
+        return self._said()[0][0]
+
+    @property
+    def size(self) -> int | Decimal:
+        """How large the group is."""
+        return self._said()[0][1]
+
+
+def _kind_of_target(raw: object) -> str:
+    return "<at>" if isinstance(raw, Mapping) else "<everywhere>"
+
+
+Target = Annotated[
+    Annotated[Positive, Tag("<everywhere>")] | Annotated[AccuracyAt, Tag("<at>")],
+    Discriminator(_kind_of_target),
+]
+"""A half-width in every group, or in one of a stated size."""
+
+
 class CostAccuracy(FileModel):
     """A release costs what these 95 % half-widths need, in each measure's own units."""
 
-    accuracy: Annotated[FrozenMap[Name, Positive], AfterValidator(not_empty)]
+    accuracy: Annotated[FrozenMap[Name, Target], AfterValidator(not_empty)]
 
 
 Cost = Annotated[

@@ -2,7 +2,8 @@
 
 A data version of such a dataset holds the table `CONSENT`: a row for each of its units, and in it two truths for each
 of these purposes (whether the unit may be counted where the use is opt-in, and where it is opt-out) and one for all
-(whether its sensitive columns may be read).
+(whether its sensitive columns may be read). A purpose that is newer than some data has a third: whether the unit opted
+in since it began.
 """
 
 from __future__ import annotations
@@ -19,11 +20,16 @@ ASKED: frozenset[Consent] = frozenset({"opt_in", "opt_out"})
 
 
 def asked_purposes(dataset: DatasetFile) -> tuple[str, ...]:
-    """The purposes for which some query would count only some people, by name; none where nobody is ever asked."""
+    """The purposes for which some query would count only some people, or some of their rows, by name.
+
+    None where nobody is ever asked.
+    """
     sensitive = any(column.sensitive for table in dataset.personal_tables.values() for column in table.columns.values())
     reads = (False, True) if sensitive else (False,)
     return tuple(
-        name for name in sorted(dataset.purposes) if any(dataset.consent_of(name, sensitive=s) in ASKED for s in reads)
+        name
+        for name, purpose in sorted(dataset.purposes.items())
+        if purpose.began is not None or any(dataset.consent_of(name, sensitive=s) in ASKED for s in reads)
     )
 
 
@@ -45,12 +51,25 @@ def _out(purpose: str) -> str:
     return f"dp_opt_out_{purpose}"
 
 
+def agreed_column(purpose: str) -> str:
+    """The column of `CONSENT` that says whether a unit opted in to a purpose since it began."""
+    return f"dp_agreed_{purpose}"
+
+
 def consent_columns(dataset: DatasetFile) -> tuple[str, ...]:
     """The columns of `CONSENT` but the unit's, in their order."""
-    purposes = asked_purposes(dataset)
-    return (*(column for name in purposes for column in (_in(name), _out(name))), UNLIMITED)
+    columns: list[str] = []
+    for name in asked_purposes(dataset):
+        columns += [_in(name), _out(name)]
+        columns += [agreed_column(name)] if dataset.purposes[name].began is not None else []
+    return (*columns, UNLIMITED)
 
 
 def consent_rules(dataset: DatasetFile) -> str:
     """What the truths in `CONSENT` were worked out by: where it differs from a data version's, those do not hold."""
-    return canonical_json({name: is_sold(dataset, name) for name in asked_purposes(dataset)}).decode()
+    return canonical_json({name: _rule(dataset, name) for name in asked_purposes(dataset)}).decode()
+
+
+def _rule(dataset: DatasetFile, purpose: str) -> object:
+    began = dataset.purposes[purpose].began
+    return is_sold(dataset, purpose) if began is None else [is_sold(dataset, purpose), began.isoformat()]

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from decimal import ROUND_FLOOR, Context, Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +22,8 @@ from pydantic import (
     model_validator,
 )
 
+from dpstats.catalog.disclosed import Disclosure, Said
+from dpstats.catalog.engines import EngineSpec
 from dpstats.catalog.fields import (
     Bounds,
     ColumnName,
@@ -41,7 +43,7 @@ from dpstats.catalog.fields import (
     not_empty,
     parse_each,
 )
-from dpstats.catalog.purposes import Category, Consent, Purpose, Sensitivity, Specific, consent_needed
+from dpstats.catalog.purposes import Category, Consent, Purpose, Sensitivity, SmallestGroup, Specific, consent_needed
 from dpstats.catalog.source import Problem, load_file, read_yaml
 from dpstats.catalog.types import ColumnType, Value, parse_value
 from dpstats.catalog.validation import validate
@@ -109,6 +111,11 @@ class Column(FileModel):
     never_disclose: bool = False
     bounds_why: Prose = ""
     values_why: Prose = ""
+
+    @property
+    def identifies(self) -> bool:
+        """Whether it says who somebody is, or is too dangerous to send even to that person: no answer is by it."""
+        return self.category == "identifiers" or self.never_disclose
 
     @field_validator("values", mode="plain")
     @classmethod
@@ -234,11 +241,19 @@ class DatasetFile(FileModel):
     """A dataset: tables behind one privacy unit, with one budget for life.
 
     `max_rows_per_unit`: rows that are loaded of one unit in one table, 1 to 10,000,000; in each block, of the table
-    that has blocks. `min_units`: the least noisy
-    count of units at which a group whose key was found in the data is released. `fresh_for`: how long a release is
-    given again for free. `approvals_expire`: how long an approval of a query holds at most; None: until it is revoked.
-    `lineage`: the name under which the budget lives, by default the dataset's. `links`: people may have several ids,
-    which a load makes one unit by a source of its own.
+    that has blocks. `min_units`: the least noisy count of units at which a group whose key was found in the data is
+    released. `smallest_group`: the least noisy count of units at which a group tells its measures, wherever its key
+    comes from; None: there is no such floor.
+    `fresh_for`: how long a release is given again for free. `approvals_expire`: how long an approval of a query holds
+    at most; None: until it is revoked. `lineage`: the name under which the budget lives, by default the dataset's.
+    `links`: people may have several ids, which a load makes one unit by a source of its own. `engine`: where queries
+    run; None: in DuckDB, in the service.
+
+    For notices and assessments: `controller`: the business that answers for the data, and `contract`: the specific
+    purpose that it lets a service provider use them for; `collected_from`: the categories of sources; `disclosed_to`;
+    `people`: about how many there are, in the steward's words, never counted. `notice_at_load`: whether a load must
+    name the notice at collection that its rows were collected under. `significant_decisions`: whether queries may
+    serve decisions about people's finance, housing, education, work or health (11 CCR 7001(ddd)).
     """
 
     dataset: Name
@@ -251,8 +266,17 @@ class DatasetFile(FileModel):
     approvals_expire: Duration | None = None
     max_rows_per_unit: Annotated[int, between(1, 10_000_000)] = 20_000
     min_units: Annotated[int, between(1, 1_000_000)] = 20
+    smallest_group: SmallestGroup | None = None
     links: bool = False
+    engine: EngineSpec | None = None
     lineage: Name = ""  # set before the fields are checked
+    controller: Line = ""
+    contract: Annotated[Prose, Specific] = ""
+    collected_from: Items[Said] = ()
+    disclosed_to: Items[Disclosure] = ()
+    people: Line = ""
+    notice_at_load: Literal["optional", "required"] = "optional"
+    significant_decisions: Literal["refused", "allowed"] = "refused"
     purposes: Annotated[FrozenMap[Name, Purpose], AfterValidator(not_empty)] = Field(default_factory=_default_purposes)
     tables: Annotated[FrozenMap[Name, Table], AfterValidator(not_empty)]
 
@@ -305,6 +329,11 @@ class DatasetFile(FileModel):
         """The consent that a use for one of the dataset's purposes needs; `sensitive`: it reads a sensitive column."""
         return consent_needed(purpose, self.purposes[purpose], sensitive=sensitive)
 
+    def smallest_group_of(self, purpose: str) -> int | None:
+        """The floor of a query for one of the dataset's purposes: the higher one of the dataset's and the purpose's."""
+        said = self.smallest_group, self.purposes[purpose].smallest_group
+        return max((floor for floor in said if floor is not None), default=None)
+
     def allowed_purposes(self, table: str, column: str) -> frozenset[str]:
         """The purposes for which a query may read a column.
 
@@ -341,6 +370,11 @@ def _dataset_problems(dataset: DatasetFile) -> Iterator[Problem]:
             yield ("purposes", purpose), f"{purpose} is the name of a refusal of many purposes: choose another"
     if dataset.links and LINKS in dataset.tables:
         yield ("tables", LINKS), f"is the name of the links between ids: choose another, or remove `{LINKS}: true`"
+    for place, recipient in enumerate(dataset.disclosed_to):
+        for purpose in recipient.purposes:
+            if purpose not in dataset.purposes:
+                known = ", ".join(dataset.purposes)
+                yield ("disclosed_to", place, "purposes"), f"there is no purpose {purpose}: use one of {known}"
     for name, table in dataset.tables.items():
         yield from _table_problems(dataset, name, table)
     if not dataset.personal_tables:

@@ -7,6 +7,7 @@ and of title 11 of the California Code of Regulations. Where a default is strict
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from types import MappingProxyType
 from typing import Annotated, Literal
 
@@ -14,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from dpstats.catalog.fields import FileModel, Line, between
 from dpstats.catalog.text import quoted
+from dpstats.catalog.types import parse_date
 
 Consent = Literal["always", "notice", "opt_out", "opt_in"]
 Kind = Literal[
@@ -95,18 +97,50 @@ _DEFAULTS: Mapping[Kind, Consent] = MappingProxyType(
     }
 )
 
+SmallestGroup = Annotated[int, between(1, 1_000_000)]
+"""The least noisy count of units at which a group's numbers are told."""
+
+Compatible = Literal["compatible"]
+
+
+def _since(raw: object) -> object:
+    if raw == "compatible":
+        return raw
+    try:
+        return parse_date(raw)
+    except ValueError as error:
+        raise ValueError("must be the day on which the use began, like 2026-03-01, or compatible") from error
+
+
+Since = Annotated[date | Compatible, BeforeValidator(_since)]
+"""From which day on people's data are collected for a use, or that they could expect it before that, too."""
+
 
 class Purpose(FileModel):
     """What data may be used for. What it does not say is worked out by `kind_of` and `consent_needed`.
 
     `basis_7027m`: which of the eight uses of 11 CCR 7027(m) it is, for which sensitive personal information may be
-    used whatever a person's wish to limit it.
+    used whatever a person's wish to limit it. `smallest_group`: see `DatasetFile`; for this purpose alone.
+    `max_keys`: by how many keys, and columns that they are made of, a query for it may group people at most; None: by
+    as many as it likes.
+    `needs_consent_since`: the day from which on people knew of the use when their data were collected. A row from
+    before it, or of no known day, is used only if its person opted in to this purpose on that day or later, whatever
+    consent the use needs otherwise (11 CCR 7002(e)). `compatible`: the steward's word that the use is one that people
+    could expect of older data too (7002(b), (c)). None: the data were collected for it from the first.
     """
 
     title: Line = ""
     consent: Consent | None = None
     kind: Kind | None = None
     basis_7027m: Annotated[int, between(1, 8)] | None = None
+    smallest_group: SmallestGroup | None = None
+    max_keys: Annotated[int, between(0, 100)] | None = None
+    needs_consent_since: Since | None = None
+
+    @property
+    def began(self) -> date | None:
+        """The day before which data need their person's opt-in of that day or later; None: there is no such day."""
+        return self.needs_consent_since if isinstance(self.needs_consent_since, date) else None
 
 
 def kind_of(name: str, purpose: Purpose) -> Kind:

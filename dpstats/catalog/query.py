@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from dpstats.catalog.clauses import (
+    AccuracyAt,
     Candidates,
     Contribution,
     Cost,
@@ -39,6 +40,7 @@ from dpstats.catalog.validation import validate
 from dpstats.errors import FileError
 
 __all__ = [
+    "AccuracyAt",
     "Cadence",
     "Contribution",
     "CostAccuracy",
@@ -78,7 +80,8 @@ class QueryFile(FileModel):
     """A query. `fresh_for` None: the dataset's. `keys`, `bounds` and `why` are by the name of the key or measure.
 
     `weights`: each measure's share of the cost relative to the others', 1 where unsaid. `candidates`: the values that a
-    median or quantile may take. `cadence` None: it is not said how often it will be asked.
+    median or quantile may take. `cadence` None: it is not said how often it will be asked. `significant_decision`: its
+    answers serve decisions about people's finance, housing, education, work or health (11 CCR 7001(ddd)).
     """
 
     query: Name
@@ -100,6 +103,7 @@ class QueryFile(FileModel):
     cost: Cost
     fresh_for: Duration | None = None
     cadence: Cadence | None = None
+    significant_decision: bool = False
     why: FrozenMap[Name, Prose] = Field(default_factory=dict, validate_default=True)
 
     @model_validator(mode="after")

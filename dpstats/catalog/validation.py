@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from difflib import get_close_matches
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -55,12 +56,21 @@ def _problems(source: SourceMap, detail: ErrorDetails) -> Iterator[Problem]:
 
 
 def _message(detail: ErrorDetails) -> str:
+    if detail["type"] == "extra_forbidden":
+        near = get_close_matches(str(detail["loc"][-1]), _keys(FileModel), n=1, cutoff=0.75)
+        return _MESSAGES["extra_forbidden"] + (f" ({near[0]}?)" if near else "")
     known = _MESSAGES.get(detail["type"])
     if known is not None:
         quotes_help = detail["type"] == "string_type" and isinstance(detail["input"], int | Decimal)
         return known.format(quoted(detail["input"])) + (": put it in quotes" if quotes_help else "")
     what = detail["msg"].replace("Input should be", "must be")
     return what if isinstance(detail["input"], Mapping | list | tuple) else f"{what}, not {quoted(detail['input'])}"
+
+
+def _keys(model: type[FileModel]) -> set[str]:
+    """The keys of every part of every file."""
+    below = (_keys(part) for part in model.__subclasses__())
+    return {field.alias or name for name, field in model.model_fields.items()}.union(*below)
 
 
 def _path(source: SourceMap, loc: tuple[int | str, ...]) -> KeyPath:

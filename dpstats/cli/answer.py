@@ -12,6 +12,7 @@ from dpstats.cli.words import (
     age,
     at_least,
     at_size,
+    counted,
     day,
     give_or_take,
     moment_text,
@@ -29,7 +30,7 @@ Measure = Mapping[str, Any]
 
 
 def show_answer(release: Release, title: str, now: datetime) -> None:
-    """A release on stdout. `now` carries the zone in which its day is told."""
+    """A release on stdout, its rows in the order that they come in. `now` carries the zone in which its day is told."""
     tell(*head(release, title), "")
     show(table(release))
     tell("", *foot(release, now))
@@ -39,6 +40,15 @@ def answer_text(release: Release, title: str, now: datetime) -> str:
     """The same as plain text, for a file."""
     above, below = ([printable(line) for line in lines] for lines in (head(release, title), foot(release, now)))
     return "\n".join([*above, "", plain(table(release)), "", *below, ""])
+
+
+def for_people(release: Release, dataset: Mapping[str, Any]) -> dict[str, Any]:
+    """The release with its rows in the order in which the dataset's file lists the values of their keys."""
+    from dpstats.workspace.declared import declared_order
+
+    keys = [key["name"] for key in release["keys"]]
+    order = declared_order(dataset, keys)
+    return {**release, "rows": sorted(release["rows"], key=lambda row: order([row[key] for key in keys]))}
 
 
 def head(release: Release, title: str) -> list[str]:
@@ -77,9 +87,18 @@ def foot(release: Release, now: datetime) -> list[str]:
     return [
         "Brackets hold 95 % intervals of the bounded answer; clipping to these bounds may bias it:",
         *(f"  {name}: {bounding(measure)}" for name, measure in release["measures"].items()),
+        *withheld(release),
         paid(release, now),
         left(release),
     ]
+
+
+def withheld(release: Release) -> list[str]:
+    """How many groups are withheld, and below which number."""
+    found = release.get("smallest_group")
+    if found is None:
+        return []
+    return [f"Withheld: {found['withheld']:,} of {counted(len(release['rows']), 'group')}, below {found['floor']:,}."]
 
 
 def bounding(measure: Mapping[str, Any]) -> str:

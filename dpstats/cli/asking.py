@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from dpstats.cli import inputs
-from dpstats.cli.answer import answer_text, costs_table, enough, price, show_answer, sure
+from dpstats.cli.answer import answer_text, costs_table, enough, for_people, price, show_answer, sure
 from dpstats.cli.output import destination, json_bytes, note, say, show, show_json, tell
 from dpstats.cli.session import session_of, working
 from dpstats.cli.words import settings_text
@@ -42,7 +42,7 @@ def preview(
     Reads no data and charges nothing.
     """
     parameters = inputs.parameters(given, more)
-    with session_of(context).opened() as (workspace, me):
+    with session_of(context).opened() as (workspace, me), workspace.asked.noting(me, "query preview", query=name):
         found = workspace.releases.preview(me, name, parameters)
     show_json(found) if as_json else _show_preview(found)
 
@@ -81,9 +81,11 @@ def run(
     with destination(out) as write, session_of(context).opened() as (workspace, me):
         from dpstats.release import Ask
 
-        title = workspace.review.one(me, name)["title"]
-        with working("computing the answer"):
+        with workspace.asked.noting(me, "query run", query=name), working("computing the answer"):
+            title = workspace.review.one(me, name)["title"]
             release, _ = workspace.releases.make(Ask(me, name, parameters, fresh=fresh))
+        if shape is Shape.TABLE:
+            release = for_people(release, workspace.datasets.one(me, release["dataset"]))
         if shape is Shape.TABLE and out is None:
             show_answer(release, title, datetime.now().astimezone())
         else:

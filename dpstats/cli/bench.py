@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dpstats.cli import inputs
-from dpstats.cli.output import Table, show, show_json
-from dpstats.cli.session import working
+from dpstats.cli.output import Table, note, show, show_json
+from dpstats.cli.session import loading, working
 
-app = typer.Typer(help="The speed, measured here and now: query, serve, features, ledger.")
+app = typer.Typer(
+    help="The speed, measured here and now: query, cells, serve, features, consent, ledger, scale, model."
+)
 
 
 @app.callback()
@@ -49,6 +52,31 @@ def query(
                 frozenset({"seconds", "to plain", "peak MiB"}),
             )
         )
+
+
+@app.command("cells")
+def cells(
+    groups: Annotated[
+        int, typer.Option("--groups", min=1000, max=1_000_000, metavar="N", help="Groups of the larger release.")
+    ] = 1_000_000,
+    as_json: inputs.AsJson = False,
+) -> None:
+    """Measure a release of very many cells, from the question to the last byte, and the memory that it takes.
+
+    Two measures of each group, charged, drawn and stored whole before the first byte is sent; beside a release of a
+    tenth of the groups. In a workspace of its own, with synthetic rows, that is gone afterwards.
+    """
+    from dataclasses import asdict
+
+    from dpstats.bench.cells import measure, table
+
+    with working("measuring"):
+        found = measure(groups)
+    if as_json:
+        show_json({"releases": [asdict(each) for each in found]})
+    else:
+        heads = ("cells", "stored s", "sent s", "us a cell", "MiB sent", "MiB before", "peak MiB")
+        show(Table(heads, table(found), frozenset(heads[1:])))
 
 
 @app.command("serve")
@@ -106,6 +134,29 @@ def features(
         show(Table(("measured", "value"), tuple(table(segments, columns, found)), frozenset({"value"})))
 
 
+@app.command("consent")
+def consent(
+    events: Annotated[
+        int, typer.Option("--events", min=1, max=10_000_000, metavar="N", help="Consent events that are sent.")
+    ] = 20_000,
+    as_json: inputs.AsJson = False,
+) -> None:
+    """Measure how many consent events and signals a service takes in.
+
+    In a workspace of its own, that is gone afterwards.
+    """
+    from dataclasses import asdict
+
+    from dpstats.bench.consent import measure, table
+
+    with working("measuring"):
+        found = measure(events)
+    if as_json:
+        show_json({"events": events} | asdict(found))
+    else:
+        show(Table(("measured", "value"), tuple(table(events, found)), frozenset({"value"})))
+
+
 @app.command("ledger")
 def ledger(
     callers: Annotated[
@@ -137,3 +188,84 @@ def ledger(
         show_json(asdict(size) | asdict(found))
     else:
         show(Table(("measured", "value"), tuple(table(size, found)), frozenset({"value"})))
+
+
+@app.command("scale")
+def scale(
+    rows: Annotated[
+        int, typer.Option("--rows", min=10_000, max=1_000_000_000, metavar="N", help="Rows of the largest table.")
+    ] = 3_000_000,
+    units: Annotated[
+        int, typer.Option("--units", min=1000, max=100_000_000, metavar="N", help="The most units.")
+    ] = 1_000_000,
+    groups: Annotated[
+        int, typer.Option("--groups", min=10, max=1_000_000, metavar="N", help="The most groups of an answer.")
+    ] = 100_000,
+    entries: Annotated[
+        int, typer.Option("--entries", min=1, max=100_000_000, metavar="N", help="Entries of the longest ledger.")
+    ] = 100_000,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw the curves into this file: .svg or .png.")
+    ] = None,
+    as_json: inputs.AsJson = False,
+) -> None:
+    """Measure how time grows with rows, units, groups and the ledger's length, beside the plain query's.
+
+    In workspaces of its own, with synthetic rows, that are gone afterwards.
+    """
+    from dataclasses import asdict
+
+    from dpstats.bench.scale import Sizes, measure, table
+
+    if plot is not None and plot.suffix.lower() not in {".svg", ".png"}:
+        raise typer.BadParameter("the file's name must end in .svg or .png", param_hint="--plot")
+    sizes = Sizes(rows, units, groups, entries)
+    with loading() as said:
+        found = measure(sizes, said)
+    if plot is not None:
+        from dpstats.bench.scale_plot import draw
+
+        draw(found, plot)
+    if as_json:
+        show_json(asdict(sizes) | {"points": [asdict(point) for point in found]})
+    else:
+        heads = ("along", "size", "plain s", "engine s", "to plain", "release s")
+        show(Table(heads, table(found), frozenset(heads[1:])))
+
+
+@app.command("model")
+def model(
+    rows: Annotated[
+        int, typer.Option("--rows", min=1, metavar="N", help="Rows of the largest dataset.")
+    ] = 10_000_000_000,
+    units: Annotated[int, typer.Option("--units", min=1, metavar="N", help="Its privacy units.")] = 500_000_000,
+    groups: Annotated[int, typer.Option("--groups", min=1, metavar="N", help="Groups of an answer.")] = 1000,
+    datasets: Annotated[int, typer.Option("--datasets", min=1, metavar="N", help="Datasets.")] = 1000,
+    releases: Annotated[
+        int, typer.Option("--releases", min=0, metavar="N", help="New releases of each dataset in a day.")
+    ] = 100,
+    replays: Annotated[int, typer.Option("--replays", min=0, metavar="N", help="Replays a second.")] = 10_000,
+    sample: Annotated[
+        int, typer.Option("--sample", min=1000, max=100_000_000, metavar="N", help="Rows that rates are measured on.")
+    ] = 500_000,
+    as_json: inputs.AsJson = False,
+) -> None:
+    """Say what a deployment takes, by rates that are measured here and checked at a larger size.
+
+    In workspaces of its own, with synthetic rows, that are gone afterwards.
+    """
+    from dataclasses import asdict
+
+    from dpstats.bench.model import Deployment, breaks, measure, table
+
+    size = Deployment(rows, units, groups, datasets, releases, replays)
+    with loading() as said:
+        rates = measure(sample, said)
+    over = breaks(rates, size)
+    if as_json:
+        show_json({"deployment": asdict(size), "rates": asdict(rates), "breaks": over})
+    else:
+        heads = ("what", "takes", "each", "checked", "at that size")
+        show(Table(heads, tuple(table(rates, size)), frozenset({"takes", "checked", "at that size"})))
+        for line in over or ["nothing: it fits on such a host"]:
+            note(f"breaks first: {line}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +12,10 @@ from dpstats.cli.output import Table, note, say, show, show_json
 from dpstats.cli.session import loading, session_of, values_refused
 from dpstats.cli.words import utc
 
-app = typer.Typer(help="Datasets: register, load, list.")
+if TYPE_CHECKING:
+    from dpstats.workspace.preparing import Prepared
+
+app = typer.Typer(help="Datasets: register, load, prepare, list.")
 
 DatasetPath = Annotated[Path, typer.Argument(metavar="FILE", help="The dataset.yaml.")]
 Blocks = Annotated[
@@ -23,19 +26,27 @@ Blocks = Annotated[
         help="The time blocks that the files bring anything new of; others' feature releases stay as they are.",
     ),
 ]
+Notice = Annotated[
+    str,
+    typer.Option("--notice", metavar="VERSION", help="The notice at collection that the rows were collected under."),
+]
 Append = Annotated[bool, typer.Option("--append", help="Add the rows to those that are there.")]
 
 
 @app.command("add")
 def add(
-    context: typer.Context, file: DatasetPath, more: inputs.MoreSources = None, source: inputs.Sources = None
+    context: typer.Context,
+    file: DatasetPath,
+    more: inputs.MoreSources = None,
+    source: inputs.Sources = None,
+    notice: Notice = "",
 ) -> None:
     """Register a dataset.yaml and load its data; prints the data version."""
     files, session = inputs.sources(source, more), session_of(context)
     known = session.exists
     with session.opened(make=True) as (workspace, me):
         with loading() as progress:
-            version = workspace.datasets.add(me, file, files, progress)
+            version = workspace.datasets.add(me, file, files, progress, notice=notice)
         say(version)
         if not known:
             note(f"{workspace.home} is now a workspace")
@@ -49,6 +60,7 @@ def load(
     source: inputs.Sources = None,
     append: Append = False,
     blocks: Blocks = None,
+    notice: Notice = "",
 ) -> None:
     """Load new data; prints the data version.
 
@@ -57,8 +69,50 @@ def load(
     files = inputs.sources(source, more)
     with session_of(context).opened() as (workspace, me):
         with values_refused(), loading() as progress:
-            version = workspace.datasets.load(me, name, files, append=append, blocks=blocks, progress=progress)
+            version = workspace.datasets.load(
+                me, name, files, append=append, blocks=blocks, progress=progress, notice=notice
+            )
         say(version)
+
+
+@app.command("prepare")
+def prepare(context: typer.Context, name: inputs.DatasetName, as_json: inputs.AsJson = False) -> None:
+    """Make approved queries fast: keep what bounding decides of them beside the data; answers stay the same.
+
+    The service does so by itself (DPSTATS_PREPARE_EVERY). What is kept goes with its data version.
+    """
+    with session_of(context).opened() as (workspace, me), loading() as progress:
+        done = workspace.preparing.prepare(me, name, progress)
+    if as_json:
+        show_json({"items": [_prepared(each) for each in done], "next": None})
+        return
+    heads = ("query", "kept", "size (MiB)", "took (s)")
+    rows = tuple((each.query, _kept(each), *_cost(each)) for each in done)
+    if rows:
+        show(Table(heads, rows, frozenset(heads[2:])))
+    else:
+        note(f"no query of {name} is approved: `dpstats query approve NAME` approves one")
+
+
+def _prepared(each: Prepared) -> dict[str, object]:
+    made = each.made
+    return {
+        "query": each.query,
+        "kept": each.key,
+        "bytes": None if made is None else made.size,
+        "seconds": None if made is None else made.seconds,
+        "why": each.why,
+    }
+
+
+def _kept(each: Prepared) -> str:
+    if each.key is None:
+        return f"nothing: {each.why}"
+    return "made now" if each.made else "was there"
+
+
+def _cost(each: Prepared) -> tuple[str, str]:
+    return ("", "") if each.made is None else (f"{each.made.size / 2**20:.1f}", f"{each.made.seconds:.1f}")
 
 
 @app.command("report")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dpstats.cli.answer import show_answer
+from dpstats.cli.answer import for_people, show_answer
 from dpstats.cli.bundled import bundled, bundled_queries, bundled_views
 from dpstats.cli.demo_consent import show_consent
 from dpstats.cli.demo_text import next_text, start_text, tokens_text
@@ -29,6 +29,7 @@ from dpstats.errors import FileError
 
 if TYPE_CHECKING:
     from dpstats.ledger.tokens import Identity
+    from dpstats.settings import Settings
     from dpstats.workspace import Workspace
 
 DATASET, QUERY = "complete_journey", "spend_by_income"
@@ -50,6 +51,8 @@ def demo(
     """Try dpstats on real data: load, approve, answer, serve."""
     session = Session(session_of(context).home or HOME)
     sources = package_files()
+    if not once:
+        _listenable(session.settings(port=port))  # before anything is loaded or charged
     with session.opened(make=True) as (workspace, me):
         _load(workspace, me, sources)
         _approve(workspace, me)
@@ -63,6 +66,13 @@ def demo(
         say(next_text(session.folder, f"http://{settings.host}:{settings.port}", tokens["analyst"]))
     else:
         start(session, port=port, on_ready=lambda address: _ready(session.folder, address, tokens["analyst"]))
+
+
+def _listenable(settings: Settings) -> None:
+    """Raises FileError where the service could not listen."""
+    from dpstats.api.server import listening
+
+    listening(settings).close()
 
 
 def package_files() -> dict[str, Path]:
@@ -132,7 +142,7 @@ def _answer(workspace: Workspace, me: Identity) -> None:
     with working("computing the first answer"):
         release, _ = workspace.releases.make(Ask(me, QUERY, {}))
     say()
-    show_answer(release, title, datetime.now().astimezone())
+    show_answer(for_people(release, workspace.datasets.one(me, DATASET)), title, datetime.now().astimezone())
     say()
 
 

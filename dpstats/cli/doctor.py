@@ -20,9 +20,11 @@ def doctor(context: typer.Context, as_json: inputs.AsJson = False) -> None:
     Exit status 1 if there is any.
     """
     with session_of(context).opened(check_ledger=False) as (workspace, me), working("looking"):
-        findings = workspace.doctor.findings(me)
+        findings, encryption = workspace.doctor.findings(me), workspace.doctor.disk_encryption
     if as_json:
-        show_json({"ok": not findings, "findings": [asdict(finding) for finding in findings]})
+        show_json(
+            {"ok": not findings, "findings": [asdict(finding) for finding in findings], "disk_encryption": encryption}
+        )
     else:
         for finding in findings:
             say(f"{finding.about}: {finding.what}")

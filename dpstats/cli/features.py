@@ -12,12 +12,11 @@ from dpstats.cli import inputs
 from dpstats.cli.asking import Shape
 from dpstats.cli.output import Table, destination, note, plain, say, show, show_json, tell
 from dpstats.cli.session import session_of, working
-from dpstats.cli.words import number
+from dpstats.cli.words import days_text, number
 
-app = typer.Typer(help="Feature views for personalization jobs: add, list, show, get, segments, export.")
+app = typer.Typer(help="Feature views for personalization jobs: add, list, show, get, segments, export, withdraw.")
 
 ViewName = Annotated[str, typer.Argument(metavar="VIEW", parser=inputs.name_text, help="The view's name.")]
-DAY_S = 86400
 
 
 @app.command("add")
@@ -32,6 +31,14 @@ def add(
     with session_of(context).opened() as (workspace, me):
         for file in files:
             say(f"{workspace.features.submit(me, file)} is registered: `dpstats refresh` releases what it needs")
+
+
+@app.command("withdraw")
+def withdraw(context: typer.Context, name: ViewName) -> None:
+    """End a view: it is neither given nor renewed. What was released stays released, and paid."""
+    with session_of(context).opened() as (workspace, me):
+        workspace.features.withdraw(me, name)
+        say(f"{name} is withdrawn: `dpstats features add FILE` begins it again")
 
 
 @app.command("list")
@@ -51,7 +58,7 @@ def list_(context: typer.Context, as_json: inputs.AsJson = False) -> None:
                 item["dataset"],
                 " ".join(item["segment"]),
                 str(len(item["queries"])),
-                _days(item["refresh_s"]),
+                days_text(item["refresh_s"]),
                 item["title"],
             )
             for item in items
@@ -72,7 +79,7 @@ def show_view(context: typer.Context, name: ViewName, as_json: inputs.AsJson = F
         view["title"] or view["view"],
         f"{view['view']} of {view['dataset']}, a row for each {', '.join(view['segment'])}",
         f"Queries: {', '.join(view['queries'])}",
-        f"Renewed every {_days(view['refresh_s'])}, and given until it is {_days(view['max_age_s'])} old.",
+        f"Renewed every {days_text(view['refresh_s'])}, and given until it is {days_text(view['max_age_s'])} old.",
         f"Renewing it costs at most {measure} {number(view['monthly'][measure])} in a calendar month; "
         f"this month it was {measure} {number(view['spent_this_month'][measure] or 0)}.",
         f"Reliable: within {number(round(100 * (1 - view['reliability']), 6))} % of the value, 95 times in 100.",
@@ -93,7 +100,8 @@ def get(
         from dpstats.formats import Format
         from dpstats.workspace.features_table import encode, rows
 
-        wide = workspace.features.wide(workspace.features.find(me, name))
+        with workspace.asked.noting(me, "features get"):
+            wide = workspace.features.wide(workspace.features.find(me, name))
         if shape is not Shape.TABLE:
             write(encode(wide, Format(shape.value)))
         elif out is not None:
@@ -105,15 +113,20 @@ def get(
 
 def _table(head: Any, rows: list[dict[str, Any]]) -> Table:
     keys, features = [key["name"] for key in head["keys"]], list(head["measures"])
-    cells = ((*(str(row[key]) for key in keys), *(_cell(row[feature]) for feature in features)) for row in rows)
+    cells = (
+        (*(str(row[key]) for key in keys), *(_cell(row[f], head["measures"][f]) for f in features)) for row in rows
+    )
     return Table((*keys, *features), tuple(cells), frozenset(features))
 
 
-def _cell(cell: dict[str, Any]) -> str:
+def _cell(cell: dict[str, Any], measure: dict[str, Any]) -> str:
     """A number and its 95 % interval; `?` after one that is not reliable."""
-    from dpstats.plan.answer import display
     from dpstats.plan.arithmetic import Estimate
+    from dpstats.plan.display import display
 
+    if cell["value"] is None and measure.get("smallest_group"):
+        below = f"withheld (below {measure['smallest_group']:,})"
+        return below if measure["scale"] is not None else f"{below} or too noisy to tell"
     shown = display(Estimate(cell["value"], cell["low"], cell["high"]))
     return shown + ("" if cell["reliable"] else " ?")
 
@@ -122,14 +135,14 @@ def _foot(head: Any) -> list[str]:
     stale = "; it was to be renewed: `dpstats refresh` says why it was not" if head["stale"] else ""
     return [
         "Brackets hold 95 % intervals of the bounded answer; ? marks what is not reliable.",
-        f"Last renewed on {head['renewed_at'][:10]}, {_days(head['age_s'])} old{stale}.",
+        f"Last renewed on {head['renewed_at'][:10]}, {days_text(head['age_s'])} old{stale}.",
     ]
 
 
 @app.command("segments")
 def segments(context: typer.Context, name: ViewName) -> None:
     """Print as JSON the rule that puts a customer into a segment, for customers of your own."""
-    with session_of(context).opened() as (workspace, me):
+    with session_of(context).opened() as (workspace, me), workspace.asked.noting(me, "features segments"):
         show_json(workspace.features.segments(me, name))
 
 
@@ -143,13 +156,8 @@ def export(
     with destination(out) as write, session_of(context).opened() as (workspace, me), working("writing"):
         from dpstats.workspace.features_table import for_feature_store
 
-        wide = workspace.features.wide(workspace.features.find(me, name))
+        with workspace.asked.noting(me, "features export"):
+            wide = workspace.features.wide(workspace.features.find(me, name))
         write(for_feature_store(wide))
     keys = ", ".join(key["name"] for key in wide.head["keys"])
     note(f"wrote {out}: entities by {keys}, timestamps in event_timestamp and created_timestamp")
-
-
-def _days(seconds: int) -> str:
-    """`30 days`, to a tenth of one."""
-    days = number(round(seconds / DAY_S, 1))
-    return f"{days} {'day' if days == '1' else 'days'}"

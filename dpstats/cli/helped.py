@@ -12,7 +12,7 @@ SECTIONS = {
     "To begin": ("demo", "init", "serve"),
     "Data, questions and answers": ("dataset", "query", "release", "features", "refresh", "plan", "apply"),
     "Budgets and access": ("budget", "ledger", "token", "terms", "log"),
-    "People's rights": ("consent", "rights", "minimise", "retention", "notice", "transparency"),
+    "People's rights": ("consent", "rights", "minimise", "retention", "notice", "transparency", "risk"),
     "To check": ("doctor", "audit", "bench"),
 }
 """The top command's commands in the order in which one meets them; one that is not here comes last."""

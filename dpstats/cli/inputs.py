@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from dpstats.cli.completing import dataset_names, query_names
+from dpstats.cli.completing import dataset_names, parameter_values, query_names
 from dpstats.cli.output import printable
 
 AMOUNT_MAX = Decimal(1_000_000)
@@ -44,7 +44,7 @@ def amount(text: str) -> Decimal:
     except InvalidOperation:
         raise typer.BadParameter(f"{printable(repr(text))} is not a number: write one like 0.1") from None
     if not value.is_finite() or (value and not AMOUNT_MIN <= value <= AMOUNT_MAX):
-        raise typer.BadParameter(f"{printable(text)} is out of range: give a number from 1e-12 to 1,000,000")
+        raise typer.BadParameter(f"{printable(text)} is out of range: give 0, or a number from 1e-12 to 1,000,000")
     return value
 
 
@@ -135,11 +135,20 @@ DatasetName = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Parameters = Annotated[
     list[str] | None,
-    typer.Option("-p", "--parameter", metavar="K=V", help="A parameter's value; once for each."),
+    typer.Option(
+        "-p", "--parameter", metavar="K=V", autocompletion=parameter_values, help="A parameter's value; once for each."
+    ),
 ]
-MoreParameters = Annotated[list[str] | None, typer.Argument(metavar="K=V", help="The same as -p K=V.")]
+MoreParameters = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="K=V", autocompletion=parameter_values, help="The same as -p K=V."),
+]
 Sources = Annotated[
     list[str] | None,
-    typer.Option("--source", metavar="TABLE=PATH", help="A table's Parquet or CSV file; once for each table."),
+    typer.Option(
+        "--source",
+        metavar="TABLE=PATH",
+        help="A table's Parquet or CSV file, or folder of Parquet files; once for each table.",
+    ),
 ]
 MoreSources = Annotated[list[str] | None, typer.Argument(metavar="TABLE=PATH", help="The same as --source TABLE=PATH.")]

@@ -1,4 +1,4 @@
-"""`dpstats log`: who asked what of the service, and with what outcome."""
+"""`dpstats log`: who asked what, and with what outcome."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from dpstats.cli import inputs
 from dpstats.cli.output import Table, note, show, show_json
-from dpstats.cli.session import session_of
+from dpstats.cli.session import HOST, session_of
 from dpstats.cli.words import utc
 
 app = typer.Typer(help="Who asked what of the service: list.")
@@ -29,7 +29,8 @@ def list_(
 ) -> None:
     """List requests of known callers over HTTP and on the pages, oldest first: who, what, when, and the outcome.
 
-    A line holds no parameter, no value and nobody's id. Commands on this host are not in it.
+    So are the commands of this host that ask: `query preview` and `run`, `features get`, `segments` and `export`, and
+    `refresh`. A line holds no parameter, no value and nobody's id.
     """
     with session_of(context).opened() as (workspace, me):
         page = workspace.asked.after(me, after, actor=actor, query=query)
@@ -50,4 +51,6 @@ def _row(line: dict[str, object]) -> tuple[str, ...]:
     told = [str(line[name]) or "-" for name in ("actor", "role")]
     what = f"{line['method']} {line['route'] or '-'}".strip()
     of = str(line["query"] or line["dataset"] or "-")
-    return str(line["number"]), utc(str(line["at"])), *told, what, of, str(line["status"]), str(line["outcome"]) or "ok"
+    gone = line["status"] == 0 and line["method"] != HOST
+    outcome = str(line["outcome"]) or ("went away" if gone else "ok")
+    return str(line["number"]), utc(str(line["at"])), *told, what, of, str(line["status"]), outcome

@@ -29,6 +29,7 @@ from dpstats.cli import (
     release,
     retention,
     rights,
+    risk,
     serve,
     terms,
     tokens,
@@ -61,6 +62,7 @@ app.add_typer(minimise.app, name="minimise")
 app.add_typer(retention.app, name="retention")
 app.add_typer(notices.notice, name="notice")
 app.add_typer(notices.transparency, name="transparency")
+app.add_typer(risk.app, name="risk")
 app.command("plan")(policy.plan)
 app.command("apply")(policy.apply)
 app.add_typer(bench.app, name="bench")

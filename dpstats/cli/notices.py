@@ -54,14 +54,19 @@ def build_notice(
 ) -> None:
     """Write the privacy notice: what is collected, what for, for how long, and what people can do.
 
-    One that is built of a workspace is looked over every 12 months: `doctor` tells when.
+    One that is built of a workspace is looked over every 12 months: `doctor` tells when. A notice at collection can be
+    named by the loads that bring what was collected under it.
     """
     told = _notice(context, files or [])
+    written = _of_kind(told, kind)
     with destination(out) as write:
-        write(_notice_bytes(_of_kind(told, kind), form))
-    if not files and kind is not NoticeKind.COLLECTION:
+        write(_notice_bytes(written, form))
+    if not files:
         with session_of(context).opened() as (workspace, me):
-            workspace.publishing.note_built(me, told["version"])
+            if kind is NoticeKind.COLLECTION:
+                workspace.publishing.note_collection(me, written["version"])
+            else:
+                workspace.publishing.note_built(me, told["version"])
 
 
 @notice.command("check")
@@ -131,7 +136,9 @@ def _notice(context: typer.Context, files: list[Path]) -> dict[str, Any]:
     from dpstats.settings import read_settings
 
     settings = read_settings()
-    return notice_of(Business(settings.business, settings.contact), [load_dataset(file) for file in files])
+    return notice_of(
+        Business(settings.business, settings.contact, settings.acts_as), [load_dataset(file) for file in files]
+    )
 
 
 def _notice_bytes(told: dict[str, Any], form: Form) -> bytes:

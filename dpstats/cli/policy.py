@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +14,7 @@ from dpstats.cli.answer import sure
 from dpstats.cli.exits import FAILED
 from dpstats.cli.output import Table, note, say, show, show_json, tell
 from dpstats.cli.session import session_of, working
-from dpstats.cli.words import counted, moment_text, number
+from dpstats.cli.words import counted, days_text, moment_text, number
 from dpstats.errors import Conflict
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder with a folder for each dataset.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before anything is done.")]
-Prune = Annotated[bool, typer.Option("--prune", help="Revoke approved queries that have no file any more.")]
+Prune = Annotated[bool, typer.Option("--prune", help="Revoke queries, and withdraw views, that have no file any more.")]
 
 QUERIES = Path("queries")
 PARTS_SHOWN = 6
@@ -34,7 +34,7 @@ PARTS_SHOWN = 6
 def plan(context: typer.Context, folder: Folder = QUERIES, as_json: inputs.AsJson = False) -> None:
     """Show what the files of a folder would change.
 
-    Datasets and queries, new, changed and withdrawn, with each price and error, and what a year of them costs.
+    Datasets, queries and feature views, new, changed and withdrawn: prices, errors, and what a year of them costs.
     """
     with session_of(context).opened() as (workspace, me):
         _, told = _planned(workspace, me, folder)
@@ -94,7 +94,7 @@ def _ask() -> None:
 
 def _anything_to_do(told: Mapping[str, Any], *, prune: bool) -> bool:
     done = {"new", "changed", "submitted", "expired"} | ({"withdrawn"} if prune else set())
-    return any(item["change"] in done for item in (*told["datasets"], *told["queries"]))
+    return any(item["change"] in done for item in (*told["datasets"], *told["queries"], *told["views"]))
 
 
 def _done_text(done: Mapping[str, Any]) -> str:
@@ -103,6 +103,12 @@ def _done_text(done: Mapping[str, Any]) -> str:
             return f"dataset {done['name']} is registered"
         case "revoked":
             return f"query {done['name']} is revoked: it answers nothing now"
+        case "view registered":
+            return f"feature view {done['name']} is registered: `dpstats refresh` releases what it needs"
+        case "view withdrawn":
+            return f"feature view {done['name']} is withdrawn: it is neither given nor renewed"
+        case "view left":
+            return f"feature view {done['name']} is not registered yet: a query of it cannot be asked; apply again then"
         case "proposed":
             way = f"another steward confirms proposal {done['proposal_id']}"
             return f"query {done['name']} is not approved yet: it takes two stewards, and {way}"
@@ -121,10 +127,13 @@ def _show(told: Mapping[str, Any], *, prune: bool = False) -> None:
         heads = ("query", "change", "rho", "epsilon", "delta", "asked", "charges a year", "95 % error")
         numeric = frozenset({"rho", "epsilon", "delta", "charges a year"})
         show(Table(heads, tuple(_query_row(item) for item in told["queries"]), numeric))
+    if told["views"]:
+        say()
+        show(_view_table(told["views"]))
     for head, lines in (
         ("Refused", told["refusals"]),
         ("Not done by applying", list(_left_lines(told, prune=prune))),
-        ("Warnings", [f"{item['query']}: {warning}" for item in told["queries"] for warning in item["warnings"]]),
+        ("Warnings", list(_warning_lines(told))),
         ("A year at these cadences", [_budget_line(budget) for budget in told["budgets"]]),
     ):
         if lines:
@@ -170,7 +179,34 @@ def _query_row(item: Mapping[str, Any]) -> tuple[str, ...]:
     return (item["query"], change, *_price_cells(item), item["cadence"] or "-", charges, errors or "-")
 
 
+def _view_table(items: Sequence[Mapping[str, Any]]) -> Table:
+    """Feature views, and what renewing each costs."""
+    heads = ("feature view", "change", "rho", "epsilon", "delta", "renewed every", "releases a year", "epsilon a year")
+    numeric = frozenset({"rho", "epsilon", "delta", "releases a year", "epsilon a year"})
+    return Table(heads, tuple(_view_row(item) for item in items), numeric)
+
+
+def _view_row(item: Mapping[str, Any]) -> tuple[str, ...]:
+    year, every = item["year"], item["refresh_s"]
+    releases = "-" if year is None else f"{year['releases']:,}"
+    most = (
+        "-" if year is None else number(year["epsilon"]) + (" by its monthly limit" if year["held_by_monthly"] else "")
+    )
+    change = item["change"] + _parts_text(item)
+    return (item["view"], change, *_price_cells(item), days_text(every) if every else "-", releases, most)
+
+
+def _warning_lines(told: Mapping[str, Any]) -> Iterator[str]:
+    for what, items in (("query", told["queries"]), ("view", told["views"])):
+        yield from (f"{item[what]}: {warning}" for item in items for warning in item["warnings"])
+
+
 def _left_lines(told: Mapping[str, Any], *, prune: bool) -> Iterator[str]:
+    for item in told["views"]:
+        if item["change"] == "withdrawn" and not prune:
+            yield f"feature view {item['view']} has no file and stays, unless --prune is given"
+        if item["change"] == "waiting":
+            yield f"feature view {item['view']}: {item['reasons'][0]}"
     for item in told["queries"]:
         match item["change"]:
             case "withdrawn" if not prune:
@@ -199,4 +235,6 @@ def _summary(told: Mapping[str, Any]) -> str:
     changes = [item["change"] for item in told["queries"]]
     datasets = sum(item["change"] in {"new", "changed"} for item in told["datasets"])
     parts = [f"{counted(changes.count(change), 'query', 'queries')} {change}" for change in dict.fromkeys(changes)]
+    changes = [item["change"] for item in told["views"]]
+    parts += [f"{counted(changes.count(change), 'feature view')} {change}" for change in dict.fromkeys(changes)]
     return "; ".join([f"{counted(datasets, 'dataset')} to register", *parts])

@@ -24,7 +24,11 @@ def refresh(
 
     Says what it skipped and why. Exit status 1 if a view was due and could not be renewed.
     """
-    with session_of(context).opened() as (workspace, me), working("renewing"):
+    with (
+        session_of(context).opened() as (workspace, me),
+        workspace.asked.noting(me, "refresh"),
+        working("renewing"),
+    ):
         found = workspace.refreshing.refresh(me, names or ())
     if as_json:
         show_json({"items": [item.as_json() for item in found], "next": None})

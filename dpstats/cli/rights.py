@@ -130,7 +130,9 @@ def execute(
     kept: Annotated[
         list[str] | None,
         typer.Option(
-            "--except", metavar="WHAT=CODE", help="Of a deletion: what other systems keep, by 1798.105(d)(n)."
+            "--except",
+            metavar="WHAT=CODE",
+            help="Of a deletion: what other systems keep, by 1798.105(d)(n). To know: TABLE.COLUMN, by 1798.145(x).",
         ),
     ] = None,
     as_json: inputs.AsJson = False,

@@ -84,7 +84,7 @@ def rotate(context: typer.Context, name: TokenName, grace: Grace = None, expires
 
 @app.command("list")
 def list_(context: typer.Context, as_json: inputs.AsJson = False) -> None:
-    """List every token ever made; never its text."""
+    """List every token ever made, and the day (UTC) of its last request; never its text."""
     with session_of(context).opened() as (workspace, me):
         items = workspace.tokens.all(me)
     if as_json:
@@ -92,14 +92,15 @@ def list_(context: typer.Context, as_json: inputs.AsJson = False) -> None:
     elif not items:
         note("no tokens yet: `dpstats token create NAME --role analyst` makes one")
     else:
-        heads = ("name", "role", "datasets", "cap rho", "begins with", "made (UTC)", "state")
+        heads = ("name", "role", "datasets", "cap rho", "begins with", "made (UTC)", "last used", "state")
         show(Table(heads, tuple(_row(item) for item in items), numeric=frozenset({"cap rho"})))
 
 
 def _row(item: dict[str, Any]) -> tuple[str, ...]:
     seen = ", ".join(item["datasets"]) or "all"
     made = utc(item["created_at"])
-    return item["name"], item["role"], seen, number(item["cap_rho"]), item["prefix"] + "...", made, _state(item)
+    own = item["name"], item["role"], seen, number(item["cap_rho"]), item["prefix"] + "..."
+    return *own, made, item["last_used"] or "-", _state(item)
 
 
 def _state(item: dict[str, Any]) -> str:

@@ -112,3 +112,9 @@ def moment_text(iso: str) -> str:
 def settings_text(parameters: Mapping[str, object]) -> str:
     """`since=2017-01-01 until=2018-01-02`."""
     return " ".join(f"{name}={value}" for name, value in parameters.items())
+
+
+def days_text(seconds: int) -> str:
+    """`30 days`, to a tenth of one."""
+    days = number(round(seconds / _DAY, 1))
+    return f"{days} {'day' if days == '1' else 'days'}"

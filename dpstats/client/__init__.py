@@ -5,6 +5,7 @@ It stands alone: it needs httpx, pyarrow and pandas or polars where a table is a
 
 from dpstats.client.client import AsyncClient, Client
 from dpstats.client.errors import ClientError
+from dpstats.client.features import Features
 from dpstats.client.release import Release
 
-__all__ = ["AsyncClient", "Client", "ClientError", "Release"]
+__all__ = ["AsyncClient", "Client", "ClientError", "Features", "Release"]

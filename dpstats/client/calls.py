@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import operator
 import secrets
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -17,9 +17,10 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from dpstats.client.errors import BadAnswer
+from dpstats.client.features import Features
 from dpstats.client.listing import Budget, Listing
 from dpstats.client.release import Release
-from dpstats.client.signals import PROBABILITY, Signal, rank
+from dpstats.client.signals import PROBABILITY, Segment, Signal, rank
 
 T = TypeVar("T")
 Flow: TypeAlias = Generator["Call", Any, T]
@@ -41,6 +42,12 @@ class Call:
     again: bool = True
 
 
+class Answer(dict[str, Any]):
+    """The JSON object of an answer. `etag`: its entity tag, empty where it has none."""
+
+    etag = ""
+
+
 @dataclass(frozen=True)
 class Paged:
     """A list that comes in pages. `read` takes an answer to its items and to the call for the page after, if any."""
@@ -59,11 +66,50 @@ def dataset(dataset: str) -> Flow[dict[str, Any]]:
     return dict((yield Call("GET", _path("datasets", dataset))))
 
 
-def signals(view: str, segment: Mapping[str, Any], *, probability: float = PROBABILITY) -> Flow[list[Signal]]:
+def feature_views() -> Flow[Listing]:
+    """The feature views that the token may see: segment, queries, how often renewed, without numbers."""
+    return (yield from _whole(Paged(Call("GET", "/v1/features"), _by_cursor)))
+
+
+def features(view: str, *, unless: Features | None = None) -> Flow[Features]:
+    """A feature view as it was last renewed: one row a segment; free.
+
+    Args:
+      unless: what was got before: it is given back itself, and nothing is sent again, where nothing was renewed since.
+
+    Raises:
+      Unavailable: it was never renewed, or is past its maximal age. NotApproved, Frozen, NotFound: refused.
+    """
+    told = {"If-None-Match": unless.etag} if unless is not None and unless.etag else {}
+    answer = yield Call("GET", _path("features", view), headers=told)
+    if answer is None:
+        if unless is None:
+            raise BadAnswer("the answer says that nothing changed, and nothing was there before")
+        return unless
+    return Features.from_json(answer, getattr(answer, "etag", ""))
+
+
+def make_features(queries: Sequence[str], parameters: Mapping[str, Any] | None = None, **params: Any) -> Flow[Features]:
+    """Queries with the same keys side by side, one row a segment: all or nothing, and what is new is paid for.
+
+    Raises:
+      BudgetExhausted, Frozen, NotApproved, InvalidParameters, NotFound: refused; nothing was charged.
+    """
+    body = {"queries": list(queries), "parameters": _plain(parameters, params)}
+    # Answers that are still fresh are given again, so that sending it twice pays once.
+    return Features.from_json((yield _sending("POST", _path("features"), body)))
+
+
+def segments(view: str) -> Flow[dict[str, Any]]:
+    """The rule by which each of a view's queries puts a customer into a segment, as SQL, for customers of your own."""
+    return dict((yield Call("GET", _path("features", view, "segments"))))
+
+
+def signals(view: str, segment: Segment, *, probability: float = PROBABILITY) -> Flow[list[Signal]]:
     """What stands out for a segment of a feature view, the surest first; nothing where noise rules; free.
 
     Args:
-      segment: a value for each of the view's keys.
+      segment: a value for each of the view's keys, by their names; of a view with one key, that value alone will do.
       probability: how likely a signal must be real given the noise, from 0.5 to below 1.
 
     Raises:

@@ -75,6 +75,8 @@ class Client:
       url: the service's address, such as `http://127.0.0.1:8471`.
       token: made by a steward with `dpstats token create`.
       timeout_s: seconds to wait for an answer.
+      patience_s: seconds to look for the service again where a connection broke, as when it starts anew. What would be
+        paid twice is not sent again.
       transport: another way to the service than the network.
 
     Every method raises `dpstats.client.errors.ClientError` if it does not get what it asks for.
@@ -84,9 +86,15 @@ class Client:
     """
 
     def __init__(
-        self, url: str, token: str, timeout_s: float = 60, *, transport: httpx.BaseTransport | None = None
+        self,
+        url: str,
+        token: str,
+        timeout_s: float = 60,
+        *,
+        patience_s: float = 10,
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._connection = Connection(url, token, timeout_s, transport)
+        self._connection = Connection(url, token, timeout_s, patience_s, transport)
 
     def __enter__(self) -> Self:
         return self
@@ -111,6 +119,10 @@ class Client:
     releases = _waiting(calls.releases)
     each_release = _each(calls.each_release)
     release = _waiting(calls.release)
+    feature_views = _waiting(calls.feature_views)
+    features = _waiting(calls.features)
+    make_features = _waiting(calls.make_features)
+    segments = _waiting(calls.segments)
     signals = _waiting(calls.signals)
     ledger = _waiting(calls.ledger)
     each_entry = _each(calls.each_entry)
@@ -130,9 +142,15 @@ class AsyncClient:
     """
 
     def __init__(
-        self, url: str, token: str, timeout_s: float = 60, *, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        url: str,
+        token: str,
+        timeout_s: float = 60,
+        *,
+        patience_s: float = 10,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._connection = AsyncConnection(url, token, timeout_s, transport)
+        self._connection = AsyncConnection(url, token, timeout_s, patience_s, transport)
 
     async def __aenter__(self) -> Self:
         return self
@@ -159,6 +177,10 @@ class AsyncClient:
     releases = _awaiting(calls.releases)
     each_release = _each_awaiting(calls.each_release)
     release = _awaiting(calls.release)
+    feature_views = _awaiting(calls.feature_views)
+    features = _awaiting(calls.features)
+    make_features = _awaiting(calls.make_features)
+    segments = _awaiting(calls.segments)
     signals = _awaiting(calls.signals)
     ledger = _awaiting(calls.ledger)
     each_entry = _each_awaiting(calls.each_entry)

@@ -7,6 +7,7 @@ the same functions for both.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import AsyncIterator, Iterator
 from secrets import SystemRandom
@@ -16,7 +17,7 @@ import anyio
 import httpx
 
 import dpstats
-from dpstats.client.calls import Call, Flow, Paged
+from dpstats.client.calls import Answer, Call, Flow, Paged
 from dpstats.client.errors import (
     BadAnswer,
     ClientError,
@@ -32,9 +33,13 @@ T = TypeVar("T")
 PAUSES_S = (0.1, 0.5)
 """How long to wait, at least, before the second try and before the third, which is the last."""
 
+PAUSES_ONCE_HEARD_S = (0.1, 0.5, 1.0, 2.0, 4.0)
+"""The same where a connection broke that was there: the service may start anew. The last is of all after it."""
+
 LONGEST_PAUSE_S = 30.0
 """A service that asks for a longer pause is not waited for: the caller is told, and decides."""
 
+_NOT_HEARD = (httpx.ConnectError, httpx.ConnectTimeout)
 _WORTH_ANOTHER_TRY = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ConnectTimeout)
 _HTTPX_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError)
 _PROBLEM = "application/problem+json"
@@ -44,8 +49,10 @@ _CHANCE = SystemRandom()
 class Connection:
     """Sends requests with a token. Thread-safe."""
 
-    def __init__(self, url: str, token: str, timeout_s: float, transport: httpx.BaseTransport | None) -> None:
-        self.url = _checked(url)
+    def __init__(
+        self, url: str, token: str, timeout_s: float, patience_s: float, transport: httpx.BaseTransport | None
+    ) -> None:
+        self.url, self._patience_s = _checked(url), patience_s
         self._http = httpx.Client(transport=transport, **_how(self.url, token, timeout_s))
 
     def close(self) -> None:
@@ -76,16 +83,15 @@ class Connection:
         Raises:
           ClientError: the service refused, did not answer, or answered something else.
         """
-        tried = 0
+        tries = Tries(call, self._patience_s)
         while True:
             try:
                 return self._once(call)
             except ClientError as error:
-                pause = pause_s(call, error, tried)
+                pause = tries.pause_s(error)
                 if pause is None:
                     raise
             time.sleep(pause)
-            tried += 1
 
     def _once(self, call: Call) -> Any:
         try:
@@ -98,8 +104,10 @@ class Connection:
 class AsyncConnection:
     """The same for a caller with an event loop, asyncio's or trio's."""
 
-    def __init__(self, url: str, token: str, timeout_s: float, transport: httpx.AsyncBaseTransport | None) -> None:
-        self.url = _checked(url)
+    def __init__(
+        self, url: str, token: str, timeout_s: float, patience_s: float, transport: httpx.AsyncBaseTransport | None
+    ) -> None:
+        self.url, self._patience_s = _checked(url), patience_s
         self._http = httpx.AsyncClient(transport=transport, **_how(self.url, token, timeout_s))
 
     async def close(self) -> None:
@@ -131,16 +139,15 @@ class AsyncConnection:
         Raises:
           ClientError: the service refused, did not answer, or answered something else.
         """
-        tried = 0
+        tries = Tries(call, self._patience_s)
         while True:
             try:
                 return await self._once(call)
             except ClientError as error:
-                pause = pause_s(call, error, tried)
+                pause = tries.pause_s(error)
                 if pause is None:
                     raise
             await anyio.sleep(pause)
-            tried += 1
 
     async def _once(self, call: Call) -> Any:
         try:
@@ -150,17 +157,36 @@ class AsyncConnection:
         return _answer(response)
 
 
-def pause_s(call: Call, error: ClientError, tried: int) -> float | None:
-    """Seconds to wait before a call is sent again, after `tried` tries that were sent again already; None: never.
+class Tries:
+    """How often one call was sent, and whether it is sent again.
 
-    At least what the service asks for, and a little more by chance: callers that were turned away together come back
-    one by one.
+    A service that was never reached is tried three times. Once a connection broke that was there, it is looked for
+    until `patience_s` are over.
     """
-    if not call.again or tried >= len(PAUSES_S) or error.retry_after_s is None:
-        return None
-    if not isinstance(error, ConnectionFailed | Unavailable | RateLimited) or error.retry_after_s > LONGEST_PAUSE_S:
-        return None
-    return max(error.retry_after_s, PAUSES_S[tried]) + PAUSES_S[tried] * _CHANCE.random()
+
+    def __init__(self, call: Call, patience_s: float) -> None:
+        self._call, self._patience_s = call, patience_s
+        self._tried, self._broke_at = 0, math.inf
+
+    def pause_s(self, error: ClientError) -> float | None:
+        """Seconds to wait before the call is sent again, after this error; None: never.
+
+        At least what the service asks for, and a little more by chance: callers that were turned away together come
+        back one by one.
+        """
+        if not self._call.again or error.retry_after_s is None or error.retry_after_s > LONGEST_PAUSE_S:
+            return None
+        if not isinstance(error, ConnectionFailed | Unavailable | RateLimited):
+            return None
+        now, heard = time.monotonic(), not isinstance(error.__cause__, _NOT_HEARD)
+        if heard and isinstance(error, ConnectionFailed):
+            self._broke_at = min(self._broke_at, now)
+        pauses = PAUSES_S if math.isinf(self._broke_at) else PAUSES_ONCE_HEARD_S
+        if self._tried >= len(PAUSES_S) and not now < self._broke_at + self._patience_s < math.inf:
+            return None
+        least = pauses[min(self._tried, len(pauses) - 1)]
+        self._tried += 1
+        return max(error.retry_after_s, least) + least * _CHANCE.random()
 
 
 def _how(url: str, token: str, timeout_s: float) -> dict[str, Any]:
@@ -214,7 +240,7 @@ def _ours(error: Exception, url: str) -> ClientError:
 
 
 def _answer(response: httpx.Response) -> Any:
-    if response.status_code == httpx.codes.NO_CONTENT:
+    if response.status_code in (httpx.codes.NO_CONTENT, httpx.codes.NOT_MODIFIED):
         return None
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
     try:
@@ -222,7 +248,9 @@ def _answer(response: httpx.Response) -> Any:
     except ValueError:
         body = None
     if response.is_success and isinstance(body, dict):
-        return body
+        answer = Answer(body)
+        answer.etag = response.headers.get("ETag", "")
+        return answer
     if kind == _PROBLEM and isinstance(body, dict):
         error = of_problem(body, response.status_code)
         asked = response.headers.get("Retry-After", "")

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any
 from dpstats import formats
 from dpstats.client import shown
 from dpstats.client.errors import BadAnswer
+from dpstats.client.frames import Framed
 from dpstats.client.needs import needed
 
 if TYPE_CHECKING:
-    import pandas as pd
-    import polars as pl
     import pyarrow as pa
 
 
 @dataclass(frozen=True, repr=False)
-class Release:
+class Release(Framed):
     """A noisy answer, with everything that is known about it.
 
     Attributes:
@@ -69,6 +68,12 @@ class Release:
         """Whether a sandbox made it, of invented data."""
         return bool(self.json.get("sandbox", False))
 
+    @property
+    def smallest_group(self) -> Mapping[str, Any] | None:
+        """The `floor` below which a row's numbers are withheld, `counted_by` which measure if any, and how many are."""
+        found: Mapping[str, Any] | None = self.json.get("smallest_group")
+        return found
+
     def to_arrow(self) -> pa.Table:
         """The table: the keys, then `m`, `m_low` and `m_high` for each measure `m`; the rest is in the metadata.
 
@@ -78,35 +83,11 @@ class Release:
         needed("pyarrow", "arrow")
         return formats.table(self.json)
 
-    def to_pandas(self) -> pd.DataFrame:
-        """The same table as `to_arrow`; dates are datetime64.
-
-        Raises:
-          ModuleNotFoundError: pandas or pyarrow is not installed.
-        """
-        needed("pandas", "pandas")
-        frame: pd.DataFrame = self.to_arrow().to_pandas(date_as_object=False)
-        return frame
-
-    def to_polars(self) -> pl.DataFrame:
-        """The same table as `to_arrow`, for polars.
-
-        Raises:
-          ModuleNotFoundError: polars or pyarrow is not installed.
-        """
-        needed("polars", "polars")
-        import polars as pl
-
-        frame = pl.from_arrow(self.to_arrow())
-        if not isinstance(frame, pl.DataFrame):
-            raise TypeError("polars did not make a frame of a table")
-        return frame
-
     def __repr__(self) -> str:
-        return shown.as_text(self)
+        return shown.as_text(self, shown.title(self), shown.notes(self))
 
     def _repr_html_(self) -> str:
-        return shown.as_html(self)
+        return shown.as_html(self, shown.title(self), shown.notes(self))
 
 
 _PLAIN = (

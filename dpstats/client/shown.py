@@ -1,28 +1,51 @@
-"""A release as people see it: each number with its interval, rounded to what the noise lets it tell."""
+"""A release or a wide table as people see it: each number with its interval, rounded to what the noise lets it tell."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dpstats.client.page import Cell, Scale, error_bar, paragraph, table
 
 if TYPE_CHECKING:
     from dpstats.client.release import Release
 
+
+class Shown(Protocol):
+    """What has rows by key, and a cell with its interval for each measure."""
+
+    @property
+    def keys(self) -> tuple[Mapping[str, str], ...]:
+        """Names and types of the keys."""
+
+    @property
+    def measures(self) -> Mapping[str, Mapping[str, Any]]:
+        """What is known of each measure."""
+
+    @property
+    def rows(self) -> tuple[Mapping[str, Any], ...]:
+        """The rows."""
+
+    @property
+    def sandbox(self) -> bool:
+        """Whether the numbers are of invented data."""
+
+
 ROWS_SHOWN = 20
+WITHHELD = "withheld"
 INVENTED = "SANDBOX: these numbers are of invented data and mean nothing"
 
 
-def as_text(release: Release) -> str:
+def as_text(release: Shown, title: str, notes: list[str]) -> str:
     """A small table, for a terminal."""
     cells = [_head(release), *_rows(release)]
     widths = [max(len(row[place]) for row in cells) for place in range(len(cells[0]))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in cells]
-    return "\n".join([_title(release), "", *lines, "", *_notes(release)])
+    return "\n".join([title, "", *lines, "", *_all_notes(release, notes)])
 
 
-def as_html(release: Release) -> str:
+def as_html(release: Shown, title: str, notes: list[str]) -> str:
     """The same table, for a notebook; beside each number its interval is drawn, on one scale a column."""
     keys = len(release.keys)
     head = [Cell(text, number=place >= keys) for place, text in enumerate(_head(release))]
@@ -35,10 +58,10 @@ def as_html(release: Release) -> str:
         for measures in [list(release.measures)]
         for number, texts in enumerate(_rows(release))
     )
-    return table(_title(release), head, rows) + paragraph(_notes(release))
+    return table(title, head, rows) + paragraph(_all_notes(release, notes))
 
 
-def _drawn(release: Release, measure: str) -> list[str]:
+def _drawn(release: Shown, measure: str) -> list[str]:
     """A measure's intervals as pictures, row by row; none where a number or an end is missing."""
     cells = [row[measure] for row in release.rows[:ROWS_SHOWN]]
     numbers = [(cell.get("value"), cell.get("low"), cell.get("high")) for cell in cells]
@@ -46,31 +69,59 @@ def _drawn(release: Release, measure: str) -> list[str]:
     return ["" if None in ends else error_bar(scale, *ends) for ends in numbers]
 
 
-def _title(release: Release) -> str:
+def title(release: Release) -> str:
+    """What was asked, and whether the answer is new."""
     parameters = ", ".join(f"{name}={value}" for name, value in release.parameters.items())
     made = "an earlier answer, free" if release.replayed else "a new answer"
     return f"{release.query}({parameters}), {release.created_at:%Y-%m-%d}, {made}"
 
 
-def _head(release: Release) -> list[str]:
+def _head(release: Shown) -> list[str]:
     units = ((name, measure.get("unit")) for name, measure in release.measures.items())
     return [key["name"] for key in release.keys] + [f"{name} ({unit})" if unit else name for name, unit in units]
 
 
-def _rows(release: Release) -> list[list[str]]:
+def _rows(release: Shown) -> list[list[str]]:
     return [
-        [str(row[key["name"]]) for key in release.keys] + [_cell(row[name]) for name in release.measures]
+        [str(row[key["name"]]) for key in release.keys]
+        + [_cell(row[name], measure) for name, measure in release.measures.items()]
         for row in release.rows[:ROWS_SHOWN]
     ]
 
 
-def _cell(cell: Mapping[str, Any]) -> str:
-    return str(cell.get("display", f"{cell['value']} ({cell['low']} to {cell['high']})"))
+def _cell(cell: Mapping[str, Any], measure: Mapping[str, Any]) -> str:
+    if cell["value"] is None and measure.get("smallest_group"):  # of a wide table, whose cells say no more
+        return WITHHELD if measure["scale"] is not None else f"{WITHHELD} or too noisy to tell"
+    text = str(cell["display"]) if "display" in cell else _rounded(cell["value"], cell["low"], cell["high"])
+    return text if cell.get("reliable", True) else f"{text} ?"
 
 
-def _notes(release: Release) -> list[str]:
+def _rounded(value: float | None, low: float | None, high: float | None) -> str:
+    """A number and its interval with no digit finer than a tenth of the interval's half-width."""
+    if value is None or low is None or high is None:
+        return "too noisy to tell"
+    width = high / 2 - low / 2
+    digits = max(0, 1 - math.floor(math.log10(width))) if width > 0 else 0
+    places = min(digits, 12)
+    return f"{value:,.{places}f} ({low:,.{places}f} to {high:,.{places}f})"
+
+
+def _all_notes(release: Shown, notes: list[str]) -> list[str]:
     hidden = len(release.rows) - ROWS_SHOWN
     more = [f"and {hidden} more rows: to_pandas() has them all"] if hidden > 0 else []
+    return [*([INVENTED] if release.sandbox else []), *more, *notes]
+
+
+def notes(release: Release) -> list[str]:
+    """What is withheld, and what it cost."""
     spent = release.budget["epsilon_spent"]
     price = f"cost epsilon {release.cost['epsilon']:g}; epsilon {spent:g} of {release.budget['epsilon']:g} was spent"
-    return [*([INVENTED] if release.sandbox else []), *more, price]
+    return [*_withheld(release), price]
+
+
+def _withheld(release: Release) -> list[str]:
+    """How many rows are withheld, and why."""
+    floor = release.smallest_group
+    if floor is None or not floor["withheld"]:
+        return []
+    return [f"withheld: {floor['withheld']} of {len(release.rows)} rows, whose noisy count is below {floor['floor']}"]

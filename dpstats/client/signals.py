@@ -33,6 +33,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
+Segment = Mapping[str, Any] | str | int | float | bool | None
+"""A value for each key, by their names; or the value of the only one."""
 PROBABILITY = 0.9
 """How likely a signal must be real to be returned."""
 Z95 = NormalDist().inv_cdf(0.975)
@@ -65,7 +67,8 @@ class Signal:
       value: the segment's value, shrunk; by person where `per` is not empty.
       everybody: what it is for everybody.
       lift: value over everybody; None where everybody's is not above zero.
-      share: of a count or sum, the segment's share of all segments', from the noisy numbers; None for others.
+      share: of a count or sum, the segment's share of all segments' that are not withheld, from the noisy numbers;
+        None for others.
       probability: that it truly lies on that side of everybody, given the noise; from 0.5 to 1.
     """
 
@@ -112,12 +115,12 @@ def between_variance(seen: Sequence[Seen]) -> float:
     return (low + high) / 2
 
 
-def rank(view: Mapping[str, Any], segment: Mapping[str, Any], *, probability: float = PROBABILITY) -> list[Signal]:
+def rank(view: Mapping[str, Any], segment: Segment, *, probability: float = PROBABILITY) -> list[Signal]:
     """What stands out for a segment in a wide table, the surest first.
 
     Args:
       view: a wide table as the service's JSON.
-      segment: the segment's keys.
+      segment: a value for each of its keys, by their names; of a view with one key, that value alone will do.
       probability: how likely a signal must be real, from 0.5 to below 1.
 
     Raises:
@@ -125,10 +128,11 @@ def rank(view: Mapping[str, Any], segment: Mapping[str, Any], *, probability: fl
     """
     if not 0.5 <= probability < 1:
         raise ValueError("a probability is at least 0.5 and below 1")
-    rows = view["rows"]
-    place = next((n for n, row in enumerate(rows) if all(row.get(k) == v for k, v in segment.items())), None)
-    if place is None or set(segment) != {key["name"] for key in view["keys"]}:
-        raise ValueError("there is no such segment: give a value of the table for each key")
+    rows, keys = view["rows"], [key["name"] for key in view["keys"]]
+    wanted = segment if isinstance(segment, Mapping) else dict.fromkeys(keys[:1], segment)
+    place = next((n for n, row in enumerate(rows) if all(row.get(k) == v for k, v in wanted.items())), None)
+    if place is None or set(wanted) != set(keys):
+        raise ValueError(f"there is no such segment: give a value of the table for each key ({', '.join(keys)})")
     found = [signal for signal in _signals(view, rows, place) if signal.probability >= probability]
     return sorted(found, key=lambda signal: (-signal.probability, signal.feature))
 
@@ -192,8 +196,8 @@ def _with_noise(cell: Mapping[str, Any]) -> Seen | None:
 
 
 def _share(rows: Sequence[Mapping[str, Any]], feature: str, place: int) -> float | None:
-    """A segment's share of all, within what a share can be; None where all together are not above zero."""
-    total = sum(row[feature]["value"] for row in rows)
+    """A segment's share of all that are told, within what a share can be; None where those are not above zero."""
+    total = sum(row[feature]["value"] for row in rows if row[feature]["value"] is not None)
     return min(1.0, max(0.0, rows[place][feature]["value"] / total)) if total > 0 else None
 
 

@@ -50,6 +50,15 @@ def text_cap(texts: Sequence[str], max_rows: int) -> int:
     return max(max_rows * ROW_TEXT, len(texts) * CELL_MAX * UTF8_MAX)
 
 
+def longest(texts: Sequence[str]) -> str:
+    """SQL for the most bytes of text that a row has, of all rows; NULL of none.
+
+    Where that is `ROW_TEXT` or less, no unit of `max_rows` rows or fewer has more text than is kept (`text_cap` is at
+    least `max_rows` times `ROW_TEXT`): `units_over` without `texts` finds the very units that it finds with them.
+    """
+    return f"max({_bytes(texts)})"
+
+
 def units_over(table: str, unit: str, max_rows: int, texts: Sequence[str] = (), *, block: str = "") -> str:
     """SQL for the units of `table` (an SQL name) that have more rows or text than is kept; in a block, if it is named.
 

@@ -46,7 +46,8 @@ def write_consent(connection: duckdb.DuckDBPyConnection, schema: str, dataset: D
       duckdb.Error: it cannot be written.
     """
     unit, kind = quoted(dataset.privacy_unit), dataset.unit_type.sql
-    units = " UNION ".join(f"SELECT {unit} AS {UNIT} FROM {schema}.{quoted(t)}" for t in dataset.personal_tables)
+    every = " UNION ALL ".join(f"SELECT {unit} AS {UNIT} FROM {schema}.{quoted(t)}" for t in dataset.personal_tables)
+    units = f"SELECT DISTINCT {UNIT} FROM ({every})"
     columns = ", ".join(f"{quoted(column)} BOOLEAN" for column in roll.columns)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE dp_known ({UNIT} {kind}, {columns})")
     ids = _ids(units, schema) if dataset.links else f"SELECT {UNIT}, [] FROM ({units})"

@@ -11,9 +11,9 @@ import duckdb
 
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.engine.corrections import Fix, stated
-from dpstats.engine.duck import CONNECT_CONFIG
 from dpstats.engine.erasure import Held
 from dpstats.engine.links import LeftOut, whole_person
+from dpstats.engine.locked import CONNECT_CONFIG
 from dpstats.engine.names import literal, quoted
 from dpstats.errors import FileError
 

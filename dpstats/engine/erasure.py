@@ -14,8 +14,8 @@ from pathlib import Path
 import duckdb
 
 from dpstats.catalog.dataset import DatasetFile
-from dpstats.engine.duck import CONNECT_CONFIG
 from dpstats.engine.links import LeftOut, whole_person
+from dpstats.engine.locked import CONNECT_CONFIG
 from dpstats.engine.names import literal, quoted
 from dpstats.errors import FileError
 

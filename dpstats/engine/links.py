@@ -11,7 +11,7 @@ joins two people makes them one unit: both are protected together, and bounded t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 import duckdb
@@ -19,8 +19,8 @@ import duckdb
 from dpstats.catalog.dataset import LINKS, DatasetFile
 from dpstats.catalog.ids import id_text
 from dpstats.catalog.types import parse_value
-from dpstats.engine.duck import CONNECT_CONFIG
 from dpstats.engine.listing import listed
+from dpstats.engine.locked import CONNECT_CONFIG
 from dpstats.engine.names import literal, quoted
 from dpstats.errors import FileError
 
@@ -82,6 +82,26 @@ def ids_of(dataset: DatasetFile, file: Path, is_person: LeftOut) -> frozenset[st
     return frozenset(text for pair in pairs if pair[1] in units for text in pair)
 
 
+def linked_ids(dataset: DatasetFile, file: Path, ids: Collection[str]) -> frozenset[str]:
+    """These ids, as `id_text` writes them, and all that a data version links to one of them; without reading them all.
+
+    Raises:
+      FileError: the file cannot be read as a data version.
+    """
+    if not dataset.links:
+        return frozenset(ids)
+    same = f"SELECT unit FROM dp_linked.main.{TABLE} WHERE id IN (SELECT unnest($dp_ids::VARCHAR[]))"
+    sql = f"SELECT id FROM dp_linked.main.{TABLE} WHERE unit IN ({same})"
+    try:
+        with duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
+            connection.execute(f"ATTACH {literal(file)} AS dp_linked (READ_ONLY)")
+            return frozenset({*ids, *(text for (text,) in connection.execute(sql, {"dp_ids": list(ids)}).fetchall())})
+    except duckdb.CatalogException:
+        return frozenset(ids)
+    except duckdb.Error:
+        raise _unreadable(file) from None
+
+
 def units_of(pairs: Iterable[Pair]) -> Mapping[str, str]:
     """The unit of every id that is linked, the units' own ids among them."""
     parents: dict[str, str] = {}
@@ -132,7 +152,11 @@ def _linked(file: Path) -> list[Pair]:
             connection.execute(f"ATTACH {literal(file)} AS dp_linked (READ_ONLY)")
             return pairs_of_version(connection, "dp_linked.main")
     except duckdb.Error:
-        raise FileError(str(file), "cannot be read as a data version: load the dataset again") from None
+        raise _unreadable(file) from None
+
+
+def _unreadable(file: Path) -> FileError:
+    return FileError(str(file), "cannot be read as a data version: load the dataset again")
 
 
 def _is_unit(dataset: DatasetFile, text: str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 
 from dpstats.engine.cells import is_readable
-from dpstats.engine.duck import CONNECT_CONFIG
+from dpstats.engine.locked import CONNECT_CONFIG
 from dpstats.engine.source import Source, file_error, open_source, trouble_in
 from dpstats.errors import FileError
 

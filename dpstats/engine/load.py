@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,11 @@ import duckdb
 from dpstats.catalog.canonical import load_fingerprint
 from dpstats.catalog.dataset import LINKS, Blocks, Column, DatasetFile, Table
 from dpstats.catalog.types import ColumnType
-from dpstats.engine.bound import bounded, hash_key, ranked, twins, units_over
+from dpstats.engine.bound import ROW_TEXT, bounded, hash_key, longest, ranked, twins, units_over
 from dpstats.engine.cells import cast, clean, clean_id, given, is_readable
 from dpstats.engine.consent import Roll, write_consent
 from dpstats.engine.corrections import Fix, Overlay, Stated, confirmed, replayed, stated
-from dpstats.engine.duck import CONNECT_CONFIG
+from dpstats.engine.links import TABLE as LINKED
 from dpstats.engine.links import LeftOut, pairs_of_file, pairs_of_version, resolving, units_of, write_links
 from dpstats.engine.load_report import (
     CARRIED,
@@ -39,6 +40,7 @@ from dpstats.engine.load_report import (
     out_of_bounds,
     write_report,
 )
+from dpstats.engine.locked import CONNECT_CONFIG
 from dpstats.engine.meta import ConsentMeta, Meta, read_meta, write_meta
 from dpstats.engine.names import literal, quoted
 from dpstats.engine.retention import Ages, past
@@ -86,7 +88,8 @@ def load(
       key: The workspace's secret key; which rows are kept of a unit over its cap depends on it.
       base: An earlier data version of the dataset; opened only if something is carried over.
       append: Whether a source's rows come on top of the base's rows of that table.
-      progress: Called with what is being done and the fraction done, 0 to 1.
+      progress: Called with what is being done and the fraction done, 0 to 1: of each table first "loading", then, if
+        it is personal, "ordering"; at last "finishing" and "loaded".
       memory_limit_mb: Memory of the load; what does not fit is spilled beside the new file, and removed.
       today: The day of the load in UTC, today if None. Of a table with blocks, rows of later blocks are dropped, so
         that "every block that there is" is known without a look at the data; so are rows with no time.
@@ -119,14 +122,18 @@ def load(
         if dataset.links:
             loader.link(sources.get(LINKS))
         feeds = {name: loader.feed(name, tables.get(name), append=append) for name in dataset.tables}
+        said = progress or _unsaid
         for place, (name, feed) in enumerate(feeds.items()):
-            if progress:
-                progress(f"loading {name}", place / len(feeds))
-            loader.table(name, feed)
+            said(f"loading {name}", place / len(feeds))
+            loader.table(name, feed, partial(said, f"ordering {name}", (place + 0.5) / len(feeds)))
+        said("finishing", 0.99)
         loader.finish(roll)
-        if progress:
-            progress("loaded", 1.0)
+        said("loaded", 1.0)
         return Loaded(loader.linked_out, frozenset(loader.confirmed))
+
+
+def _unsaid(_step: str, _done: float) -> None:
+    """What nobody listens to."""
 
 
 def _set_up(connection: duckdb.DuckDBPyConnection, spill: Path, memory_limit_mb: int) -> None:
@@ -196,7 +203,7 @@ class _Loader:
         pairs = pairs_of_version(self._connection, "dp_base.main") if self._base is not None else []
         if path is not None:
             pairs += pairs_of_file(self._dataset, path)
-        elif not pairs:
+        elif LINKED not in self._base_columns:  # one without a row is of people who were all erased
             what = f"no links between ids are there yet: add `--source {LINKS}=PATH`"
             raise FileError(self._dataset.dataset, what, key=LINKS)
         units = units_of(pairs)
@@ -226,8 +233,12 @@ class _Loader:
                 raise _wrong_type(source, column, found[column], spec)
         return _Feed(source, found, from_base=append)
 
-    def table(self, name: str, feed: _Feed) -> None:
-        """Writes one table to the new file, ordered by unit if it is personal."""
+    def table(self, name: str, feed: _Feed, ordering: Callable[[], None]) -> None:
+        """Writes one table to the new file, ordered by unit if it is personal.
+
+        Args:
+          ordering: called when what is left is to order its rows, rank them and write them.
+        """
         table = self._dataset.tables[name]
         tally = self._tallies[name] = Tally()
         columns = ", ".join(f"{quoted(column)} {spec.type.sql}" for column, spec in table.columns.items())
@@ -246,7 +257,7 @@ class _Loader:
             tally.rows[ERASED] = self._leave_out()
             self._correct(name, table, whole=feed.source is not None and not feed.from_base)
             tally.rows[PAST] = self._let_go(name)
-            self._write_personal(name, table, tally)
+            self._write_personal(name, table, tally, ordering)
         self._write("DROP TABLE dp_rows")
         self._count_out_of_bounds(name, table, tally)
 
@@ -370,12 +381,12 @@ class _Loader:
             raise FileError(self._dataset.dataset, what, key=fix.table)
         return said
 
-    def _write_personal(self, name: str, table: Table, tally: Tally) -> None:
+    def _write_personal(self, name: str, table: Table, tally: Tally, ordering: Callable[[], None]) -> None:
         unit, columns = self._dataset.privacy_unit, list(table.columns)
         texts = texts_of(self._dataset, name, columns)
         max_rows = 1 if table.one_row_per_unit else self._dataset.max_rows_per_unit
         rows, block, key = "dp_rows", "", {"dp_hash_key": self._hash_key}
-        (count,) = self._one_row("SELECT count(*) FROM dp_rows")
+        count, most = self._one_row(f"SELECT count(*), {longest(texts)} FROM dp_rows")
         if self._dataset.blocks is not None and self._dataset.blocks.table == name:
             blocks, rows_there = self._dataset.blocks, count
             count = self._changed(f"CREATE OR REPLACE TEMP TABLE dp_timed AS {self._timed(blocks)}")
@@ -383,7 +394,7 @@ class _Loader:
             tally.rows |= {TIMELESS: timeless, LATER: rows_there - timeless - count}
             rows, block = "dp_timed", BLOCK
             columns.append(BLOCK)
-        over = units_over(rows, unit, max_rows, texts, block=block)
+        over = units_over(rows, unit, max_rows, texts if (most or 0) > ROW_TEXT else (), block=block)
         self._write(f"CREATE OR REPLACE TEMP TABLE dp_over AS {over}")
         if self._one_row("SELECT count(*) FROM dp_over")[0]:
             kept = bounded(rows, "dp_over", columns, unit, max_rows, texts, block=block)
@@ -391,6 +402,7 @@ class _Loader:
             tally.rows[OVER_CAP] = count - kept_rows
             rows, count = "dp_kept", kept_rows
         tally.rows[KEPT] = count
+        ordering()
         made = f"CREATE TABLE dp_made.main.{quoted(name)} AS"
         if table.one_row_per_unit:
             self._write(f"{made} FROM {rows} ORDER BY {quoted(unit)}")

@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 
 from dpstats.catalog.dataset import Table
-from dpstats.engine.duck import CONNECT_CONFIG
+from dpstats.engine.locked import CONNECT_CONFIG
 from dpstats.engine.names import literal, quoted
 from dpstats.errors import FileError
 

@@ -5,14 +5,17 @@ An `Exact` shows nothing of itself and is opened once, here, so that one charge 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn, final
 
+from dpstats.engine.ahead import AHEAD, wanted
 from dpstats.errors import Unavailable
 from dpstats.plan.plan import Draw, Group, Noisy, Plan, Vectors
-from dpstats.privacy.mechanism import draw
+from dpstats.privacy.mechanism import Mechanism, draw
 from dpstats.privacy.quantiles import scores
 from dpstats.privacy.selection import select
+
+_Add = Callable[[Mechanism, Sequence[int]], list[int]]
 
 
 @final
@@ -40,7 +43,8 @@ class Exact:
 def add_noise(plan: Plan, exact: Exact) -> Noisy:
     """Noisy whole numbers, one vector for each of the plan's draws, from that plan's exact answer, which is used up.
 
-    Where keys are private, only groups whose noisy count of units reaches the threshold are left.
+    Where keys are private, only groups whose noisy count of units reaches the threshold are left. Where all are
+    declared, draws that are there already are used first (`ahead.py`); one that is taken is used here or never.
 
     Returns:
       The groups, sorted by key, and for each draw an entry for each group, in steps of the draw's grid.
@@ -52,6 +56,7 @@ def add_noise(plan: Plan, exact: Exact) -> Noisy:
     noisy = _drawn(plan, exact)
     if noisy is None:
         raise Unavailable
+    AHEAD.want(wanted(plan))
     return noisy
 
 
@@ -77,25 +82,22 @@ def _noisy(plan: Plan, groups: tuple[Group, ...], vectors: Vectors) -> Noisy:
         ready[place] = [units[group] for group in kept]
     elif plan.top is not None and plan.top.mechanism is not None:
         kept = sorted(select(plan.top.mechanism, vectors[plan.top.draw], plan.top.k))
+    add = draw if plan.private_keys else AHEAD.draw
     drawn = tuple(
-        tuple(ready[d.index] if d.index in ready else _draw(d, _cells(d, vectors[d.index], kept))) for d in plan.draws
+        tuple(ready[d.index] if d.index in ready else _draw(d, vectors[d.index], kept, add)) for d in plan.draws
     )
     return _largest(plan, Noisy(tuple(groups[group] for group in kept), drawn))
 
 
-def _cells(spec: Draw, vector: Sequence[int], kept: Sequence[int]) -> list[Sequence[int]]:
-    """The exact whole numbers of each group that is kept."""
-    return [vector[group * spec.cells : (group + 1) * spec.cells] for group in kept]
-
-
-def _draw(spec: Draw, groups: Sequence[Sequence[int]]) -> list[int]:
-    """The noisy whole numbers of these groups, one group after the other."""
+def _draw(spec: Draw, vector: Sequence[int], kept: Sequence[int], add: _Add) -> list[int]:
+    """The noisy whole numbers of the groups that are kept, one group after the other."""
     if spec.quantiles is None:
-        return draw(spec.mechanism, [exact for (exact,) in groups])
+        return add(spec.mechanism, [vector[group] for group in kept])
     share, tree = spec.quantiles.share, spec.quantiles.tree
+    groups = (vector[group * spec.cells : (group + 1) * spec.cells] for group in kept)
     if share is not None:
         return [place for cells in groups for place in select(spec.mechanism, scores(cells, share))]
-    return draw(spec.mechanism, [count for cells in groups for count in tree.counts(cells)])
+    return add(spec.mechanism, [count for cells in groups for count in tree.counts(cells)])
 
 
 def _largest(plan: Plan, noisy: Noisy) -> Noisy:

@@ -16,8 +16,8 @@ from pathlib import Path
 import duckdb
 
 from dpstats.catalog.dataset import DatasetFile
-from dpstats.engine.duck import CONNECT_CONFIG
 from dpstats.engine.erasure import Held
+from dpstats.engine.locked import CONNECT_CONFIG
 from dpstats.engine.names import literal, quoted
 from dpstats.errors import FileError
 

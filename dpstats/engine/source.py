@@ -1,4 +1,4 @@
-"""Source files as DuckDB reads them: Parquet by its own schema, CSV by one fixed dialect.
+"""Source files as DuckDB reads them: Parquet, a file or a folder of files, by its own schema; CSV by one fixed dialect.
 
 The dialect is never guessed: a guess looks at rows, so one person's row could change how everyone's are read. CSV
 is RFC 4180 in UTF-8 (a byte order mark is skipped): commas, double quotes, names in the first line; an empty cell is
@@ -15,19 +15,21 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import duckdb
 
+from dpstats.engine.folders import PARQUET, Folder, folder_at
 from dpstats.engine.names import literal
 from dpstats.errors import FileError
 
 _CSV = (".csv", ".csv.gz")
-_PARQUET = (".parquet", ".pq")
 _LINE = re.compile(r"CSV Error on Line: ([0-9]+)")
 _NAMES_SHOWN = 30
-_SCHEMA = "SELECT name, num_children FROM parquet_schema($dp_file)"
+_SCHEMA = "SELECT name, num_children, duckdb_type, precision, scale FROM parquet_schema($dp_file)"
+_ROWS = "SELECT coalesce(sum(num_rows), 0) FROM parquet_file_metadata($dp_file)"
 _READ_PARQUET = "read_parquet($dp_file, hive_partitioning = false)"
+_READ_FILES = "read_parquet($dp_file, hive_partitioning = false, filename = 'dp_path')"
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,12 @@ class SourceColumn:
 
 @dataclass(frozen=True)
 class Source:
-    """A readable file. `sql` is a FROM item that binds `$dp_file` to `pattern`; its columns have their aliases."""
+    """What can be read. `sql` is a FROM item that binds `$dp_file` to `pattern`; its columns have their aliases."""
 
     path: Path
     columns: tuple[SourceColumn, ...]
     sql: str
-    pattern: str
+    pattern: str | list[str]
 
     def find(self, names: Collection[str]) -> dict[str, SourceColumn]:
         """The columns of those names: spelled exactly so, or else the only one that differs in case or blanks.
@@ -84,17 +86,19 @@ class Trouble:
 
 
 def open_source(connection: duckdb.DuckDBPyConnection, path: Path) -> Source:
-    """The Parquet or CSV file at `path`, by its suffix.
+    """The Parquet or CSV file at `path`, by its suffix; or the folder of Parquet files, with its partitions' columns.
 
     Raises:
       FileError: there is no such file, it cannot be read, or it is not what its suffix says.
     """
+    if path.is_dir():
+        return _folder(connection, path)
     _check_readable(path)
-    if path.name.lower().endswith(_PARQUET):
+    if path.name.lower().endswith(PARQUET):
         return _parquet(connection, path)
     if path.name.lower().endswith(_CSV):
         return _csv(path)
-    raise FileError(str(path), f"is neither Parquet nor CSV: its name must end in {', '.join(_PARQUET + _CSV)}")
+    raise FileError(str(path), f"is neither Parquet nor CSV: its name must end in {', '.join(PARQUET + _CSV)}")
 
 
 def trouble_in(action: Callable[[], object]) -> Trouble | None:
@@ -111,19 +115,19 @@ def trouble_in(action: Callable[[], object]) -> Trouble | None:
 
 def file_error(path: Path, trouble: Trouble) -> FileError:
     """The error to raise for a file that DuckDB could not read."""
+    if path.is_dir() and not trouble.no_room:
+        return FileError(str(path), "holds a file that is no readable Parquet, or of other columns than the rest")
     if trouble.no_room:
         return FileError(str(path), "does not fit in the memory and disk at hand: make room, or load it in parts")
-    if path.name.lower().endswith(_PARQUET):
+    if path.name.lower().endswith(PARQUET):
         return FileError(str(path), "is not a readable Parquet file: it is damaged, or something else")
     what = "is not well-formed CSV: a row unlike the header in length, an open quote, or bytes that are not UTF-8"
     return FileError(str(path), what, line=trouble.line)
 
 
 def _check_readable(path: Path) -> None:
-    if path.is_dir():
-        raise FileError(str(path), "is a folder: give one Parquet or CSV file")
     if not path.exists():
-        raise FileError(str(path), "there is no such file")
+        raise FileError(str(path), "there is no such file: check the path")
     try:
         with path.open("rb"):
             return
@@ -134,25 +138,93 @@ def _check_readable(path: Path) -> None:
 
 def _parquet(connection: duckdb.DuckDBPyConnection, path: Path) -> Source:
     pattern = _pattern(path)
-    schema: list[tuple[str, int | None]] = []
-    described: list[tuple[str, str]] = []
-
-    def look() -> None:
-        schema.extend(connection.execute(_SCHEMA, {"dp_file": pattern}).fetchall())
-        described.extend(connection.execute(f"DESCRIBE FROM {_READ_PARQUET}", {"dp_file": pattern}).fetchall())
-
-    trouble = trouble_in(look)
-    if trouble:
-        raise file_error(path, trouble)
+    schema = _read_schema(connection, path, pattern)
+    described = _described(connection, path, _READ_PARQUET, pattern)
     names_and_types = zip(_top_level(schema), described, strict=True)
     columns = tuple(SourceColumn(name, row[1], f"c{i}") for i, (name, row) in enumerate(names_and_types))
     return Source(path, columns, f"{_READ_PARQUET} AS dp_source({_aliases(columns)})", pattern)
 
 
-def _top_level(schema: list[tuple[str, int | None]]) -> list[str]:
+def _folder(connection: duckdb.DuckDBPyConnection, path: Path) -> Source:
+    """All files must have the same columns, of the same types and in the same order: none is converted to another's."""
+    folder = folder_at(path)
+    patterns = [_pattern(file) for file in folder.files]
+    first = _read_schema(connection, path, patterns[0])
+    # The first line only says who wrote the file.
+    if any(_read_schema(connection, path, pattern)[1:] != first[1:] for pattern in patterns[1:]):
+        raise FileError(
+            str(path), "holds files of different columns or types: write the table again, or load it in parts"
+        )
+    inside = _top_level(first)
+    twice = sorted({name.casefold() for name in inside} & {name.casefold() for name in folder.partitions})
+    if twice:
+        raise FileError(str(path), f"has {', '.join(twice)} both in its files and in the names of its folders")
+    described = _described(connection, path, _READ_PARQUET, patterns[0])
+    kinds = [*(row[1] for row in described), *("VARCHAR" for _ in folder.partitions)]
+    columns = tuple(
+        SourceColumn(name, kind, f"c{i}")
+        for i, (name, kind) in enumerate(zip([*inside, *folder.partitions], kinds, strict=True))
+    )
+    source = Source(path, columns, f"({_with_partitions(folder, columns)}) AS dp_source", patterns)
+    _check_whole(connection, source)
+    return source
+
+
+def _check_whole(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
+    """Refuses a folder of which a file was not found again by its name: its rows would be missing in silence."""
+    counts: list[int] = []
+    for sql in (f"SELECT count(*) FROM {source.sql}", _ROWS):
+
+        def count(sql: str = sql) -> None:
+            counts.extend(int(row[0]) for row in connection.execute(sql, {"dp_file": source.pattern}).fetchall())
+
+        trouble = trouble_in(count)
+        if trouble:
+            raise file_error(source.path, trouble)
+    if counts[0] != counts[1]:
+        raise FileError(str(source.path), "holds a file whose name cannot be read: name its files plainly")
+
+
+def _with_partitions(folder: Folder, columns: tuple[SourceColumn, ...]) -> str:
+    """SQL for the rows of a folder's files, each with the values of the partition that its file lies in.
+
+    DuckDB's own reading of partitions takes names from the whole path, sorts them, and gives up at a `[`.
+    """
+    inside = columns[: len(columns) - len(folder.partitions)]
+    files = ", ".join(
+        f"({', '.join([literal(file), *('NULL' if v is None else literal(v) for v in values)])})"
+        for file, values in zip(folder.files, folder.values, strict=True)
+    )
+    named = _aliases((*columns[len(inside) :],))
+    return (
+        f"SELECT {_aliases(columns)} FROM {_READ_FILES} AS dp_f({_aliases(inside)}, dp_path) "
+        f"JOIN (VALUES {files}) AS dp_p({', '.join(filter(None, ['dp_path', named]))}) USING (dp_path)"
+    )
+
+
+def _described(connection: duckdb.DuckDBPyConnection, path: Path, reading: str, pattern: str) -> list[tuple[Any, ...]]:
+    """The columns as DuckDB reads them: name, type, and more."""
+    found: list[tuple[Any, ...]] = []
+    look = f"DESCRIBE FROM {reading}"
+    trouble = trouble_in(lambda: found.extend(connection.execute(look, {"dp_file": pattern}).fetchall()))
+    if trouble:
+        raise file_error(path, trouble)
+    return found
+
+
+def _read_schema(connection: duckdb.DuckDBPyConnection, path: Path, pattern: str) -> list[tuple[Any, ...]]:
+    """The schema in a file's footer."""
+    found: list[tuple[Any, ...]] = []
+    trouble = trouble_in(lambda: found.extend(connection.execute(_SCHEMA, {"dp_file": pattern}).fetchall()))
+    if trouble:
+        raise file_error(path, trouble)
+    return found
+
+
+def _top_level(schema: list[tuple[Any, ...]]) -> list[str]:
     """The names of a Parquet schema's columns as the file spells them: DuckDB renames those that differ in case."""
     names, inner = [], 0
-    for name, children in schema[1:]:
+    for name, children, *_ in schema[1:]:
         if inner:
             inner -= 1
         else:

@@ -4,19 +4,36 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import TypedDict
 
-from dpstats.engine.duck import DuckEngine, open_engine
-from dpstats.errors import Unavailable
+from dpstats.engine.duck import open_engine
+from dpstats.engine.locked import Limits
+from dpstats.engine.port import Engine
+from dpstats.errors import EngineFailed, Unavailable
+
+
+class _Limits(TypedDict):
+    memory_limit_mb: int
+    threads: int
+    deadline_s: float
 
 
 @dataclass
 class _Open:
-    engine: DuckEngine
+    engine: Engine
     runs: int = 0
+
+
+@dataclass(frozen=True)
+class _Name:
+    """A data version of a dataset, in Spark at that address; in DuckDB if there is none."""
+
+    dataset: str
+    version_file: str
+    spark: str
 
 
 class Engines:
@@ -43,29 +60,39 @@ class Engines:
         datasets_open: int = 8,
     ) -> None:
         self._data_dir, self.datasets_open = data_dir, datasets_open
-        self._open_file = partial(
-            open_engine, key=key, memory_limit_mb=memory_limit_mb, threads=threads, deadline_s=deadline_s
-        )
-        self._open: dict[tuple[str, str], _Open] = {}  # least recently asked for first
+        self.limits = Limits(memory_limit_mb, threads, deadline_s)
+        limits: _Limits = {"memory_limit_mb": memory_limit_mb, "threads": threads, "deadline_s": deadline_s}
+        self._key, self._limits = key, limits
+        self._open: dict[_Name, _Open] = {}  # least recently asked for first
         self._closed = False
-        self._lock = threading.Lock()
+        self._lock, self._opening_spark = threading.Lock(), threading.Lock()
 
     @contextmanager
-    def using(self, dataset: str, version_file: str) -> Iterator[DuckEngine]:
+    def using(self, dataset: str, version_file: str, spark: str = "") -> Iterator[Engine]:
         """The engine of a data version, open for as long as the `with` lasts.
 
+        Args:
+          spark: The address of the Spark that answers; none: DuckDB does, in this process.
+
         Raises:
-          FileError: the file is not a data version.
+          FileError: the file is not a data version, or not one for that engine.
+          EngineFailed: that Spark cannot be used.
           LockdownFailed: DuckDB let a probe through.
           Unavailable: `close` was called.
         """
-        with self._lock:
-            opened = self._ask(dataset, version_file)
+        name = _Name(dataset, version_file, spark)
+        with self._opening_spark if spark else nullcontext():
+            # A Spark takes its time to start or to fail, in which nobody else has to wait.
+            made = self._opened(name) if spark and not self._is_there(name) else None
+            with self._lock:
+                opened = self._ask(name, made)
         try:
             yield opened.engine
         finally:
             with self._lock:
                 opened.runs -= 1
+                if not opened.runs and self._open.get(name) is not opened:
+                    opened.engine.close()  # it was found dead meanwhile, and another is in its place
                 self._close_idle()
 
     def close(self) -> None:
@@ -74,15 +101,38 @@ class Engines:
             self._closed = True
             self._close_idle()
 
-    def _ask(self, dataset: str, version_file: str) -> _Open:
+    def _is_there(self, name: _Name) -> bool:
+        """Whether it is open, and can be asked still; one that cannot is let go."""
+        with self._lock:
+            opened = self._open.get(name)
+        if opened is None or opened.engine.is_answering:
+            return opened is not None or self._closed
+        with self._lock:
+            if self._open.pop(name, None) is not None and not opened.runs:
+                opened.engine.close()
+        return self._closed
+
+    def _ask(self, name: _Name, made: Engine | None) -> _Open:
         if self._closed:
+            if made is not None:
+                made.close()
             raise Unavailable
-        name = (dataset, version_file)
-        opened = self._open.pop(name, None) or _Open(self._open_file(self._data_dir / version_file))
+        opened = self._open.pop(name, None) or _Open(made or self._opened(name))
         self._open[name] = opened
         opened.runs += 1
         self._close_idle()
         return opened
+
+    def _opened(self, name: _Name) -> Engine:
+        path = self._data_dir / name.version_file
+        if not name.spark:
+            return open_engine(path, key=self._key, **self._limits)
+        from dpstats.engine.spark.engine import open_spark
+
+        try:
+            return open_spark(path, address=name.spark, key=self._key, **self._limits)
+        except EngineFailed as failed:
+            raise EngineFailed(failed.what, name.dataset) from None
 
     def _close_idle(self) -> None:
         keep = self._kept()
@@ -91,9 +141,9 @@ class Engines:
                 del self._open[name]
                 opened.engine.close()
 
-    def _kept(self) -> set[tuple[str, str]]:
+    def _kept(self) -> set[_Name]:
         if self._closed:
             return set()
-        last = {dataset: (dataset, version_file) for dataset, version_file in self._open}
-        newest_first = [name for name in reversed(self._open) if last[name[0]] == name]
+        last = {name.dataset: name for name in self._open}
+        newest_first = [name for name in reversed(self._open) if last[name.dataset] == name]
         return set(newest_first[: self.datasets_open])

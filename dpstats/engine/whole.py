@@ -38,6 +38,14 @@ def whole_file(target: Path) -> Iterator[Path]:
         raise FileError(str(target), f"cannot be written: {error.strerror}") from error
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Removes what killed processes left of such work in a folder, if it is there; waits for one that is at it."""
+    if folder.is_dir():
+        with _locked(folder):
+            for leftover in folder.glob(_FOLDER_PREFIX + "*"):
+                shutil.rmtree(leftover)
+
+
 def _publish(made: Path, target: Path) -> None:
     made.chmod(0o600)
     _sync(made)
@@ -73,3 +81,24 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """The folder to fill that becomes `target` if the `with` ends well. Only the owner may look into it.
+
+    Raises:
+      FileError: the system refuses to write there.
+    """
+    try:
+        with _locked(target.parent), _hidden_folder(target.parent) as folder:
+            made = folder / "made"
+            made.mkdir(mode=0o700)
+            yield made
+            for each in made.iterdir():
+                _sync(each)
+            _sync(made)
+            made.replace(target)
+            _sync(target.parent)
+    except OSError as error:
+        raise FileError(str(target), f"cannot be written: {error.strerror}") from error

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, select
+from sqlalchemy import Connection, bindparam, select
 
 from dpstats.ledger import histories, policies, schema
 from dpstats.ledger.clock import later, moment_of, stamp
+from dpstats.ledger.prepared import Prepared, Row
 
 _APPROVALS = schema.approvals.c
-_NEWEST = (
+_NEWEST = Prepared(
     select(schema.approvals)
     .where(_APPROVALS.query == bindparam("of_query"), _APPROVALS.version == bindparam("of_version"))
     .order_by(_APPROVALS.number.desc())
@@ -95,7 +96,7 @@ class Wish:
 
 def ruling(connection: Connection, query: str, version: str) -> Approval | None:
     """The newest approval of the version, whether it holds or not: a shorter one given later counts."""
-    row = connection.execute(_NEWEST, {"of_query": query, "of_version": version}).mappings().one_or_none()
+    row = _NEWEST.one(connection, of_query=query, of_version=version)
     return None if row is None else as_approval(row)
 
 
@@ -129,7 +130,7 @@ def _is_as_wished(last: Approval, wish: Wish, now: datetime) -> bool:
     return same and last.holds(now) and last.expires_at is None and wish.expires_after is None
 
 
-def as_approval(row: RowMapping) -> Approval:
+def as_approval(row: Row) -> Approval:
     """The record of a row."""
     return Approval(
         query=row["query"],

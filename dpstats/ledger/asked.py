@@ -1,4 +1,5 @@
-"""Who asked what: a line for each request of a known caller, whatever became of it. It only grows.
+"""Who asked what: a line for each request of a known caller, whatever became of it, and for each command of the host
+that asks. It only grows.
 
 A line holds the caller, the route as it is written, the dataset and query that were named and the outcome: no
 parameter, no value, no unit, no token. Lines wait in memory and are written together by a thread of their own, so a
@@ -10,31 +11,36 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Connection, Engine, Select, func, select
 
 from dpstats.errors import DpstatsError
 from dpstats.ledger import schema
-from dpstats.ledger.clock import Clock, stamp
-from dpstats.ledger.database import reading, writing
+from dpstats.ledger.clock import Clock, moment_of, stamp
+from dpstats.ledger.database import adding, reading, writing
 
 WAITING_MAX = 20_000
 """Lines that wait in memory; of more, the oldest are let go."""
 EVERY_S = 2.0
 """Seconds between writes. Each is a commit, after which what was remembered of the ledger is read anew (`recent`)."""
+HOST = "cli"
+"""The method of a line that a command of the host left."""
 LOST = "lost"
 """The outcome of a line that stands for others: its `status` says how many were let go."""
 _ASKED = schema.asked.c
+_WRITTEN = tuple(column.name for column in _ASKED if column.name != "number")
 
 
 @dataclass(frozen=True)
 class Asking:
-    """One request. `outcome` is the slug of the problem that it was answered with, empty if all was well.
+    """One request, or one command of the host, whose `method` is `HOST` and whose `status` its exit status.
 
-    `route` is as it is written, never as it was asked; `dataset` and `query` are empty where none was named. `status`
-    is 0 if the caller went away. `token_id` is empty for no token of this ledger's.
+    `outcome` is the slug of the problem that it was answered with, empty if all was well. `route` is as it is written,
+    never as it was asked; `dataset` and `query` are empty where none was named. A request's `status` is 0 if the caller
+    went away. `token_id` is empty for no token of this ledger's.
     """
 
     request_id: str
@@ -49,6 +55,31 @@ class Asking:
     outcome: str
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which lines: those of one actor or query where they are named, and of some datasets and queries where those are.
+
+    A line is of a dataset that it names, or whose query it names.
+    """
+
+    actor: str = ""
+    query: str = ""
+    datasets: tuple[str, ...] | None = None
+    queries: tuple[str, ...] = ()
+
+    def narrowed(self, lines: Select[Any]) -> Select[Any]:
+        """These of the lines."""
+        for column, name in ((_ASKED.actor, self.actor), (_ASKED.query, self.query)):
+            lines = lines.where(column == name) if name else lines
+        if self.datasets is None:
+            return lines
+        of_query = (_ASKED.dataset == "") & _ASKED.query.in_(self.queries)
+        return lines.where(_ASKED.dataset.in_(self.datasets) | of_query)
+
+
+ANY = Wanted()
+
+
 class AskedLog:
     """Takes lines at any time from any thread, and reads them back."""
 
@@ -61,7 +92,7 @@ class AskedLog:
 
     def note(self, asking: Asking) -> None:
         """Takes a line, of now; returns at once."""
-        row = asdict(asking) | {"at": stamp(self._clock())}
+        row = {**vars(asking), "at": stamp(self._clock())}
         with self._lock:
             if len(self._waiting) >= WAITING_MAX:
                 self._waiting.popleft()
@@ -83,7 +114,7 @@ class AskedLog:
             if not rows:
                 return
             with writing(self._engine) as connection:
-                connection.execute(insert(schema.asked), [*([_of_lost(lost, rows[0]["at"])] if lost else []), *rows])
+                _add(connection, [*([_of_lost(lost, rows[0]["at"])] if lost else []), *rows])
             with self._lock:
                 # What was let go meanwhile were the oldest, which are written by now: these are not lost.
                 gone = self._lost - lost
@@ -91,16 +122,34 @@ class AskedLog:
                     self._waiting.popleft()
                 self._lost = max(0, gone - len(rows))
 
-    def after(self, number: int, limit: int, *, actor: str = "", query: str = "") -> list[dict[str, Any]]:
-        """Lines with larger numbers, oldest first; of one actor or query alone where they are named."""
-        wanted = select(schema.asked).where(_ASKED.number > number)
-        return self._read(_narrowed(wanted, actor, query).order_by(_ASKED.number).limit(limit))
+    def after(self, number: int, limit: int, which: Wanted = ANY) -> list[dict[str, Any]]:
+        """Lines with larger numbers, oldest first."""
+        wanted = which.narrowed(select(schema.asked).where(_ASKED.number > number))
+        return self._read(wanted.order_by(_ASKED.number).limit(limit))
 
-    def before(self, number: int, limit: int, *, actor: str = "", query: str = "") -> list[dict[str, Any]]:
+    def before(self, number: int, limit: int, which: Wanted = ANY) -> list[dict[str, Any]]:
         """Lines with smaller numbers, newest first; 0: the newest."""
-        wanted = select(schema.asked)
+        wanted = which.narrowed(select(schema.asked))
         wanted = wanted.where(_ASKED.number < number) if number else wanted
-        return self._read(_narrowed(wanted, actor, query).order_by(_ASKED.number.desc()).limit(limit))
+        return self._read(wanted.order_by(_ASKED.number.desc()).limit(limit))
+
+    def last_used(self) -> dict[str, date]:
+        """The day (UTC) of the newest line of each token that has one. Lines that wait are not counted yet."""
+        newest = select(func.max(_ASKED.at)).where(_ASKED.token_id == schema.tokens.c.token_id).scalar_subquery()
+        with reading(self._engine) as connection:
+            found = connection.execute(select(schema.tokens.c.token_id, newest)).all()
+        return {token_id: moment_of(at).astimezone(UTC).date() for token_id, at in found if at is not None}
+
+    def began(self) -> datetime | None:
+        """When the first line was written, None if there is none: nothing is known of before."""
+        first = self._read(select(schema.asked).order_by(_ASKED.number).limit(1))
+        return moment_of(first[0]["at"]) if first else None
+
+    def lost(self, since: datetime) -> int:
+        """How many lines had to be let go since then, as the log says itself."""
+        lost = select(func.sum(_ASKED.status)).where(_ASKED.outcome == LOST, _ASKED.at >= stamp(since))
+        with reading(self._engine) as connection:
+            return int(connection.execute(lost).scalar() or 0)
 
     def close(self) -> None:
         """Writes what waits, if it can, and takes no more time for it."""
@@ -124,12 +173,10 @@ class AskedLog:
             return  # they wait on: the ledger's own faults are told by whoever charges
 
 
-def _narrowed(wanted: Any, actor: str, query: str) -> Any:
-    for column, name in ((_ASKED.actor, actor), (_ASKED.query, query)):
-        wanted = wanted.where(column == name) if name else wanted
-    return wanted
+def _add(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    connection.exec_driver_sql(adding("asked", _WRITTEN, connection.dialect), rows)
 
 
 def _of_lost(lost: int, at: str) -> dict[str, Any]:
     nobody = Asking("", "", "", "", "", "", "", "", lost, LOST)
-    return asdict(nobody) | {"at": at}
+    return {**vars(nobody), "at": at}

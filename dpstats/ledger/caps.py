@@ -11,27 +11,30 @@ Argument: totals are read, looked at and added to in one write transaction, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, Engine, bindparam, select, text
+from sqlalchemy import Connection, Engine, bindparam, select
 
 from dpstats.ledger import histories, journal, schema
 from dpstats.ledger.chain import Content, Entry, Kind
 from dpstats.ledger.clock import Clock, moment_of, stamp
-from dpstats.ledger.database import reading, writing
+from dpstats.ledger.database import adding, reading, writing
+from dpstats.ledger.prepared import Prepared
 
 _TOTALS = schema.cap_totals.c
-_OF_SHARE = select(_TOTALS.lineage, _TOTALS.amount).where(
-    _TOTALS.scope == bindparam("of_scope"), _TOTALS.name == bindparam("of_name")
+_OF_SHARE = Prepared(
+    select(_TOTALS.lineage, _TOTALS.amount).where(
+        _TOTALS.scope == bindparam("of_scope"), _TOTALS.name == bindparam("of_name")
+    )
 )
-_HISTORY = select(schema.caps).where(schema.caps.c.lineage == bindparam("of_lineage")).order_by(schema.caps.c.number)
-_ADDED = text(
-    "INSERT INTO cap_totals (scope, name, lineage, amount) VALUES (:scope, :name, :lineage, :amount)"
-    " ON CONFLICT (scope, name, lineage) DO UPDATE SET amount = cap_totals.amount + excluded.amount"
+_HISTORY = Prepared(
+    select(schema.caps).where(schema.caps.c.lineage == bindparam("of_lineage")).order_by(schema.caps.c.number)
 )
+_COLUMNS = tuple(column.name for column in _TOTALS)
+_ADDED_TO = " ON CONFLICT (scope, name, lineage) DO UPDATE SET amount = cap_totals.amount + excluded.amount"
 _STEPS_MAX = 2**62
 
 
@@ -141,6 +144,11 @@ class CapTotals:
         added = sum(amount for (whose, _), amount in self._added.items() if whose == share)
         return sum(self._read(share).values()) + added
 
+    @property
+    def size(self) -> int:
+        """How many totals were read."""
+        return sum(map(len, self._kept.values()))
+
     def add(self, content: Content) -> None:
         """Adds an entry; a grant is nobody's."""
         for share in shares_of(content):
@@ -148,20 +156,23 @@ class CapTotals:
             self._added[key] = self._added.get(key, 0) + content.amount
 
     def write(self) -> None:
-        """Writes what was added since the last time."""
+        """Writes what was added since the last time; totals that were read go on with it."""
         rows = [
             {"scope": share.scope, "name": share.name, "lineage": lineage, "amount": amount}
             for (share, lineage), amount in self._added.items()
         ]
         if rows:
-            self.connection.execute(_ADDED, rows)
-        self._kept.clear()
+            statement = adding("cap_totals", _COLUMNS, self.connection.dialect) + _ADDED_TO
+            self.connection.exec_driver_sql(statement, rows)
+        for (share, lineage), amount in self._added.items():
+            if share in self._kept:
+                self._kept[share][lineage] = self._kept[share].get(lineage, 0) + amount
         self._added.clear()
 
-    def _read(self, share: Share) -> Mapping[str, int]:
+    def _read(self, share: Share) -> dict[str, int]:
         if share not in self._kept:
-            of = {"of_scope": share.scope, "of_name": share.name}
-            self._kept[share] = {lineage: int(amount) for lineage, amount in self.connection.execute(_OF_SHARE, of)}
+            rows = _OF_SHARE.rows(self.connection, of_scope=share.scope, of_name=share.name)
+            self._kept[share] = {row["lineage"]: int(row["amount"]) for row in rows}
         return self._kept[share]
 
 
@@ -195,6 +206,6 @@ def added_up(entries: Iterator[Entry]) -> dict[Share, int]:
 
 
 def _history(connection: Connection, lineage: str) -> Iterator[Cap]:
-    for row in connection.execute(_HISTORY, {"of_lineage": lineage}).mappings():
+    for row in _HISTORY.rows(connection, of_lineage=lineage):
         share = Share(Scope(row["scope"]), row["name"])
         yield Cap(share, row["amount"], row["actor"], moment_of(row["at"]), row["reason"])

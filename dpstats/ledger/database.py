@@ -10,10 +10,10 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Dialect, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from dpstats.errors import LedgerBroken, Unavailable
@@ -36,7 +36,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
     if around is not None and around[0] is engine:
         yield around[1]
         return
-    with faults_explained(), _begun(engine, writes=False) as connection:
+    with faults_explained(), _begun(engine.connect, writes=False) as connection:
         yield connection
 
 
@@ -55,20 +55,25 @@ def one_moment(engine: Engine) -> Iterator[None]:
 
 
 @contextmanager
-def writing(engine: Engine, done: Callable[[Connection], bool] | None = None) -> Iterator[Connection]:
+def writing(
+    engine: Engine,
+    done: Callable[[Connection], bool] | None = None,
+    connected: Callable[[], AbstractContextManager[Connection]] | None = None,
+) -> Iterator[Connection]:
     """One write transaction, alone from its start; durable when the block ends, undone if it raises.
 
     Args:
       done: says, in a later transaction, whether this one was committed. It is asked where the connection was lost at
         COMMIT, which a server may or may not have carried out. Without it, and where no connection is to be had, the
         outcome stays unknown and the block ends as if nothing was done.
+      connected: gives the connection, where it is not to be any of the engine's.
     """
     if _moment.get() is not None:
         raise RuntimeError("nothing is written inside of one moment that is read")
     with faults_explained():
         ended = False
         try:
-            with _begun(engine, writes=True) as connection:
+            with _begun(connected or engine.connect, writes=True) as connection:
                 yield connection
                 ended = True
         except DBAPIError as error:
@@ -93,9 +98,26 @@ def faults_explained() -> Iterator[None]:
         raise Unavailable from error
 
 
+def adding(table: str, columns: tuple[str, ...], dialect: Dialect) -> str:
+    """The statement that adds a row, as the driver takes it: SQLAlchemy would turn over every value of each."""
+    places = ", ".join(_place(name, dialect) for name in columns)
+    quoted = ", ".join(f'"{name}"' for name in columns)
+    return f"INSERT INTO {table} ({quoted}) VALUES ({places})"
+
+
+def changing(table: str, columns: tuple[str, ...], key: str, dialect: Dialect) -> str:
+    """The statement that changes every column of the row with this key, in the same way."""
+    changed = ", ".join(f'"{name}" = {_place(name, dialect)}' for name in columns if name != key)
+    return f'UPDATE {table} SET {changed} WHERE "{key}" = {_place(key, dialect)}'
+
+
+def _place(name: str, dialect: Dialect) -> str:
+    return f"%({name})s" if dialect.paramstyle == "pyformat" else f":{name}"
+
+
 @contextmanager
-def _begun(engine: Engine, *, writes: bool) -> Iterator[Connection]:
-    with engine.connect() as connection:
+def _begun(connected: Callable[[], AbstractContextManager[Connection]], *, writes: bool) -> Iterator[Connection]:
+    with connected() as connection:
         connection.execution_options(**{WRITES: writes})
         with connection.begin():
             yield connection
@@ -107,7 +129,7 @@ def _came_through(engine: Engine, done: Callable[[Connection], bool]) -> bool:
     for pause_s in _LOOK_AGAIN_S:
         time.sleep(pause_s)
         try:
-            with _begun(engine, writes=True) as connection:
+            with _begun(engine.connect, writes=True) as connection:
                 return done(connection)
         except DBAPIError:
             continue

@@ -1,22 +1,25 @@
 """Chains as one write transaction lengthens them: looked at once, and followed in memory from there.
 
 Why that may be: a write transaction is alone until it ends, so between its own statements nothing changes but by them.
-It goes with its transaction: what is undone there is forgotten with it. Entries wait until something is to be read, or
-the transaction ends, and are then written in one statement.
+It goes with its transaction: what is undone there is forgotten with it; and on with the next one only where nothing was
+committed in between (`succession`). Entries wait until something is to be read, or the transaction ends, and are then
+written in one statement.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, Dialect
+from sqlalchemy import Connection
 
 from dpstats.errors import DpstatsError
 from dpstats.ledger import caps, journal, schema, standing
 from dpstats.ledger.caps import Cap, CapTotals, Share
 from dpstats.ledger.chain import Content, Entry
+from dpstats.ledger.database import adding
 from dpstats.ledger.journal import Sums
 from dpstats.ledger.records import LineageTerms
 from dpstats.ledger.standing import Caller, Standing
@@ -45,6 +48,17 @@ class Growing:
         self._caps: dict[str, dict[Share, Cap]] = {}
         self.charged = CapTotals(connection)
         self._waiting: list[Entry] = []
+        self._looked_at: set[str] = set()  # lineages whose saved head this transaction saw
+
+    @property
+    def size(self) -> int:
+        """How many facts it remembers."""
+        chains = len(self._terms) + len(self._ends) + len(self._caps)
+        return chains + len(self._standings) + len(self._callers) + self.charged.size
+
+    def go_on(self) -> None:
+        """It is of another transaction from here, before which nothing was committed since the last one's end."""
+        self._looked_at.clear()
 
     @property
     def connection(self) -> Connection:
@@ -91,6 +105,9 @@ class Growing:
         """
         if lineage not in self._ends:
             self._ends[lineage] = self._writer.trusted_end(self._connection, lineage)
+        elif lineage not in self._looked_at:
+            self._writer.check_head(self._connection, self._ends[lineage].newest)
+        self._looked_at.add(lineage)
         return self._ends[lineage]
 
     def begin(self, content: Content) -> Entry:
@@ -122,25 +139,21 @@ class Growing:
         """
         self._write()
         self.charged.write()
-        for end in self._ends.values():
+        for lineage, end in self._ends.items():
             if not end.kept:
                 self._writer.totals.keep(self._connection, end.newest, end.sums)
+                self._ends[lineage] = replace(end, kept=True)
 
     def _follow(self, entry: Entry, before: Sums) -> Entry:
         self._waiting.append(entry)
         self.charged.add(entry)
         self._ends[entry.lineage] = ChainEnd(entry, before.plus(entry), kept=False)
+        self._looked_at.add(entry.lineage)
         return entry
 
     def _write(self) -> None:
         if self._waiting:
             waiting, self._waiting = self._waiting, []
             with self.whole():
-                self._connection.exec_driver_sql(_adding(self._connection.dialect), [vars(entry) for entry in waiting])
-
-
-def _adding(dialect: Dialect) -> str:
-    """The statement that adds an entry, as the driver takes it: SQLAlchemy would turn over every value of each."""
-    place = "%({})s" if dialect.paramstyle == "pyformat" else ":{}"
-    places = ", ".join(place.format(name) for name in _COLUMNS)
-    return f"INSERT INTO entries ({', '.join(_COLUMNS)}) VALUES ({places})"
+                statement = adding("entries", _COLUMNS, self._connection.dialect)
+                self._connection.exec_driver_sql(statement, [vars(entry) for entry in waiting])

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 
 from dpstats.errors import FileError, LedgerBroken
 from dpstats.ledger.chain import canonical_json
-from dpstats.ledger.files import file_lock, replace_durably
+from dpstats.ledger.files import file_lock, replace_durably, sync_folder
 
 _NAME_MAX = 200
 
@@ -30,6 +30,7 @@ class HeadFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._durable: dict[str, int] = {}  # up to this entry of a lineage, a saved head is known to be on disk
 
     def read(self, lineage: str) -> Head | None:
         """The saved head, None if none was ever saved.
@@ -48,13 +49,20 @@ class HeadFiles:
             raise LedgerBroken(f"{path}: not a saved head of lineage {lineage}: restore it from a backup")
         return head
 
-    def save(self, head: Head) -> None:
-        """Saves `head` durably, unless the saved one is as new or newer."""
+    def save(self, head: Head) -> bool:
+        """Saves `head` durably, unless one as new or newer is, which is durable then; whether it was saved."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
         with file_lock(self._folder / ".lock"):
             saved = self.read(head.lineage)
             if saved is None or saved.seq < head.seq:
                 replace_durably(self._path(head.lineage), canonical_json(asdict(head)).encode() + b"\n")
+                self._durable[head.lineage] = head.seq
+                return True
+            if self._durable.get(head.lineage, 0) < head.seq:
+                # Who wrote it may have failed, or been killed, before its name was durable; its content was by then.
+                sync_folder(self._folder)
+                self._durable[head.lineage] = saved.seq
+            return False
 
     def lineages(self) -> tuple[str, ...]:
         """Every lineage with a saved head, sorted."""
@@ -88,6 +96,8 @@ def head_of_receipt(file: Path) -> Head:
     Raises:
       FileError: there is no head in it.
     """
+    if not file.is_file():
+        raise FileError(str(file), "there is no such file: check the path")
     try:
         body = json.loads(file.read_bytes())
         inner = body.get("head", body.get("receipt", body))

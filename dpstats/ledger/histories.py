@@ -12,14 +12,15 @@ from typing import Any
 from sqlalchemy import Column, Connection, RowMapping, Select, Table, bindparam, func, insert, select
 
 from dpstats.errors import NotFound
+from dpstats.ledger.prepared import Prepared, Row
 
 
-def newest(connection: Connection, table: Table, owner: str) -> RowMapping | None:
+def newest(connection: Connection, table: Table, owner: str) -> Row | None:
     """The owner's newest row, None if it has none."""
-    return connection.execute(_newest(table), {"owner": owner}).mappings().one_or_none()
+    return _newest(table).one(connection, owner=owner)
 
 
-def known(connection: Connection, table: Table, owner: str) -> RowMapping:
+def known(connection: Connection, table: Table, owner: str) -> Row:
     """The owner's newest row.
 
     Raises:
@@ -66,8 +67,8 @@ def append(connection: Connection, table: Table, owner: str, values: Mapping[str
 
 # Made once for each table: making a statement takes longer than SQLite takes to carry it out.
 @cache
-def _newest(table: Table) -> Select[Any]:
-    return _every(table).order_by(None).order_by(_columns(table)[1].desc()).limit(1)
+def _newest(table: Table) -> Prepared:
+    return Prepared(_every(table).order_by(None).order_by(_columns(table)[1].desc()).limit(1))
 
 
 @cache

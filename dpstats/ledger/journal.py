@@ -14,23 +14,26 @@ from dpstats.ledger import schema
 from dpstats.ledger.blocks import read_terms, recorded
 from dpstats.ledger.chain import Entry, Kind
 from dpstats.ledger.clock import moment_of, stamp
+from dpstats.ledger.prepared import Prepared, Row
 from dpstats.ledger.records import BudgetState, ChargeRequest, DaySum, LineageTerms, Which
 from dpstats.privacy.loss import Loss, Measure
 
 _ENTRIES = schema.entries.c
 
 # Made once: making a statement takes longer than SQLite takes to carry it out.
-_TERMS = select(schema.lineages).where(schema.lineages.c.lineage == bindparam("lineage"))
+_TERMS = Prepared(select(schema.lineages).where(schema.lineages.c.lineage == bindparam("lineage")))
 _LOCK = select(schema.lineages.c.lineage).where(schema.lineages.c.lineage == bindparam("lineage")).with_for_update()
 _CHAIN = select(schema.entries).where(_ENTRIES.lineage == bindparam("lineage"))
-_NEWEST = _CHAIN.order_by(_ENTRIES.seq.desc()).limit(1)
-_AT = _CHAIN.where(_ENTRIES.seq == bindparam("seq"))
+_NEWEST = Prepared(_CHAIN.order_by(_ENTRIES.seq.desc()).limit(1))
+_AT = Prepared(_CHAIN.where(_ENTRIES.seq == bindparam("seq")))
 _COUNT = (
     select(func.count())
     .select_from(schema.entries)
     .where(_ENTRIES.lineage == bindparam("lineage"), _ENTRIES.seq > bindparam("after"))
 )
-_OF_RELEASE = select(schema.entries).where(_ENTRIES.release_id == bindparam("release_id"), _ENTRIES.kind == Kind.CHARGE)
+_OF_RELEASE = Prepared(
+    select(schema.entries).where(_ENTRIES.release_id == bindparam("release_id"), _ENTRIES.kind == Kind.CHARGE)
+)
 _STORED = select(schema.releases.c.release_id).where(schema.releases.c.release_id == _ENTRIES.release_id)
 _UNFINISHED = _CHAIN.where(
     _ENTRIES.query_version == bindparam("query_version"),
@@ -77,7 +80,7 @@ class Sums:
 
 def terms(connection: Connection, lineage: str) -> LineageTerms | None:
     """What is fixed for the lineage, None if it is not known."""
-    row = connection.execute(_TERMS, {"lineage": lineage}).mappings().one_or_none()
+    row = _TERMS.one(connection, lineage=lineage)
     if row is None:
         return None
     return LineageTerms(
@@ -104,17 +107,17 @@ def known_terms(connection: Connection, lineage: str) -> LineageTerms:
 
 def newest(connection: Connection, lineage: str) -> Entry | None:
     """The lineage's last entry."""
-    return next(_read(connection, _NEWEST, lineage=lineage), None)
+    return _entry(_NEWEST.one(connection, lineage=lineage))
 
 
 def at(connection: Connection, lineage: str, seq: int) -> Entry | None:
     """The lineage's `seq`-th entry."""
-    return next(_read(connection, _AT, lineage=lineage, seq=seq), None)
+    return _entry(_AT.one(connection, lineage=lineage, seq=seq))
 
 
 def of_release(connection: Connection, release_id: str) -> Entry | None:
     """The charge that the release was made under."""
-    return next(_read(connection, _OF_RELEASE, release_id=release_id), None)
+    return _entry(_OF_RELEASE.one(connection, release_id=release_id))
 
 
 def holds(connection: Connection, entry: object) -> bool:
@@ -241,6 +244,10 @@ def spent_since(connection: Connection, lineage: str, reason: str, since: dateti
 
 def _of_lineage(lineage: str) -> Select[Any]:
     return select(schema.entries).where(_ENTRIES.lineage == lineage)
+
+
+def _entry(row: Row | None) -> Entry | None:
+    return None if row is None else Entry(**row)
 
 
 def _read(connection: Connection, query: Select[Any], **values: object) -> Iterator[Entry]:

@@ -1,7 +1,7 @@
 """The ledger: grants, charges and releases of every lineage.
 
-Every change is one write transaction; a charge is durable before `charge` returns, and the new head is saved outside
-the database after it. Reads never write.
+Every change is one write transaction; a charge is durable before it is given, and the new head is saved outside
+the database after it, before anybody is told what was made under it. Reads never write.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, insert
+from sqlalchemy import Connection, Engine
 
 from dpstats.errors import BudgetExhausted, DpstatsError, LedgerBroken, NotFound
 from dpstats.ledger import granting, journal, schema, shelf
@@ -21,7 +21,7 @@ from dpstats.ledger.blocks import read as read_blocks
 from dpstats.ledger.chain import Content, Entry, Kind
 from dpstats.ledger.charging import Decision, decide, taken_up, together
 from dpstats.ledger.clock import Clock, is_right, moment_of, month_of, stamp
-from dpstats.ledger.database import faults_explained, reading, writing
+from dpstats.ledger.database import reading, writing
 from dpstats.ledger.granting import Opening
 from dpstats.ledger.groups import Groups
 from dpstats.ledger.growing import Growing, Torn
@@ -38,17 +38,16 @@ from dpstats.ledger.records import (
     StoredRelease,
     Which,
 )
+from dpstats.ledger.saving import Saving
 from dpstats.ledger.signing import Signer
 from dpstats.ledger.standing import check_standing
+from dpstats.ledger.succession import Succession
 from dpstats.ledger.verify import VerifyReport, check_receipt, verify
 from dpstats.ledger.writer import ChainWriter, head_of
 from dpstats.privacy.blocks import Touched
 from dpstats.privacy.loss import Loss, Measure
 
 Outcome = TypeVar("Outcome")
-
-# Made once: making a statement takes longer than SQLite takes to carry it out.
-_STORED = insert(schema.releases)
 
 
 class Ledger:
@@ -59,7 +58,15 @@ class Ledger:
 
     def __init__(self, engine: Engine, writer: ChainWriter, signer: Signer, clock: Clock) -> None:
         self._engine, self._writer, self._signer, self._clock = engine, writer, signer, clock
-        self._charges: Groups[ChargeRequest, Decision] = Groups(self._charge_group, self._publish_newest)
+        self._succession = Succession(engine, writer)
+        self._heads = Saving(writer)
+        self._charges: Groups[ChargeRequest, Decision] = Groups(self._charge_group, self._heads.newest)
+        self._early: Groups[ChargeRequest, Decision] = Groups(self._charge_group)
+
+    def close(self) -> None:
+        """Ends what is open between charges; none may be under way."""
+        self._heads.close()
+        self._succession.close()
 
     def open_lineage(
         self,
@@ -93,7 +100,7 @@ class Ledger:
         opening = replace(opening, terms=replace(opening.terms, created_at=self._clock()))
         first = self._written(lambda chains: granting.open_lineage(chains, self._writer.heads, opening))
         if first is not None:
-            self._publish(first)
+            self._heads.save(first)
         return self.budget(opening.terms.lineage)
 
     def grant(self, lineage: str, added: Loss, *, epsilon: int, actor: str, reason: str) -> Entry:
@@ -123,7 +130,7 @@ class Ledger:
     def grant_as(self, content: Content) -> Entry:
         """Writes a grant; see `grant`."""
         entry = self._written(lambda chains: granting.grant(chains, content))
-        self._publish(entry)
+        self._heads.save(entry)
         return entry
 
     def budget(self, lineage: str) -> BudgetState:
@@ -175,6 +182,20 @@ class Ledger:
         decision = self._charges.ask(request)
         return taken_up(decision, resumed=False) if isinstance(decision, Entry) else decision
 
+    @contextmanager
+    def charging(self, request: ChargeRequest) -> Iterator[Charged | StoredRelease]:
+        """What `charge` gives, as soon as it is durable: its head is saved while the block runs, and before it ends.
+
+        Rows may be read inside, for the charge stands. Nothing may be stored or told before the end: until then, a
+        backup from before the charge would pass for the newest ledger.
+
+        Raises:
+          What `charge` raises; at the end, that the head cannot be saved, if the block itself did not fail.
+        """
+        decision = self._early.ask(request)
+        with self._heads.meanwhile([decision]):
+            yield taken_up(decision, resumed=False) if isinstance(decision, Entry) else decision
+
     def charge_all(self, requests: Sequence[ChargeRequest]) -> tuple[Charged | StoredRelease, ...]:
         """What `charge` gives, for several requests in one transaction: all that must be charged is, or nothing.
 
@@ -183,7 +204,7 @@ class Ledger:
           together, and what was left before all of them.
         """
         decisions = self._written(lambda chains: self._decided(chains, requests))
-        self._publish_newest(decisions)
+        self._heads.newest(decisions)
         return tuple(taken_up(made, resumed=False) if isinstance(made, Entry) else made for made in decisions)
 
     def _decided(self, chains: Growing, requests: Sequence[ChargeRequest]) -> tuple[Decision, ...]:
@@ -210,14 +231,15 @@ class Ledger:
         """
         if fresh_for < timedelta(0):
             raise ValueError("a release cannot stay fresh for less than no time")
-        with writing(self._engine, lambda later: shelf.find(later, charged.release_id) is not None) as connection:
+        # Through the connection of the charges: they go on from what they know, as after a commit of their own.
+        with self._succession.growing(lambda later: shelf.find(later, charged.release_id) is not None) as chains:
+            connection = chains.connection
             if shelf.find(connection, charged.release_id) is None:
                 entry = journal.of_release(connection, charged.release_id)
                 if entry is None or (entry.lineage, entry.seq) != (charged.lineage, charged.seq):
                     raise ValueError("a release is stored under the charge that paid for it")
                 row = shelf.new_row(entry, body, fresh_for)
-                signature = self._signer.sign(shelf.signed_part(row))
-                connection.execute(_STORED, {**row, "signature": signature})
+                shelf.add(connection, row | {"signature": self._signer.sign(shelf.signed_part(row))})
         with reading(self._engine) as connection:
             return _given_out(connection, shelf.known(connection, charged.release_id), self._clock())
 
@@ -365,7 +387,7 @@ class Ledger:
             # The write lock is held, so no head can be saved for an entry that this transaction does not see.
             known = chains.connection.execute(schema.lineages.select()).scalars().all()
             for lineage in sorted({*known, *self._writer.heads.lineages()}):
-                self._writer.publish(chains.end(lineage).newest)
+                self._writer.bring_up(chains.end(lineage).newest)
 
     def clock_is_right(self) -> bool:
         """Whether the clock can be trusted with how long an answer stays fresh; see `clock.is_right`."""
@@ -404,11 +426,12 @@ class Ledger:
     def _charged(self, requests: Sequence[ChargeRequest]) -> list[Decision | Exception]:
         """What each gets in one transaction."""
         decisions: list[Decision | Exception] = []
-        with self._growing(lambda later: _hold(later, decisions)) as chains:
+        with self._succession.growing(lambda later: _hold(later, decisions)) as chains:
             for request in requests:
                 decisions.append(self._decided_alone(chains, request))
-        for entry in _newest(decisions):
-            self._writer.committed(entry)
+        for entry in decisions:
+            if isinstance(entry, Entry):  # in the order of their chain: the newest is remembered
+                self._writer.committed(entry)
         return decisions
 
     def _decided_alone(self, chains: Growing, request: ChargeRequest) -> Decision | Exception:
@@ -416,21 +439,6 @@ class Ledger:
             return decide(chains, request, self._clock())
         except (DpstatsError, ValueError) as refusal:
             return refusal
-
-    def _publish_newest(self, decisions: Sequence[object]) -> None:
-        """Saves the heads of what was charged; callers are told after it. Others may charge meanwhile: a head that is
-        saved is never ahead of the ledger, and a newer one is never replaced by an older."""
-        for entry in _newest(decisions):
-            self._publish(entry)
-
-    def _publish(self, entry: Entry) -> None:
-        with faults_explained():
-            self._writer.publish(entry)
-
-
-def _newest(decisions: Sequence[object]) -> list[Entry]:
-    """The newest entry of each lineage among these."""
-    return list({entry.lineage: entry for entry in decisions if isinstance(entry, Entry)}.values())
 
 
 def _hold(connection: Connection, decisions: Sequence[object]) -> bool:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, inspect, select, text, update
 from dpstats.errors import LedgerBroken
 from dpstats.ledger import schema
 
-HEAD = "0011"
+HEAD = "0013"
 """The newest revision in `migrations`: what this code reads and writes."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"

@@ -106,16 +106,19 @@ class Recent(Generic[Key, Value]):
     """Remembers values of one kind by key. Thread-safe.
 
     Args:
-      most: what all values may be in size together; beyond it those remembered first are forgotten.
-      size: a value's size, 1 unless said.
+      most: what all of them may be in size together; beyond it those remembered first are forgotten.
+      size: what a key and its value take, 1 unless said.
     """
 
-    def __init__(self, commits: Commits, clock: Clock, most: int, size: Callable[[Value], int] = lambda _: 1) -> None:
+    def __init__(
+        self, commits: Commits, clock: Clock, most: int, size: Callable[[Key, Value], int] = lambda _key, _value: 1
+    ) -> None:
         self._commits, self._clock, self._most, self._size = commits, clock, most, size
         self._lock = threading.Lock()
         self._version: Version | None = None
         self._values: dict[Key, _Remembered[Value]] = {}  # all of one version, first remembered first
         self._held = 0
+        self._before: frozenset[int] = frozenset()  # hashes of the keys that were known until the last commit
 
     def since(self) -> Since | None:
         """Asked before reading what is to be remembered; None: it cannot be."""
@@ -130,9 +133,14 @@ class Recent(Generic[Key, Value]):
             found = self._values.get(key)
         return found.value if found is not None and found.since <= now < found.until else None
 
+    def had(self, key: Key) -> bool:
+        """Whether a value was remembered until the last commit, but for an accident of hashes: a hint, and no more."""
+        with self._lock:
+            return hash(key) in self._before
+
     def keep(self, key: Key, value: Value, since: Since | None, until: datetime = FOREVER) -> None:
         """Remembers what was read after `since`; it holds until `until` at most."""
-        size = self._size(value)
+        size = self._size(key, value)
         with self._lock:
             if since is None or since.version != self._version or size > self._most:
                 return
@@ -144,6 +152,7 @@ class Recent(Generic[Key, Value]):
 
     def _move_to(self, version: Version | None) -> None:
         if version != self._version:
+            self._before = frozenset(map(hash, self._values)) or self._before
             self._version, self._held = version, 0
             self._values.clear()
 

@@ -109,7 +109,10 @@ class Charged:
 
 @dataclass(frozen=True)
 class StoredRelease:
-    """A release as it is stored, for ever. It is given again for free until `fresh_until`."""
+    """A release as it is stored, for ever. It is given again for free until `fresh_until`.
+
+    `body`: its JSON, deflated where it is large (`packed.py`).
+    """
 
     release_id: str
     dataset: str

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Engine, RowMapping, insert, select, update
+from sqlalchemy import Connection, Engine, insert, select, update
 
 from dpstats.errors import Conflict, NotFound
 from dpstats.ledger import approvals, histories, schema
@@ -18,6 +18,7 @@ from dpstats.ledger.approvals import Approval, Wish, as_approval
 from dpstats.ledger.chain import canonical_json
 from dpstats.ledger.clock import Clock, moment_of, stamp
 from dpstats.ledger.database import one_moment, reading, writing
+from dpstats.ledger.prepared import Row
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class QueryRecord:
 
 @dataclass(frozen=True)
 class ViewRecord:
-    """One revision of a feature view's text (raw YAML), from 1."""
+    """One revision of a feature view's text (raw YAML), from 1. An empty text withdraws the view."""
 
     name: str
     dataset: str
@@ -136,6 +137,11 @@ class Registry:
         with reading(self._engine) as connection:
             return _dataset(histories.known(connection, schema.datasets, name))
 
+    def definitions(self, name: str) -> tuple[DatasetRecord, ...]:
+        """Every definition that the dataset ever had, oldest first; none if it was never registered."""
+        with reading(self._engine) as connection:
+            return tuple(_dataset(row) for row in histories.every(connection, schema.datasets, name))
+
     def datasets(self) -> tuple[DatasetRecord, ...]:
         """Every dataset's current definition, by name."""
         with reading(self._engine) as connection:
@@ -191,19 +197,31 @@ class Registry:
                 histories.append(connection, schema.feature_views, view, row)
             return _view(histories.known(connection, schema.feature_views, view))
 
+    def withdraw_view(self, view: str, actor: str) -> None:
+        """Ends a feature view, by a revision that says nothing; a text that is submitted later begins it again.
+
+        Raises:
+          NotFound: no view of this name, or it is withdrawn already.
+        """
+        with writing(self._engine) as connection:
+            known = _standing(histories.known(connection, schema.feature_views, view))
+            row = {"dataset": known.dataset, "text": "", "submitted_at": self._now(), "actor": actor}
+            histories.append(connection, schema.feature_views, view, row)
+
     def view(self, name: str) -> ViewRecord:
         """A feature view's current text.
 
         Raises:
-          NotFound: no view of this name.
+          NotFound: no view of this name, or it is withdrawn.
         """
         with reading(self._engine) as connection:
-            return _view(histories.known(connection, schema.feature_views, name))
+            return _standing(histories.known(connection, schema.feature_views, name))
 
     def views(self) -> tuple[ViewRecord, ...]:
-        """Every feature view's current text, by name."""
+        """The current text of every feature view that is not withdrawn, by name."""
         with reading(self._engine) as connection:
-            return tuple(_view(row) for row in histories.newest_of_each(connection, schema.feature_views))
+            rows = histories.newest_of_each(connection, schema.feature_views)
+        return tuple(_view(row) for row in rows if row["text"])
 
     def data_version(self, dataset: str) -> DataVersionRecord:
         """The dataset's current data version.
@@ -363,12 +381,12 @@ class Registry:
             return _freeze(histories.known(connection, schema.freezes, dataset))
 
 
-def _dataset(row: RowMapping) -> DatasetRecord:
+def _dataset(row: Row) -> DatasetRecord:
     registered_at = moment_of(row["registered_at"])
     return DatasetRecord(row["dataset"], row["definition"], row["lineage"], registered_at, row["revision"])
 
 
-def _data_version(row: RowMapping) -> DataVersionRecord:
+def _data_version(row: Row) -> DataVersionRecord:
     return DataVersionRecord(
         data_version=row["data_version"],
         dataset=row["dataset"],
@@ -379,11 +397,11 @@ def _data_version(row: RowMapping) -> DataVersionRecord:
     )
 
 
-def _freeze(row: RowMapping) -> FreezeRecord:
+def _freeze(row: Row) -> FreezeRecord:
     return FreezeRecord(row["dataset"], bool(row["frozen"]), row["actor"], moment_of(row["at"]))
 
 
-def _query(row: RowMapping) -> QueryRecord:
+def _query(row: Row) -> QueryRecord:
     return QueryRecord(
         name=row["query"],
         dataset=row["dataset"],
@@ -394,7 +412,18 @@ def _query(row: RowMapping) -> QueryRecord:
     )
 
 
-def _view(row: RowMapping) -> ViewRecord:
+def _standing(row: Row) -> ViewRecord:
+    """A view that is not withdrawn.
+
+    Raises:
+      NotFound: it is.
+    """
+    if not row["text"]:
+        raise NotFound("view", row["view"])
+    return _view(row)
+
+
+def _view(row: Row) -> ViewRecord:
     return ViewRecord(
         name=row["view"],
         dataset=row["dataset"],

@@ -13,18 +13,19 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, select
 
 from dpstats.errors import LedgerBroken
 from dpstats.ledger import schema
 from dpstats.ledger.chain import Entry, canonical_json
+from dpstats.ledger.database import adding, changing
 from dpstats.ledger.journal import Sums
+from dpstats.ledger.prepared import Prepared
 from dpstats.ledger.signing import Signer, Verifier
 
 _TABLE = schema.chain_totals
-_ONE = select(_TABLE).where(_TABLE.c.lineage == bindparam("of_lineage"))
-_ADDED = insert(_TABLE)
-_CHANGED = update(_TABLE).where(_TABLE.c.lineage == bindparam("of_lineage"))
+_ONE = Prepared(select(_TABLE).where(_TABLE.c.lineage == bindparam("of_lineage")))
+_COLUMNS = tuple(column.name for column in _TABLE.c)
 
 
 class RunningTotals:
@@ -56,14 +57,15 @@ class RunningTotals:
         said = {"lineage": newest.lineage, "seq": newest.seq, "hash": newest.hash, **asdict(sums)}
         said.pop("count")
         row = {**said, "signature": self._signer.sign(_message(said))}
-        if connection.execute(_CHANGED, {**row, "of_lineage": newest.lineage}).rowcount == 0:
-            connection.execute(_ADDED, row)
+        change = changing("chain_totals", _COLUMNS, "lineage", connection.dialect)
+        if connection.exec_driver_sql(change, row).rowcount == 0:
+            connection.exec_driver_sql(adding("chain_totals", _COLUMNS, connection.dialect), row)
         self._trusted[newest.lineage] = row  # signed here: whenever this very row is read, its signature fits
 
 
 def kept(connection: Connection, lineage: str) -> Mapping[str, Any] | None:
     """What is kept of the lineage, unchecked; None if nothing is."""
-    row = connection.execute(_ONE, {"of_lineage": lineage}).mappings().one_or_none()
+    row = _ONE.one(connection, of_lineage=lineage)
     return None if row is None else dict(row)
 
 

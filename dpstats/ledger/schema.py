@@ -330,6 +330,7 @@ asked = Table(
     Column("query", Text, nullable=False),
     Column("status", Integer, nullable=False),
     Column("outcome", Text, nullable=False),
+    Index("asked_token", "token_id", "at"),
 )
 
 recipient_terms = Table(

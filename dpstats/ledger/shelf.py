@@ -7,12 +7,14 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Exists, RowMapping, Select, bindparam, func, insert, or_, select
+from sqlalchemy import Connection, Exists, Select, bindparam, func, insert, or_, select
 
 from dpstats.errors import NotFound
 from dpstats.ledger import schema
 from dpstats.ledger.chain import Entry, canonical_json, sha256
 from dpstats.ledger.clock import later, moment_of, stamp
+from dpstats.ledger.database import adding
+from dpstats.ledger.prepared import Prepared, Row
 from dpstats.ledger.records import ChargeRequest, Question, ReleaseMark, ReleasePage, StoredRelease
 
 _RELEASES = schema.releases.c
@@ -27,7 +29,7 @@ def withdrawn() -> Exists:
 
 
 # Made once: making a statement takes longer than SQLite takes to carry it out.
-_ONE = select(schema.releases).where(_RELEASES.release_id == bindparam("of_release"))
+_ONE = Prepared(select(schema.releases).where(_RELEASES.release_id == bindparam("of_release")))
 _FRESH = (
     select(schema.releases)
     .where(
@@ -39,19 +41,19 @@ _FRESH = (
     .order_by(_RELEASES.created_at.desc(), _RELEASES.release_id)
     .limit(1)
 )
-_WITHDRAWAL = select(_WITHDRAWN.release_id).where(_WITHDRAWN.release_id == bindparam("of_release"))
-_BOUND = select(_KEYS.fingerprint, _KEYS.release_id).where(
-    _KEYS.actor == bindparam("of_actor"), _KEYS.key == bindparam("of_key")
+_WITHDRAWAL = Prepared(select(_WITHDRAWN.release_id).where(_WITHDRAWN.release_id == bindparam("of_release")))
+_BOUND = Prepared(
+    select(_KEYS.fingerprint, _KEYS.release_id).where(
+        _KEYS.actor == bindparam("of_actor"), _KEYS.key == bindparam("of_key")
+    )
 )
-_BINDING = insert(schema.idempotency)
-
-Row = Mapping[str, Any] | RowMapping
-"""A release's columns by name."""
+_STORED = tuple(column.name for column in schema.releases.c)
+_BINDING = tuple(column.name for column in schema.idempotency.c)
 
 
 def find(connection: Connection, release_id: str) -> StoredRelease | None:
     """The release, None if nothing is stored under this id."""
-    row = connection.execute(_ONE, {"of_release": release_id}).mappings().one_or_none()
+    row = _ONE.one(connection, of_release=release_id)
     return None if row is None else as_release(row)
 
 
@@ -94,7 +96,7 @@ def _of_question(query: Select[Any], question: Question) -> Select[Any]:
 
 def is_withdrawn(connection: Connection, release_id: str) -> bool:
     """Whether a steward withdrew the release."""
-    return connection.execute(_WITHDRAWAL, {"of_release": release_id}).first() is not None
+    return _WITHDRAWAL.one(connection, of_release=release_id) is not None
 
 
 def withdraw(connection: Connection, release_id: str, actor: str, reason: str, now: datetime) -> bool:
@@ -126,6 +128,11 @@ def new_row(charge: Entry, body: bytes, fresh_for: timedelta) -> dict[str, Any]:
         "fresh_until": stamp(later(moment_of(charge.at), fresh_for)),
         "body": body,
     }
+
+
+def add(connection: Connection, row: Mapping[str, Any]) -> None:
+    """Stores a signed row."""
+    connection.exec_driver_sql(adding("releases", _STORED, connection.dialect), dict(row))
 
 
 def signed_part(row: Row) -> bytes:
@@ -162,9 +169,8 @@ def bound_release(connection: Connection, request: ChargeRequest) -> tuple[str, 
     """The fingerprint and release id that the request's idempotency key is bound to, None if it is not."""
     if request.idempotency_key is None:
         return None
-    of = {"of_actor": request.key_owner, "of_key": request.idempotency_key}
-    row = connection.execute(_BOUND, of).one_or_none()
-    return None if row is None else (row.fingerprint, row.release_id)
+    row = _BOUND.one(connection, of_actor=request.key_owner, of_key=request.idempotency_key)
+    return None if row is None else (row["fingerprint"], row["release_id"])
 
 
 def bind(connection: Connection, request: ChargeRequest, release_id: str) -> None:
@@ -176,7 +182,7 @@ def bind(connection: Connection, request: ChargeRequest, release_id: str) -> Non
             "fingerprint": request.fingerprint,
             "release_id": release_id,
         }
-        connection.execute(_BINDING, row)
+        connection.exec_driver_sql(adding("idempotency", _BINDING, connection.dialect), row)
 
 
 def as_release(row: Row) -> StoredRelease:

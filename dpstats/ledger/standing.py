@@ -16,13 +16,14 @@ from dpstats.errors import Frozen, NotApproved, Unauthorized
 from dpstats.ledger import schema
 from dpstats.ledger.approvals import Approval, ruling
 from dpstats.ledger.clock import stamp
+from dpstats.ledger.prepared import Prepared
 
 _FREEZES = schema.freezes.c
-_FROZEN = (
+_FROZEN = Prepared(
     select(_FREEZES.frozen).where(_FREEZES.dataset == bindparam("of_dataset")).order_by(_FREEZES.number.desc()).limit(1)
 )
 _TOKENS = schema.tokens.c
-_CALLER = select(_TOKENS.revoked_at, _TOKENS.expires_at).where(_TOKENS.token_id == bindparam("of_token"))
+_CALLER = Prepared(select(_TOKENS.revoked_at, _TOKENS.expires_at).where(_TOKENS.token_id == bindparam("of_token")))
 
 
 @dataclass(frozen=True)
@@ -69,14 +70,15 @@ class Caller:
 
 def read_caller(connection: Connection, token_id: str) -> Caller:
     """The token as of the caller's transaction."""
-    row = connection.execute(_CALLER, {"of_token": token_id}).one_or_none()
-    return Caller(False, None, None) if row is None else Caller(True, row.revoked_at, row.expires_at)
+    row = _CALLER.one(connection, of_token=token_id)
+    return Caller(False, None, None) if row is None else Caller(True, row["revoked_at"], row["expires_at"])
 
 
 def read(connection: Connection, dataset: str, query: str, version: str) -> Standing:
     """The stewards' words as of the caller's transaction."""
-    freeze = connection.execute(_FROZEN, {"of_dataset": dataset}).scalar()
-    return Standing(dataset, query, version, bool(freeze), ruling(connection, query, version))
+    freeze = _FROZEN.one(connection, of_dataset=dataset)
+    frozen = freeze is not None and bool(freeze["frozen"])
+    return Standing(dataset, query, version, frozen, ruling(connection, query, version))
 
 
 def check_standing(connection: Connection, dataset: str, query: str, version: str, now: datetime) -> None:

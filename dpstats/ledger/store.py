@@ -56,6 +56,7 @@ class Store:
         """Writes what is still to be logged and closes every connection."""
         self.asked.close()
         self.commits.close()
+        self.ledger.close()
         self.engine.dispose()
 
 

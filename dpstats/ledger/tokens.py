@@ -32,6 +32,7 @@ from dpstats.ledger import schema
 from dpstats.ledger.chain import canonical_json
 from dpstats.ledger.clock import Clock, later, moment_of, stamp
 from dpstats.ledger.database import reading, writing
+from dpstats.ledger.prepared import Prepared, Row
 from dpstats.privacy.loss import amount_down
 
 _PREFIX_LENGTH = 8
@@ -194,7 +195,7 @@ class Tokens:
         """Whose token this is, and until when, if nothing is done to it; None if it is unknown, expired or revoked."""
         digest, now = secret_hash(token), self._clock()
         with reading(self._engine) as connection:
-            row = connection.execute(_OF_SECRET, {"digest": digest, "at": stamp(now)}).mappings().first()
+            row = _OF_SECRET.one(connection, digest=digest, at=stamp(now))
         if row is None or not any(hmac.compare_digest(row[name] or "", digest) for name in _HASHES):
             return None
         ends = [row["expires_at"], None if hmac.compare_digest(row["token_hash"], digest) else row["earlier_until"]]
@@ -229,9 +230,11 @@ def _is_live(at: str | BindParameter[str]) -> ColumnElement[bool]:
 
 # Made once: making a statement takes longer than SQLite takes to carry it out.
 _DIGEST, _AT = bindparam("digest", type_=Text), bindparam("at", type_=Text)
-_OF_SECRET = select(schema.tokens).where(
-    or_(_TOKENS.token_hash == _DIGEST, and_(_TOKENS.earlier_hash == _DIGEST, _TOKENS.earlier_until > _AT)),
-    _is_live(_AT),
+_OF_SECRET = Prepared(
+    select(schema.tokens).where(
+        or_(_TOKENS.token_hash == _DIGEST, and_(_TOKENS.earlier_hash == _DIGEST, _TOKENS.earlier_until > _AT)),
+        _is_live(_AT),
+    )
 )
 
 
@@ -259,7 +262,7 @@ def secret_hash(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
-def identity_of(row: RowMapping) -> Identity:
+def identity_of(row: Row) -> Identity:
     """Whose token a row of `tokens` is."""
     return Identity(
         token_id=row["token_id"],

@@ -11,6 +11,7 @@ from dpstats.ledger import journal
 from dpstats.ledger.chain import Content, Entry, content_hash, entry_hash, genesis
 from dpstats.ledger.heads import Head, HeadFiles
 from dpstats.ledger.journal import Sums
+from dpstats.ledger.records import Charged
 from dpstats.ledger.running import RunningTotals
 from dpstats.ledger.signing import Signer, head_message
 
@@ -39,6 +40,7 @@ class ChainWriter:
         self.totals = RunningTotals(signer)
         self._counted: dict[str, int] = {}  # up to this entry of each lineage, this process saw one in every place
         self._proven: dict[str, Entry] = {}  # the newest entry whose hash and signature this process made or checked
+        self._published: dict[str, Head] = {}  # the newest head that this process saved, of an entry that is committed
 
     def trusted_end(self, connection: Connection, lineage: str) -> ChainEnd:
         """The end of the chain, after the checks that need no walk over it.
@@ -73,6 +75,18 @@ class ChainWriter:
             self.publish(newest)
         return ChainEnd(newest, sums, kept=kept is not None)
 
+    def check_head(self, connection: Connection, newest: Entry) -> None:
+        """The part of `trusted_end` that is not in the database, for an end that was looked at and stands.
+
+        Raises:
+          LedgerBroken: the saved head is missing, or not in the chain.
+        """
+        saved = self.heads.read(newest.lineage)
+        if saved is None or saved != self._published.get(newest.lineage):
+            problem = self._head_problem(connection, newest, saved)
+            if problem:
+                raise _broken(newest.lineage, problem)
+
     def next_entry(self, content: Content, after: Entry | None) -> Entry:
         """The entry that comes after this one: the first one if it is None. It is not written yet."""
         seq = after.seq + 1 if after else 1
@@ -89,9 +103,17 @@ class ChainWriter:
         self._proven[entry.lineage] = entry
         self._counted[entry.lineage] = entry.seq
 
-    def publish(self, entry: Entry) -> None:
+    def publish(self, entry: Entry | Charged) -> None:
         """Saves the head outside the database; only for an entry that is committed."""
-        self.heads.save(head_of(entry))
+        head = head_of(entry)
+        if self.heads.save(head):
+            self._published[entry.lineage] = head
+
+    def bring_up(self, newest: Entry) -> None:
+        """Saves the head of the newest entry if the saved one is behind it."""
+        saved = self.heads.read(newest.lineage)
+        if saved is None or saved.seq < newest.seq:
+            self.publish(newest)
 
     def _problem(self, connection: Connection, newest: Entry) -> str:
         if newest != self._proven.get(newest.lineage):
@@ -119,7 +141,7 @@ class ChainWriter:
         return ""
 
 
-def head_of(entry: Entry) -> Head:
+def head_of(entry: Entry | Charged) -> Head:
     """The head that this entry is when it is the newest."""
     return Head(entry.lineage, entry.seq, entry.hash, entry.signature)
 

@@ -13,14 +13,19 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from dpstats.catalog.purposes import SALE_OR_SHARING, kind_of
 from dpstats.plan.analysis import Analysis
 from dpstats.plan.build import groups_of_a_unit
 from dpstats.plan.parts import Part, parts_of
 from dpstats.plan.plan import Plan
 from dpstats.plan.reach import Range, rows_of_a_unit, values_of_a_row
-from dpstats.plan.wording import about, amount, counted, exactly, plainly, plural, rounded_down, rounded_up, share
+from dpstats.plan.wording import about, amount, counted, exactly, noun, plainly, plural, rounded_down, rounded_up, share
 from dpstats.privacy.loss import Measure
 
+BY_GROUP = SALE_OR_SHARING | {"personalization_aggregate", "contextual_ads"}
+"""The kinds of purposes that treat people by the group that they are in."""
+FLOOR = 20
+"""The smallest group that is recommended: that of keys which are found in the data."""
 FEW = 3
 """A bound of so many times the released average of a unit is recommended."""
 TIGHT, WIDE = 1.5, 6
@@ -98,11 +103,26 @@ def recommendations(analysis: Analysis, plan: Plan, earlier: Sequence[Earlier] =
       earlier: releases of the same dataset, newest first.
     """
     near = _nearest(earlier, plan)
-    lines = list(_norms(analysis, plan))
+    lines = [*_small_groups(analysis), *_norms(analysis, plan)]
     for part in parts_of(analysis):
         if part.specs[0].norm is None:  # else what a unit may add to one group does not set the noise
             lines += [f"{part.name}: {line}" for line in (*_reach(part), *_from_releases(part, plan, near))]
     return tuple(lines)
+
+
+# -- small groups ----------------------------------------------------------------------------------------------
+
+
+def _small_groups(analysis: Analysis) -> Iterator[str]:
+    """What people are shown or sold by their group: noise alone does not make a group of one an aggregate."""
+    name = analysis.query.purpose
+    if analysis.floor is None and kind_of(name, analysis.dataset.purposes[name]) in BY_GROUP:
+        yield (
+            f"{name} treats people by their group, and no smallest group is said: groups of very few are told too, "
+            f"with their noise. `purposes: {{{name}: {{smallest_group: {FLOOR}}}}}` in dataset.yaml withholds the "
+            f"measures of those whose noisy number of {plural(noun(analysis.dataset.privacy_unit))} is below {FLOOR}, "
+            "at no cost where the query counts them."
+        )
 
 
 # -- max_norm instead of max_groups ----------------------------------------------------------------------------

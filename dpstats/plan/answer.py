@@ -6,8 +6,9 @@ tell and kept inside what is possible.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -16,13 +17,14 @@ from typing import Any
 
 from dpstats.plan.arithmetic import Drawn, Estimate, Estimator, FindQuantile, Quantile, Spread, half_width_of
 from dpstats.plan.denominators import reference
-from dpstats.plan.plan import Draw, KeyValue, Noisy, Output, Plan
+from dpstats.plan.display import KNOWN_MAX, StepDisplay, display, rounded
+from dpstats.plan.plan import Draw, Group, KeyValue, Noisy, Output, Plan
 from dpstats.plan.quantiles import QuantileReader
+from dpstats.plan.withheld import Cells, masked
 from dpstats.privacy.accuracy import ALPHA, Term, half_width_steps
 
-LOG10_2 = math.log10(2)
-DIGITS_MAX = 15
-"""Beyond so many digits either way a number is shown as it is."""
+ROWS_A_TEXT = 1000
+"""Rows that are written at once."""
 
 
 def terms_of(plan: Plan) -> dict[int, Term]:
@@ -61,7 +63,7 @@ def _measure(plan: Plan, output: Output) -> dict[str, Any]:
             "scale": None,
             "half_width_95": half_width_of(output.expression, terms_of(plan)),
         }
-        found = reference(output.expression, plan.draws, terms_of(plan))
+        found = reference(output.expression, plan.draws, terms_of(plan), output.denominator)
         if found is not None:
             body |= {"half_width_95_at": dict(found.half_widths), "denominator": found.of}
     if output.unit:
@@ -92,18 +94,97 @@ def rows(plan: Plan, noisy: Noisy) -> list[dict[str, Any]]:
       plan: what was asked.
       noisy: its groups and, for each draw, its whole numbers, group by group.
     """
-    terms = terms_of(plan)
-    estimators = [Estimator(output.expression, terms) for output in plan.outputs]
+    found: list[dict[str, Any]] = json.loads(f"[{','.join(row_texts(plan, noisy))}]")
+    return found
+
+
+def row_texts(plan: Plan, noisy: Noisy) -> Iterator[str]:
+    """`rows` as JSON, a text for each `ROWS_A_TEXT` of them, with commas in between: a million are never held apart."""
     readers = {draw.index: QuantileReader(draw) for draw in plan.draws if draw.quantiles is not None}
-    names = [key.name for key in plan.keys]
-    answer: list[dict[str, Any]] = []
-    for place, group in enumerate(noisy.groups):
-        row: dict[str, Any] = dict(zip(names, (json_value(value) for value in group), strict=True))
-        drawn = _Drawn(plan, noisy, place, readers)
-        for output, estimator in zip(plan.outputs, estimators, strict=True):
-            row[output.name] = _cell(plan, output, estimator, drawn)
-        answer.append(row)
-    return answer
+    keys = [_KeyTexts(key.name, place) for place, key in enumerate(plan.keys)]
+    cells = [masked(plan, output, noisy, _cells(plan, output, noisy, readers)) for output in plan.outputs]
+    for start in range(0, len(noisy.groups), ROWS_A_TEXT):
+        places = range(start, min(start + ROWS_A_TEXT, len(noisy.groups)))
+        groups = noisy.groups[places.start : places.stop]
+        columns = [*(key.texts(groups) for key in keys), *(cell.texts(places) for cell in cells)]
+        yield ",".join([f"{{{','.join(row)}}}" for row in zip(*columns, strict=True)])
+
+
+class _KeyTexts:
+    """A key's part of rows, by its value."""
+
+    def __init__(self, name: str, place: int) -> None:
+        self._name, self._place, self._known = _json(name), place, dict[KeyValue, str]()
+
+    def texts(self, groups: Sequence[Group]) -> list[str]:
+        known, place = self._known, self._place
+        return [known.get(group[place]) or self._written(group[place]) for group in groups]
+
+    def _written(self, value: KeyValue) -> str:
+        text = f"{self._name}:{_json(json_value(value))}"
+        if len(self._known) < KNOWN_MAX:
+            self._known[value] = text
+        return text
+
+
+def _cells(plan: Plan, output: Output, noisy: Noisy, readers: Mapping[int, QuantileReader]) -> Cells:
+    if isinstance(output.expression, Drawn):
+        return _DrawnCells(output.name, plan.draws[output.expression.index], noisy)
+    return _DerivedCells(plan, output, noisy, readers)
+
+
+class _DrawnCells:
+    """A single draw: its intervals are all alike, and everything is computed in whole numbers."""
+
+    def __init__(self, name: str, draw: Draw, noisy: Noisy) -> None:
+        width = half_width_steps(draw.mechanism)
+        self._name, self._width, self._steps = _json(name), width, noisy.vectors[draw.index]
+        self._top, self._bottom = draw.grid.numerator, draw.grid.denominator
+        self._display = StepDisplay(draw.grid, width, 0 if draw.kind in {"count", "units", "distinct"} else None)
+        self._known: dict[int, str] = {}
+
+    def texts(self, places: range) -> list[str]:
+        steps = self._steps[places.start : places.stop]
+        return self._whole(steps) if self._top == self._bottom == 1 else self._numbers(steps)
+
+    def _whole(self, steps: Sequence[int]) -> list[str]:
+        known = self._known
+        return [known.get(value) or self._whole_one(value) for value in steps]
+
+    def _whole_one(self, value: int) -> str:
+        ends = f'"low":{value - self._width},"high":{value + self._width}'
+        text = f'{self._name}:{{"value":{value},{ends},"display":"{self._display.text(value)}"}}'
+        if len(self._known) < KNOWN_MAX:
+            self._known[value] = text
+        return text
+
+    def _numbers(self, steps: Sequence[int]) -> list[str]:
+        """True division of whole numbers gives the nearest double, as `float` of the fraction does."""
+        name, top, bottom, width, display = self._name, self._top, self._bottom, self._width, self._display.text
+        return [
+            f'{name}:{{"value":{value * top / bottom!r},"low":{(value - width) * top / bottom!r},'
+            f'"high":{(value + width) * top / bottom!r},"display":"{display(value)}"}}'
+            for value in steps
+        ]
+
+
+class _DerivedCells:
+    """What is computed from several draws, or read off those of a quantile."""
+
+    def __init__(self, plan: Plan, output: Output, noisy: Noisy, readers: Mapping[int, QuantileReader]) -> None:
+        self._plan, self._output, self._noisy, self._readers = plan, output, noisy, readers
+        self._name, self._estimator = _json(output.name), Estimator(output.expression, terms_of(plan))
+
+    def texts(self, places: range) -> list[str]:
+        return [self._text(place) for place in places]
+
+    def _text(self, place: int) -> str:
+        drawn, asked = _Drawn(self._plan, self._noisy, place, self._readers), self._output.expression
+        if isinstance(asked, Quantile):
+            body = _quantile(self._plan.draws[asked.index], asked, drawn)
+        else:
+            body = _derived(self._output, self._estimator, drawn.numbers, drawn.quantile)
+        return f"{self._name}:{_json(body)}"
 
 
 class _Drawn:
@@ -119,27 +200,9 @@ class _Drawn:
             i: float(self._entries[i][0] * plan.draws[i].grid) for i in self._entries.keys() - readers.keys()
         }
 
-    def steps(self, index: int) -> int:
-        """The whole number of a draw that has one."""
-        return self._entries[index][0]
-
     def quantile(self, quantile: Quantile, alpha: float) -> Estimate:
         """A quantile, and the interval that holds it with probability 1 - alpha."""
         return self._readers[quantile.index].find(self._entries[quantile.index], quantile.share, alpha)
-
-
-def _cell(plan: Plan, output: Output, estimator: Estimator, drawn: _Drawn) -> dict[str, Any]:
-    if isinstance(output.expression, Drawn):
-        draw = plan.draws[output.expression.index]
-        width = half_width_steps(draw.mechanism)
-        value = drawn.steps(draw.index)
-        cell = {"value": value, "low": value - width, "high": value + width}
-        body: dict[str, Any] = {name: _in_units(number, draw) for name, number in cell.items()}
-        least = 0.0 if draw.kind in {"count", "units", "distinct"} else -math.inf
-        return body | {"display": display(Estimate(body["value"], body["low"], body["high"]), least=least)}
-    if isinstance(output.expression, Quantile):
-        return _quantile(plan.draws[output.expression.index], output.expression, drawn)
-    return _derived(output, estimator, drawn.numbers, drawn.quantile)
 
 
 def _quantile(draw: Draw, quantile: Quantile, drawn: _Drawn) -> dict[str, Any]:
@@ -164,8 +227,8 @@ def _between(found: Estimate) -> str:
     if found.value is None or found.low is None or found.high is None:
         return "too noisy to tell"
     width = found.high / 2 - found.low / 2
-    low, high = _rounded(found.low, width, math.floor), _rounded(found.high, width, math.ceil)
-    return f"about {_rounded(found.value, width)} ({low} to {high})"
+    low, high = rounded(found.low, width, math.floor), rounded(found.high, width, math.ceil)
+    return f"about {rounded(found.value, width)} ({low} to {high})"
 
 
 def _derived(
@@ -201,26 +264,5 @@ def json_value(value: KeyValue) -> str | int | float | bool:
     return float(value) if isinstance(value, Decimal | Fraction) else value
 
 
-def display(estimate: Estimate, *, least: float = -math.inf) -> str:
-    """A number as a person should read it: rounded to the scale of its interval, kept at or above `least`.
-
-    When the interval swallows the value (it reaches from zero or below to twice the value or beyond), the number says
-    nothing about its size, and the text says so.
-    """
-    if estimate.value is None or estimate.low is None or estimate.high is None:
-        return "too noisy to tell"
-    width = estimate.high / 2 - estimate.low / 2
-    low = _rounded(max(least, estimate.low), width, math.floor)
-    high = _rounded(max(least, estimate.high), width, math.ceil)
-    if estimate.low <= 0 <= estimate.high:
-        return f"too noisy to tell: between {low} and {high}"
-    return f"about {_rounded(max(least, estimate.value), width)} ({low} to {high})"
-
-
-def _rounded(value: float, width: float, to_whole: Callable[[float], float] = round) -> str:
-    """`value` with no digit finer than a tenth of the interval's half-width; an interval's ends are rounded outward."""
-    digits = 0 if width <= 0 else -math.floor(math.log10(width) - LOG10_2)
-    # Rounded first to a finer digit, so that a representation error is not taken for a step further out.
-    steps = round(value * 10.0**digits, 6) if abs(digits) < DIGITS_MAX else value
-    number = to_whole(steps) / 10.0**digits if abs(digits) < DIGITS_MAX else value
-    return f"{number:,.{max(0, digits)}f}" if number else "0"
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -9,20 +9,26 @@ from decimal import Decimal
 from fractions import Fraction
 
 from dpstats.catalog.parameters import BoundParameters
-from dpstats.catalog.query import KeysFrom, PrivateKeys
+from dpstats.catalog.query import AccuracyAt, CostAccuracy, KeysFrom, PrivateKeys
 from dpstats.catalog.types import ColumnType, parse_value
 from dpstats.errors import QueryRefused, Refusal
-from dpstats.plan.analysis import GROUPS_MAX, Analysis, KeySpec, TruncatedSpan
+from dpstats.plan.analysis import GROUPS_MAX, Analysis, OutputSpec
 from dpstats.plan.answer import terms_of
 from dpstats.plan.arithmetic import Estimator
+from dpstats.plan.at_rest import at_rest
 from dpstats.plan.caps import PublicCount, within_caps
 from dpstats.plan.fanout import in_words
+from dpstats.plan.keys import KeySpec, TruncatedSpan
 from dpstats.plan.moments import DrawSpec
-from dpstats.plan.plan import Draw, KeyColumn, Output, Plan, Threshold, Top
+from dpstats.plan.plan import ByUnit, Draw, KeyColumn, Output, Plan, Threshold, Top
 from dpstats.plan.pricing import amounts
+from dpstats.plan.spark.pieces import NotOnSpark
+from dpstats.plan.spark.selects import declared, translate
 from dpstats.plan.sql import write
 from dpstats.plan.top import moved_apart
 from dpstats.plan.typed import Kind
+from dpstats.plan.wording import amount
+from dpstats.privacy.accuracy import half_width_steps
 from dpstats.privacy.loss import Loss, Measure, no_loss
 from dpstats.privacy.mechanism import ADDED, SELECTED, Noise, Sensitivity, calibrate, price
 from dpstats.privacy.threshold import delta_steps, threshold
@@ -65,18 +71,17 @@ def build(
     groups = _groups(analysis, [len(key.values) for key in keys if not key.private])
     max_groups = groups_of_a_unit(analysis, groups)
     draws, top, threshold, loss = priced(analysis, max_groups, groups)
+    sql = write(analysis, sizes, max_groups)
     made = Plan(
         dataset=analysis.dataset.dataset,
         query=analysis.query.query,
         query_version=analysis.version,
         parameters=parameters.canonical,
         parameter_values={name: parameters.values[name] for name in sorted(analysis.used_parameters)},
-        sql=write(analysis, sizes, max_groups),
+        sql=sql,
         keys=keys,
         draws=draws,
-        outputs=tuple(
-            Output(o.name, o.expression, _words(analysis, max_groups, o.words, top), o.unit) for o in analysis.outputs
-        ),
+        outputs=tuple(_output(analysis, o, _words(analysis, max_groups, o.words, top)) for o in analysis.outputs),
         loss=loss,
         tables=tuple(sorted(analysis.reads)),
         proof=(
@@ -84,10 +89,24 @@ def build(
             *_blocks_line(analysis, parameters),
         ),
         threshold=threshold,
+        floor=analysis.floor,
         top=top,
+        at_rest=at_rest(analysis, sql, keys, max_groups, parameters),
+        by_unit=_by_unit(analysis),
     )
     _check_formulas(analysis, made)
+    _check_engine(analysis, made)
     return made
+
+
+def _by_unit(analysis: Analysis) -> ByUnit | None:
+    """Where units are, if the answer is a sum over them: distinct values of several units are no sum."""
+    tables = analysis.dataset.personal_tables
+    read = tuple(sorted(analysis.reads.keys() & tables.keys()))
+    hidden = any(column.lower() == "rowid" for table in read for column in tables[table].columns)
+    if hidden or any(statistic.distinct for statistic in analysis.statistics):
+        return None
+    return ByUnit(analysis.dataset.privacy_unit, read)
 
 
 def groups_of_a_unit(analysis: Analysis, groups: int) -> int:
@@ -101,15 +120,46 @@ def priced(
     """The draws, what chooses groups, and the loss, at `times` the query's own cost.
 
     Raises:
-      QueryRefused: the noise that the cost asks for is out of range.
+      QueryRefused: the noise that the cost asks for is out of range, or too much for the floor to mean anything.
     """
     draws, top = _draws(analysis, max_groups, groups, times)
+    _check_floor(analysis, draws)
     threshold = _threshold(analysis, draws, max_groups)
     mechanisms = [*(draw.mechanism for draw in draws), *([top.mechanism] if top and top.mechanism else [])]
     loss = sum((price(mechanism) for mechanism in mechanisms), start=no_loss(analysis.dataset.measure))
     if threshold is not None:
         loss += Loss(loss.measure, 0, threshold.delta_steps)
     return draws, top, threshold, loss
+
+
+def _check_floor(analysis: Analysis, draws: Sequence[Draw]) -> None:
+    """Refuses a floor that noise alone often lifts a group of one over: whose count is not sure to within the floor.
+
+    Where keys are private a threshold decides, which accounts for its count's noise.
+    """
+    floor = analysis.floor
+    if floor is None or analysis.deciding is not None:
+        return
+    draw = draws[floor.draw]
+    width = half_width_steps(draw.mechanism) * draw.grid
+    if width > floor.at:
+        raise _refuse(
+            analysis,
+            f"smallest_group {floor.at:,} is decided by a count of units that is right to {amount(float(width))} at "
+            "this cost: a group of one would often be told",
+            "Spend more, or more of it on the count (select it, and give it `weights` or an accuracy), or lower its "
+            "max_norm or max_groups; or raise smallest_group",
+        )
+
+
+def _check_engine(analysis: Analysis, plan: Plan) -> None:
+    """Refuses, before anything is charged, what the dataset's engine cannot say so that it means the same."""
+    if analysis.dataset.engine is None:
+        return
+    try:
+        translate(plan.sql, declared(analysis.dataset))
+    except NotOnSpark as refused:
+        raise _refuse(analysis, refused.what, refused.instead) from None
 
 
 def _check_formulas(analysis: Analysis, plan: Plan) -> None:
@@ -249,8 +299,17 @@ def _threshold(analysis: Analysis, draws: Sequence[Draw], max_groups: int) -> Th
     asked = [k.source.delta for k in analysis.keys if isinstance(k.source, PrivateKeys) and k.source.delta is not None]
     delta = Fraction(min(asked)) if asked else Fraction(analysis.dataset.delta_thresholds) / 100
     units = draws[analysis.deciding].mechanism
-    at = threshold(units, max_groups, delta, analysis.dataset.min_units)
+    least = max(analysis.dataset.min_units, analysis.floor.at if analysis.floor else 0)
+    at = threshold(units, max_groups, delta, least)
     return Threshold(analysis.deciding, at, max_groups, delta_steps(units, max_groups, at))
+
+
+def _output(analysis: Analysis, spec: OutputSpec, words: str) -> Output:
+    cost = analysis.query.cost
+    target = cost.accuracy.get(spec.name) if isinstance(cost, CostAccuracy) else None
+    return Output(
+        spec.name, spec.expression, words, spec.unit, float(target.size) if isinstance(target, AccuracyAt) else None
+    )
 
 
 def _words(analysis: Analysis, max_groups: int, words: str, top: Top | None) -> str:
@@ -289,6 +348,11 @@ def _proof(
         lines.append(
             f"keys: a group is released when its noisy count of units is at least {found.at}; a unit alone in "
             f"{found.max_groups} groups is seen with probability at most delta {_exactly(loss.delta_decimal)}"
+        )
+    if analysis.floor is not None:
+        lines.append(
+            f"smallest group: numbers are withheld where the noisy count of units is below {analysis.floor.at}; "
+            + ("that count is drawn for this, and part of the charge" if analysis.floor.added else "it is drawn anyhow")
         )
     delta = f", delta {_exactly(loss.delta_decimal)}" if loss.delta else ""
     lines.append(f"charge: {loss.measure.unit} {loss.amount_decimal:f}{delta}")

@@ -1,4 +1,4 @@
-"""How many charges a year brings, for a query that is asked at its stated cadence."""
+"""How many charges a year brings: of a query asked at its stated cadence, of a feature view renewed at its own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from dpstats.catalog.query import Cadence
+from dpstats.privacy.blocks import Grain
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,20 @@ _RHYTHMS: dict[Cadence, _Rhythm] = {
     "monthly": _Rhythm(12, timedelta(days=31)),
     "quarterly": _Rhythm(4, timedelta(days=92)),
 }
+
+
+_BLOCKS: dict[Grain, int] = {Grain.DAY: 366, Grain.WEEK: 53, Grain.MONTH: 12, Grain.QUARTER: 4, Grain.YEAR: 1}
+_LONGEST_YEAR = timedelta(days=366)
+
+
+def renewals_a_year(every: timedelta) -> int:
+    """Renewals of what is renewed once `every` has passed, the first of them at the year's start; at least 1."""
+    return -(-_LONGEST_YEAR // every)
+
+
+def blocks_a_year(grain: Grain) -> int:
+    """Blocks that end in a year, at most."""
+    return _BLOCKS[grain]
 
 
 def charges_a_year(cadence: Cadence | None, fresh_for: timedelta) -> int:

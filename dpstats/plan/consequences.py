@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from dpstats.catalog.query import CostAccuracy
+from dpstats.catalog.query import AccuracyAt, CostAccuracy
 from dpstats.plan.analysis import Analysis
 from dpstats.plan.arithmetic import draws_of
 from dpstats.plan.build import groups_of_a_unit
@@ -22,10 +22,10 @@ from dpstats.privacy.loss import Measure
 def consequences(analysis: Analysis, plan: Plan) -> tuple[str, ...]:
     """Sentences about a query's bounds: first about its groups, then measure by measure."""
     one = noun(analysis.dataset.privacy_unit)
-    lines = [*_groups(analysis, plan, one), *_threshold(plan, one), *_top(analysis, plan)]
+    lines = [*_groups(analysis, plan, one), *_threshold(plan, one), *_floor(plan, one), *_top(analysis, plan)]
     for part in parts_of(analysis):
         lines += [f"{part.names}: {line}" for line in (*_clipping(part), *_norm(part, plan))]
-    return (*lines, *_untargeted(analysis))
+    return (*lines, *_solved(analysis), *_untargeted(analysis))
 
 
 def _groups(analysis: Analysis, plan: Plan, one: str) -> Iterator[str]:
@@ -57,6 +57,18 @@ def _threshold(plan: Plan, one: str) -> Iterator[str]:
     yield (
         f"A group is shown if its noisy number of {plural(one)} is at least {at:,}: one of {at:,} about every second "
         f"time, one of {at + width:,} at least 95 times in 100. Smaller groups are mostly missing."
+    )
+
+
+def _floor(plan: Plan, one: str) -> Iterator[str]:
+    if plan.floor is None:
+        return
+    yield (
+        f"smallest_group {plan.floor.at:,}: where a group's noisy number of {plural(one)} is below that, its measures "
+        f"are withheld, its key is not; so is a measure that counts fewer {plural(one)} or rows itself, as an average "
+        "does. It is decided by noise, so a group near it may fall on either side. Not held to it: a sum, quantile or "
+        "number of values that FILTER or CASE narrows to fewer than its group, and what a difference of counts leaves: "
+        "make a key of the condition if it should be."
     )
 
 
@@ -160,6 +172,21 @@ def _norm(part: Part, plan: Plan) -> Iterator[str]:
     also = f", or {each} in each of {several}" if several > 1 else ""
     left = ", so clipped," if part.bounds else ""
     yield f"max_norm {most}: a {part.one} with {most}{left} in one group{also}, counts in full; twice as much, as half."
+
+
+def _solved(analysis: Analysis) -> Iterator[str]:
+    """For which size of group a cost was solved, so that nobody takes it for a promise about every group."""
+    cost = analysis.query.cost
+    targets = cost.accuracy if isinstance(cost, CostAccuracy) else {}
+    for output in analysis.outputs:
+        target = targets.get(output.name)
+        if isinstance(target, AccuracyAt):
+            where = f"{target.size:,} {'in the denominator' if target.of == 'denominator' else target.of}"
+            width = amount(float(target.half_width), output.unit)
+            yield (
+                f"{output.name}: the cost buys ± {width} for a group of {where}, which the file states and the data do "
+                "not; a smaller group has a wider interval."
+            )
 
 
 def _untargeted(analysis: Analysis) -> Iterator[str]:

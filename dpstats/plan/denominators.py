@@ -1,7 +1,8 @@
 """How wide the 95 % interval of an average, a ratio or a variance is for public reference denominators.
 
 Such an interval depends on how many rows or units a group has, which only the noisy answer tells. So it is given for
-groups of 100, 1,000 and 10,000, from the noise alone:
+groups of 100, 1,000 and 10,000, or of a tenth, as much and ten times of what the query's file states, from the noise
+alone:
 
 - an average: the widest, which is that of a group whose rows all lie at one end of the bounds;
 - a ratio of sums or counts: for a group where it is what the bounds of both make it. Where the denominator is a sum,
@@ -14,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from dpstats.plan.arithmetic import Estimator, Expression, Linear, Ratio, Spread, ratio_half_width, shape_of
 from dpstats.plan.plan import Draw
@@ -22,6 +24,15 @@ from dpstats.privacy.accuracy import Term
 SIZES = (100, 1_000, 10_000)
 COUNTED = {"units": "units", "count": "rows", "distinct": "values"}
 """The kinds of draws that count something, and what."""
+Drawings = Sequence[Draw] | Mapping[int, Draw]
+"""Draws by their index."""
+
+
+class Counted(Protocol):
+    """What is known of a draw before it has a price: what it counts."""
+
+    @property
+    def kind(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -35,34 +46,67 @@ class Reference:
     half_widths: Mapping[str, float | None]
 
 
-def reference(expression: Expression, draws: Sequence[Draw], terms: Mapping[int, Term]) -> Reference | None:
-    """The reference half-widths of a measure; None where its interval does not hang on one denominator."""
-    shape = shape_of(expression)
-    if isinstance(expression, Spread):
-        return Reference("rows", {str(size): _spread_width(expression, size, terms) for size in SIZES})
-    if not isinstance(shape, Ratio):
+def reference(
+    expression: Expression, draws: Sequence[Draw], terms: Mapping[int, Term], stated: float | None = None
+) -> Reference | None:
+    """The reference half-widths of a measure; None where its interval does not hang on one denominator.
+
+    Args:
+      stated: the denominator that the query's file names; it is then the middle one.
+    """
+    of = denominator_of(expression, draws)
+    if of is None:
         return None
-    of, unit = _denominator(shape.denominator, draws)
-    bottoms = [size * unit for size in SIZES]
-    return Reference(of, {f"{bottom:.12g}": _ratio_width(shape, draws, terms, bottom) for bottom in bottoms})
+    unit = _unit_of(expression, draws)
+    sizes = [size * unit for size in SIZES] if stated is None else [stated / 10, stated, stated * 10]
+    return Reference(of, {f"{size:.12g}": width_at(expression, draws, terms, size) for size in sizes})
 
 
-def _denominator(linear: Linear, draws: Sequence[Draw]) -> tuple[str, float]:
-    """What the denominator counts, and what 1 of it is: for what is not a count, the most that one unit adds."""
+def denominator_of(expression: Expression, draws: Sequence[Counted]) -> str | None:
+    """What a measure's interval hangs on: "rows", "units", "values", "denominator"; None: on no denominator."""
+    if isinstance(expression, Spread):
+        return "rows"
+    shape = shape_of(expression)
+    return _counts(shape.denominator, draws) or "denominator" if isinstance(shape, Ratio) else None
+
+
+def width_at(expression: Expression, draws: Drawings, terms: Mapping[int, Term], size: float) -> float | None:
+    """The half-width for a denominator of `size`, > 0; None where it tells no more than is known beforehand.
+
+    Raises:
+      TypeError: the measure has no denominator.
+    """
+    if isinstance(expression, Spread):
+        return _spread_width(expression, size, terms)
+    shape = shape_of(expression)
+    if not isinstance(shape, Ratio):
+        raise TypeError("no measure that hangs on a denominator")
+    return _ratio_width(shape, draws, terms, size)
+
+
+def _unit_of(expression: Expression, draws: Sequence[Draw]) -> float:
+    """What 1 of the denominator is: for what is not a count, the most that one unit adds."""
+    shape = shape_of(expression)
+    if not isinstance(shape, Ratio) or _counts(shape.denominator, draws) is not None:
+        return 1.0
+    return _most(shape.denominator, draws)
+
+
+def _counts(linear: Linear, draws: Sequence[Counted]) -> str | None:
+    """What the denominator counts, None where it is not one count."""
     index, coefficient = linear.coefficients[0]
-    if len(linear.coefficients) == 1 and (coefficient, linear.constant) == (1.0, 0.0) and draws[index].kind in COUNTED:
-        return COUNTED[draws[index].kind], 1.0
-    return "denominator", _most(linear, draws)
+    alone = len(linear.coefficients) == 1 and (coefficient, linear.constant) == (1.0, 0.0)
+    return COUNTED.get(draws[index].kind) if alone else None
 
 
-def _most(linear: Linear, draws: Sequence[Draw]) -> float:
+def _most(linear: Linear, draws: Drawings) -> float:
     """The most that one unit adds to it in a group."""
     return math.fsum(
         abs(c) * float(draws[i].mechanism.sensitivity.per_cell * draws[i].grid) for i, c in linear.coefficients
     )
 
 
-def _ratio_width(ratio: Ratio, draws: Sequence[Draw], terms: Mapping[int, Term], bottom: float) -> float | None:
+def _ratio_width(ratio: Ratio, draws: Drawings, terms: Mapping[int, Term], bottom: float) -> float | None:
     try:
         if math.isfinite(ratio.low) and math.isfinite(ratio.high):
             truths = [ratio.low - ratio.offset, ratio.high - ratio.offset]
@@ -75,8 +119,8 @@ def _ratio_width(ratio: Ratio, draws: Sequence[Draw], terms: Mapping[int, Term],
     return _if_it_tells(max(math.inf if width is None else width for width in widths), at_most)
 
 
-def _spread_width(spread: Spread, rows: int, terms: Mapping[int, Term]) -> float | None:
-    draws = {spread.total: 0.0, spread.count: float(rows), spread.squares: rows * spread.most / 3}
+def _spread_width(spread: Spread, rows: float, terms: Mapping[int, Term]) -> float | None:
+    draws = {spread.total: 0.0, spread.count: rows, spread.squares: rows * spread.most / 3}
     try:
         found = Estimator(spread, terms).estimate(draws)
     except (ArithmeticError, ValueError):

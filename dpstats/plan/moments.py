@@ -25,6 +25,24 @@ SQUARE_DIGITS = 7
 
 
 @dataclass(frozen=True)
+class Adds:
+    """What one row adds to a unit's part in a group, where that part is a total of its rows, clipped.
+
+    `row`: the SQL of a whole number, NULL where the row adds nothing; "" where every row counts. `counted`: what is
+    added is 1. `once`: of a unit's rows in a group the first counts, and no other. While what is added above zero is
+    at most `high` in all, and what is below at least `low`, the part is the plain total `times` a constant: no clip
+    bites.
+    """
+
+    row: str
+    counted: bool
+    low: int | None = None
+    high: int | None = None
+    times: int = 1
+    once: bool = False
+
+
+@dataclass(frozen=True)
 class DrawSpec:
     """One vector to draw: its name, kind, grid and the most that one unit moves one cell, in grid steps.
 
@@ -46,6 +64,7 @@ class DrawSpec:
     span: int | None = None
     quantiles: Quantiles | None = None
     repeats: int = 1
+    adds: Adds | None = None
 
 
 @dataclass(frozen=True)
@@ -87,10 +106,11 @@ def _dropped(spec: DrawSpec, moments: Moments) -> DrawSpec:
     kept = f"FILTER (WHERE r{i} <= {rows} AND v{i} IS NOT NULL)"
     most = rows * spec.per_cell
     if not spec.per_unit:
-        sql = f"least({rows}, count(*) {kept})"
+        sql, adds = f"least({rows}, count(*) {kept})", Adds(f"v{i}", counted=True, low=0, high=rows)
     else:
         sql = f"greatest({-most}::HUGEINT, least({most}::HUGEINT, coalesce(sum({spec.per_unit}) {kept}, 0)))"
-    return replace(spec, per_cell=most, per_unit=sql)
+        adds = Adds(spec.per_unit, counted=False)  # of at most `rows` rows, each within its reach: no clip bites
+    return replace(spec, per_cell=most, per_unit=sql, adds=adds)
 
 
 def _weighed(spec: DrawSpec, moments: Moments) -> DrawSpec:
@@ -98,6 +118,9 @@ def _weighed(spec: DrawSpec, moments: Moments) -> DrawSpec:
     steps = moments.norm or 1
     if spec.per_unit:
         most = math.ceil(Fraction(steps, FRACTION) * spec.per_cell)
-        return replace(spec, per_cell=most, norm=most, per_unit=f"coalesce(sum({spec.per_unit}), 0)")
-    counted = f"least({SATURATED // FRACTION}, count(v{spec.statistic}))::HUGEINT * {FRACTION}"
-    return replace(spec, grid=Fraction(1, FRACTION), per_cell=steps, norm=steps, per_unit=counted)
+        total = f"coalesce(sum({spec.per_unit}), 0)"
+        return replace(spec, per_cell=most, norm=most, per_unit=total, adds=Adds(spec.per_unit, counted=False))
+    value, most = f"v{spec.statistic}", SATURATED // FRACTION
+    counted = f"least({most}, count({value}))::HUGEINT * {FRACTION}"
+    adds = Adds(value, counted=True, low=0, high=most, times=FRACTION)
+    return replace(spec, grid=Fraction(1, FRACTION), per_cell=steps, norm=steps, per_unit=counted, adds=adds)

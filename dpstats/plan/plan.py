@@ -112,13 +112,30 @@ class Threshold:
 
 
 @dataclass(frozen=True)
+class Floor:
+    """Which groups tell their measures: those whose noisy draw `draw` (their units) is at least `at`, in units.
+
+    It looks at noise that is paid for, and at nothing else. `added`: the query itself has no such count, and this one
+    is drawn, and paid for, only to decide.
+    """
+
+    draw: int
+    at: int
+    added: bool = False
+
+
+@dataclass(frozen=True)
 class Output:
-    """One measure of the answer: an expression over the draws, evaluated after the noise."""
+    """One measure of the answer: an expression over the draws, evaluated after the noise.
+
+    `denominator`: the size of group for which the query's file asks for a half-width, where it states one.
+    """
 
     name: str
     expression: Expression
     bounding: str
     unit: str | None = None
+    denominator: float | None = None
 
 
 Vectors = tuple[tuple[int, ...], ...]
@@ -136,6 +153,32 @@ class Noisy:
 
     groups: tuple[Group, ...]
     vectors: Vectors
+
+
+@dataclass(frozen=True)
+class AtRest:
+    """What may be kept beside a data version so that a plan, and others like it, are answered sooner (`plan/at_rest`).
+
+    `key` names it: the same key, the same tables. `build`: statements that make them in the schema `dp_rest`, where the
+    data version's tables are found by their names alone. `sql`: over those tables, with the plan's binds, the very
+    result of `Plan.sql`.
+    """
+
+    key: str
+    build: tuple[str, ...]
+    sql: str
+
+
+@dataclass(frozen=True)
+class ByUnit:
+    """That a plan's answer is a sum over units, and where their ids are: in `column` of each of `tables`.
+
+    These are all the personal tables that its SQL reads, by the names that they have in a data version, and none has a
+    column that hides DuckDB's `rowid`.
+    """
+
+    column: str
+    tables: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -164,7 +207,10 @@ class Plan:
     tables: tuple[str, ...]
     proof: tuple[str, ...] = field(default=())
     threshold: Threshold | None = None
+    floor: Floor | None = None
     top: Top | None = None
+    at_rest: AtRest | None = None
+    by_unit: ByUnit | None = None
 
     @property
     def groups(self) -> int:

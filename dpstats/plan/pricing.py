@@ -7,18 +7,17 @@ its bound). The draws behind an average or a variance share its part equally. No
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
-from functools import lru_cache
 
 from dpstats.catalog.query import CostAccuracy, CostEpsilon, CostRho
 from dpstats.plan.analysis import Analysis
-from dpstats.plan.arithmetic import Drawn, draws_of
-from dpstats.privacy.accuracy import half_width_steps
+from dpstats.plan.arithmetic import draws_of
+from dpstats.plan.targets import Targets, Wanted, least_alone, least_amounts
 from dpstats.privacy.conversion import rho_within
 from dpstats.privacy.loss import AMOUNT_STEPS, Measure, amount_down
-from dpstats.privacy.mechanism import Noise, Sensitivity, calibrate
+from dpstats.privacy.mechanism import Noise, Sensitivity
 
 AMOUNT_MAX = 10 * AMOUNT_STEPS
 """The most that one query may cost, in rho."""
@@ -45,7 +44,9 @@ def amounts(
     else:
         shares = _split(int(_total(analysis, cost) * times), _weights(analysis)[: len(wanted)])
     most = AMOUNT_MAX if analysis.dataset.measure is Measure.ZCDP else EPSILON_MAX
-    if min(shares) < 1 or sum(shares) > most:
+    if min(shares) < 1:
+        raise ValueError(f"the cost is too small to share among {len(shares)} draws of noise: raise it")
+    if sum(shares) > most:
         raise ValueError("the cost of one query must be more than 0 and at most rho 10, or epsilon 1000")
     return shares
 
@@ -84,33 +85,15 @@ def _split(total: int, weights: Sequence[Fraction]) -> list[int]:
     return shares
 
 
-def _for_accuracy(
-    analysis: Analysis, wanted: Sequence[tuple[Noise, Sensitivity]], targets: Mapping[str, Decimal]
-) -> list[int]:
-    """The least amount for each draw that has a target; the others get as much as the dearest of those."""
-    needed: dict[int, int] = {}
-    for output in analysis.outputs:
-        if output.name not in targets:
-            continue
-        if not isinstance(output.expression, Drawn):
-            raise ValueError(f"{output.name} has no half-width before it is drawn: give targets for counts and sums")
-        index = output.expression.index
-        steps = int(Fraction(targets[output.name]) / analysis.draws[index].grid)
-        amount = _least_amount(*wanted[index], steps)
-        needed[index] = max(amount, needed.get(index, 0))  # two measures may share a draw
+def _for_accuracy(analysis: Analysis, wanted: Sequence[tuple[Noise, Sensitivity]], targets: Targets) -> list[int]:
+    """The least amount for each draw that a target needs; the others get as much as the dearest of those.
+
+    A count that is drawn for the floor alone gets what tells a group at the floor from one of half its size.
+    """
+    drawn = [Wanted(spec, *each) for spec, each in zip(analysis.draws, wanted, strict=False)]
+    needed = least_amounts([(output.name, output.expression) for output in analysis.outputs], targets, drawn)
     dearest = max(needed.values())
+    floor = analysis.floor
+    if floor is not None and floor.added:
+        needed[floor.draw] = least_alone(drawn[floor.draw], Fraction(floor.at, 2))
     return [needed.get(index, dearest) for index in range(len(wanted))]
-
-
-@lru_cache(maxsize=1024)
-def _least_amount(noise: Noise, sensitivity: Sensitivity, half_width: int) -> int:
-    """By bisection: the half-width falls as the amount grows."""
-    low, high = 1, EPSILON_MAX
-    while low < high:
-        middle = (low + high) // 2
-        try:
-            enough = half_width_steps(calibrate(noise, sensitivity, middle)) <= half_width
-        except ValueError:  # too little noise to be a mechanism, or too much to draw
-            enough = middle > AMOUNT_STEPS
-        low, high = (low, middle) if enough else (middle + 1, high)
-    return low

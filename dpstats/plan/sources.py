@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from dataclasses import replace
 from decimal import Decimal
 
 from dpstats.catalog.dataset import Column, DatasetFile, Table
@@ -50,7 +51,7 @@ class Sources:
         self.reads.setdefault(table_name, set())
         if not table.public:
             self.reads[table_name].add(self._dataset.privacy_unit)
-        columns = {c.lower(): self._typed(table, c, table.columns[c]) for c in table.columns}
+        columns = {c.lower(): self._typed(table_name, table, c) for c in table.columns}
         sliced = self._dataset.blocks is not None and self._dataset.blocks.table == table_name
         many = math.inf if sliced else self._dataset.max_rows_per_unit  # so many in each block
         rows = math.inf if table.public else 1 if table.one_row_per_unit else many
@@ -63,11 +64,14 @@ class Sources:
             name = next(c for c in self._dataset.tables[table].columns if c.lower() == column)
             self.reads[table].add(name)
 
-    def _typed(self, table: Table, name: str, column: Column) -> Typed:
+    def _typed(self, table_name: str, table: Table, name: str) -> Typed:
+        column = table.columns[name]
         kind = KINDS[column.type.name]
         low, high = (float(end) for end in column.bounds) if column.bounds else (-math.inf, math.inf)
         unit = not table.public and name == self._dataset.privacy_unit
-        return Typed(quoted(name), kind, low, high, unit=unit, measured_in=column.unit, values=column.values or ())
+        known = Typed(quoted(name), kind, low, high, unit=unit, measured_in=column.unit, values=column.values or ())
+        identifies = column.identifies and not table.public and not unit
+        return replace(known, identifies=identifies, made_of=frozenset({f"{table_name}.{name}"}))
 
     def ctes(self, consented: Consented | None = None, *, public: bool | None = None) -> list[tuple[str, str]]:
         """For each table that is read: the name and the SELECT that saturates its columns; or of one kind of table.
@@ -106,7 +110,7 @@ def table_cte(
     rank = BLOCK_RANK if reading.by_block else RANK
     kept = [] if reading.rank is None else [f"{rank} <= {reading.rank}"]
     if consented is not None and not dataset.tables[table].public:
-        kept.append(consented.condition(dataset.privacy_unit))
+        kept.append(consented.condition(dataset.privacy_unit, table))
     where = f" WHERE {' AND '.join(kept)}" if kept else ""
     return quoted(f"dp_t_{table}"), f"SELECT {parts} FROM {quoted(table)}{where}"
 

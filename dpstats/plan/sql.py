@@ -32,7 +32,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dpstats.catalog.query import PrivateKeys
-from dpstats.plan.analysis import Analysis, KeySpec
+from dpstats.plan.analysis import Analysis
+from dpstats.plan.keys import KeySpec
 from dpstats.plan.moments import DrawSpec
 from dpstats.plan.statistics import Statistic
 from dpstats.plan.typed import Kind
@@ -51,14 +52,7 @@ def write(analysis: Analysis, sizes: Sequence[int], max_groups: int) -> str:
       sizes: how many values each key has.
       max_groups: how many groups of one unit are kept, >= 1.
     """
-    ctes = [
-        *analysis.ctes,
-        ("dp_rows", _rows(analysis)),
-        ("dp_coded", _coded(analysis, sizes)),
-        *_ranked(analysis),
-        ("dp_units", _units(analysis)),
-        *(_dropped(max_groups) if analysis.query.contribution.max_norm is None else _levelled(analysis)),
-    ]
+    ctes = [*coded(analysis, sizes, analysis.body), *bounded(analysis, max_groups)]
     distinct = [(i, statistic) for i, statistic in enumerate(analysis.statistics) if statistic.distinct]
     ctes += [(f"dp_distinct{i}", _distinct(i, statistic)) for i, statistic in distinct]
     quantiles = [(i, statistic) for i, statistic in enumerate(analysis.statistics) if statistic.candidates]
@@ -69,8 +63,35 @@ def write(analysis: Analysis, sizes: Sequence[int], max_groups: int) -> str:
     answers = ", ".join(f"{counted.get(i, f'dp_totals.d{i}')} AS d{i}" for i in range(len(analysis.draws)))
     extra = [f"dp_distinct{i}" for i, _ in distinct] + [f"dp_cells{i}" for i, _ in quantiles]
     joins = "".join(f" LEFT JOIN {name} USING (g)" for name in extra)
-    clauses = ",\n".join(f"{name} AS (\n  {sql}\n)" for name, sql in ctes)
-    return f"WITH {clauses}\nSELECT {_named_group(analysis)}, {answers} FROM dp_totals{joins}"
+    return f"{with_clause(ctes)}\nSELECT {_named_group(analysis)}, {answers} FROM dp_totals{joins}"
+
+
+def coded(analysis: Analysis, sizes: Sequence[int], body: str, kept: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """The CTEs up to `dp_coded`: of each row of `body` its unit, its group and its values' codes.
+
+    Args:
+      body: FROM .. WHERE .. of the query, or of a query that its rows are chosen from.
+      kept: SQL over the body's rows, carried along as `f0`, `f1`, ..
+    """
+    extra = [f"{sql} AS f{j}" for j, sql in enumerate(kept)]
+    names = [f"f{j}" for j in range(len(kept))]
+    return [*analysis.ctes, ("dp_rows", _rows(analysis, body, extra)), ("dp_coded", _coded(analysis, sizes, names))]
+
+
+def bounded(analysis: Analysis, max_groups: int) -> list[tuple[str, str]]:
+    """The CTEs from `dp_coded` to `dp_kept`: of each unit and group what is kept of the unit's part."""
+    last = _dropped(max_groups) if analysis.query.contribution.max_norm is None else _levelled(analysis)
+    return [*_ranked(analysis), ("dp_units", _units(analysis)), *last]
+
+
+def with_clause(ctes: Sequence[tuple[str, str]]) -> str:
+    """WITH and every CTE."""
+    return "WITH " + ",\n".join(f"{name} AS (\n  {sql}\n)" for name, sql in ctes)
+
+
+def coded_values(analysis: Analysis) -> list[str]:
+    """The columns of `dp_coded` beside unit and group: a code (`v0`, ..), or what is counted as it is (`x0`, ..)."""
+    return [f"{'v' if s.code else 'x'}{i}" for i, s in enumerate(analysis.statistics) if s.row]
 
 
 def _totals(draws: int) -> str:
@@ -78,14 +99,14 @@ def _totals(draws: int) -> str:
     return f"SELECT g, {', '.join(f'sum(d{i})::HUGEINT AS d{i}' for i in range(draws))} FROM dp_kept GROUP BY g"
 
 
-def _rows(analysis: Analysis) -> str:
+def _rows(analysis: Analysis, body: str, extra: Sequence[str]) -> str:
     parts = [f"{analysis.unit} AS u"]
     parts += [f"{key.sql} AS k{i}" for i, key in enumerate(analysis.keys)]
     parts += [f"{statistic.row} AS x{i}" for i, statistic in enumerate(analysis.statistics) if statistic.row]
-    return f"SELECT {', '.join(parts)} {analysis.body}"
+    return f"SELECT {', '.join([*parts, *extra])} {body}"
 
 
-def _coded(analysis: Analysis, sizes: Sequence[int]) -> str:
+def _coded(analysis: Analysis, sizes: Sequence[int], extra: Sequence[str]) -> str:
     place = "0::BIGINT"
     for i, size in enumerate(sizes):
         if not _is_private(analysis.keys[i]):
@@ -95,7 +116,7 @@ def _coded(analysis: Analysis, sizes: Sequence[int]) -> str:
     joins = " ".join(_key_join(i, key) for i, key in enumerate(analysis.keys) if not _is_private(key))
     present = [_answerable(f"dp_rows.k{i}", analysis.keys[i].kind) for i in _private(analysis)]
     where = f" WHERE {' AND '.join(present)}" if present else ""
-    return f"SELECT {', '.join(parts)} FROM dp_rows {joins}".rstrip() + where
+    return f"SELECT {', '.join([*parts, *extra])} FROM dp_rows {joins}".rstrip() + where
 
 
 def _is_private(key: KeySpec) -> bool:

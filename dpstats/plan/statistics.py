@@ -26,10 +26,10 @@ reach times the norm of what is left of n.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 
 from sqlglot import exp
 
@@ -45,10 +45,12 @@ from dpstats.plan.arithmetic import (
     draws_of,
 )
 from dpstats.plan.expressions import Compiler, parts_of
+from dpstats.plan.first_bounds import total_bounds, total_line
 from dpstats.plan.grid import grid_for
-from dpstats.plan.moments import FRACTION, SATURATED, DrawSpec, Moments, moment_draws
+from dpstats.plan.limits import Bounds, Limits
+from dpstats.plan.moments import FRACTION, SATURATED, Adds, DrawSpec, Moments, moment_draws
 from dpstats.plan.plan import Quantiles
-from dpstats.plan.quantiles import Points, candidate_codes, quantile_draw, share_of
+from dpstats.plan.quantiles import candidate_codes, quantile_draw, share_of
 from dpstats.plan.refusals import NAMED_REFUSALS
 from dpstats.plan.relations import FromClause
 from dpstats.plan.typed import Kind, Typed
@@ -62,8 +64,6 @@ SMALLEST, LARGEST = 1e-15, 1e15
 """The sizes of constants that may stand between aggregates."""
 MAX_ROWS = 20
 """Rows that a unit may bring to one group of an average, unless the query says otherwise."""
-Bounds = tuple[Decimal, Decimal]
-Norms = Decimal | Mapping[str, Decimal] | None
 
 
 @dataclass(frozen=True)
@@ -85,21 +85,13 @@ class Statistics:
     """Collects the aggregates of a SELECT list; the same aggregate asked twice is drawn once."""
 
     clause: FromClause
-    bounds: Mapping[str, Bounds]
+    limits: Limits
     max_rows: int
     one_row: bool
-    norms: Norms = None
-    candidates: Mapping[str, Points] = field(default_factory=dict)
     found: list[Statistic] = field(default_factory=list)
     draws: list[DrawSpec] = field(default_factory=list)
-    used_bounds: set[str] = field(default_factory=set)
-    used_norms: set[str] = field(default_factory=set)
-    used_candidates: set[str] = field(default_factory=set)
     _known: dict[tuple[object, ...], Expression] = field(default_factory=dict)
     _drawn_moments: dict[tuple[object, ...], int] = field(default_factory=dict)
-    _owners: dict[str, str] = field(default_factory=dict)
-    """An aggregate's SQL -> the measure that is just this aggregate and has bounds."""
-    _share_name: bool = True
     _spread_rows: set[str] = field(default_factory=set)
     """The rows whose variance is asked: an average of the same rows uses its moments."""
     _shares: dict[str, set[Fraction]] = field(default_factory=dict)
@@ -116,20 +108,14 @@ class Statistics:
             share = share_of(quantile)
             if share is not None:
                 self._shares.setdefault(self._row_of(quantile), set()).add(share)
-        norms = self.norms if isinstance(self.norms, Mapping) else {}
-        if (name in self.bounds or name in norms or name in self.candidates) and _is_aggregate(node):
-            self._owners[node.sql()] = name
+        if _is_aggregate(node):
+            self.limits.own(name, node)
 
     def measure(self, name: str, node: exp.Expr) -> tuple[Expression, str, str | None]:
         """A measure's expression over the draws, how it is bounded in words, and its unit of measurement."""
         before = len(self.draws)
-        if _is_aggregate(node):
-            expression = self._statistic(name, node)
-        else:
-            # A measure's bounds can mean only one aggregate in it.
-            self._share_name = len({a.sql() for a in self._bounded_aggregates(node)} - self._owners.keys()) == 1
-            expression = self._arithmetic(name, node)
-            self._share_name = True
+        self.limits.within(None if _is_aggregate(node) else self._bounded_aggregates(node))
+        expression = self._arithmetic(name, node)
         used = sorted(draws_of(expression)) or range(before, len(self.draws))
         words = "; ".join(dict.fromkeys(self.draws[i].words for i in used if self.draws[i].words))
         return expression, words, self._unit_of_measurement(node)
@@ -145,11 +131,8 @@ class Statistics:
 
     def _bounded_aggregates(self, node: exp.Expr) -> list[exp.Expr]:
         """The aggregates in an expression that need bounds, with their FILTER: all but counts of units."""
-        found: list[exp.Expr] = []
-        for aggregate in node.find_all(*ASKED):
-            if not self._counts_units(aggregate):
-                found.append(aggregate.parent if isinstance(aggregate.parent, exp.Filter) else aggregate)
-        return found
+        asked = [each for each in node.find_all(*ASKED) if not self._counts_units(each)]
+        return [each.parent if isinstance(each.parent, exp.Filter) else each for each in asked]
 
     def _counts_units(self, aggregate: exp.Expr) -> bool:
         argument = aggregate.this
@@ -237,7 +220,7 @@ class Statistics:
         parts += [f"({condition})"] if condition else []
         sql = f"CASE WHEN {' AND '.join(parts)} THEN 1::BIGINT END" if parts else ""
         owner = node.parent if isinstance(node.parent, exp.Filter) else node
-        norm, bounds = self._norm(name, owner), self._bounds(name, owner)
+        norm, bounds = self.limits.norm(name, owner), self.limits.of(name, owner)
         if bounds is None:
             bounds = (Decimal(0), Decimal(1)) if self.one_row else self._unclipped(norm)
         least, most = (math.ceil(bounds[0]), math.floor(bounds[1])) if bounds else (0, 0)
@@ -247,13 +230,18 @@ class Statistics:
             self.clause.refusals.add(
                 node,
                 f"no bound on the rows that one unit adds to {name}",
-                f"Write bounds: {{{name}: [0, m]}} with m >= 1 rows of one unit in one group",
+                self.limits.line(name, owner, partial(self._most_line, "rows")),
             )
-            return Constant(0.0)
+            least, most = 0, self.max_rows
         counted = "count(x{i})" if sql else "count(*)"
         clip = f"CASE WHEN {counted} > 0 THEN greatest({least}, least({most}, {counted})) ELSE 0 END"
-        spec = DrawSpec(name, "count", Fraction(1), most, f"clipped to [{least}, {most}]", len(self.found), clip)
+        adds = Adds("x{i}" if sql else "", counted=True, low=0, high=most) if least <= 1 else None
+        words = f"clipped to [{least}, {most}]"
+        spec = DrawSpec(name, "count", Fraction(1), most, words, len(self.found), clip, adds=adds)
         return self._single(("count", sql, most, least, norm), self._fractional(node, spec, norm), sql, "")
+
+    def _most_line(self, of: str, name: str) -> str:
+        return f"Write bounds: {{{name}: [0, {self.max_rows}]}}: the most {of} of one unit in one group, 1 or more"
 
     def _units(self, name: str, node: exp.Count, condition: str | None) -> Expression:
         listed = node.this.expressions
@@ -266,8 +254,9 @@ class Statistics:
         present = f"{unit.sql} IS NOT NULL" + (f" AND ({condition})" if condition else "")
         row = "" if always else f"CASE WHEN {present} THEN 1::BIGINT END"
         per_unit = "1::BIGINT" if always else "CASE WHEN count(x{i}) > 0 THEN 1::BIGINT ELSE 0 END"
-        norm = self._norm(name, node.parent if isinstance(node.parent, exp.Filter) else node)
-        spec = DrawSpec(name, "units", Fraction(1), 1, "", len(self.found), per_unit)
+        norm = self.limits.norm(name, node.parent if isinstance(node.parent, exp.Filter) else node)
+        adds = Adds("" if always else "x{i}", counted=True, once=True)
+        spec = DrawSpec(name, "units", Fraction(1), 1, "", len(self.found), per_unit, adds=adds)
         return self._single(("units", row, norm), self._fractional(node, spec, norm), row, "")
 
     def deciding_units(self) -> int:
@@ -276,11 +265,21 @@ class Statistics:
         expression = self._single(("units", "", None), spec, "", "")
         return expression.index if isinstance(expression, Drawn) else -1
 
+    def counted_units(self) -> int | None:
+        """The draw that counts all of a group's units: the query's own, or one that is added.
+
+        None: with `max_norm` one cannot be added, since the file does not say how far a unit moves it.
+        """
+        for statistic in self.found:
+            if not statistic.row and self.draws[statistic.draws[0]].kind == "units":
+                return statistic.draws[0]
+        return self.deciding_units() if self.limits.norms is None else None
+
     def _distinct(self, name: str, node: exp.Count, value: Typed, condition: str | None) -> Expression:
         """COUNT(DISTINCT x): the number of values that any unit has in the group."""
         owner = node.parent if isinstance(node.parent, exp.Filter) else node
-        bounds = self._bounds(name, owner)
-        if self.norms is not None:
+        bounds = self.limits.of(name, owner)
+        if self.limits.norms is not None:
             self.clause.refusals.add(
                 node, "max_norm for a number of distinct values", "Write contribution: {max_groups}"
             )
@@ -292,9 +291,9 @@ class Statistics:
             self.clause.refusals.add(
                 node,
                 f"no bound on the distinct values that one unit adds to {name}",
-                f"Write bounds: {{{name}: [0, m]}} with m >= 1 values of one unit in one group",
+                self.limits.line(name, owner, partial(self._most_line, "values")),
             )
-            return Constant(0.0)
+            bounds = (Decimal(0), Decimal(self.max_rows))
         most, row = int(bounds[1]), _filtered(value.sql, condition)
         spec = DrawSpec(name, "distinct", Fraction(1), most, f"clipped to [0, {most}] values", len(self.found), "0")
         return self._single(("distinct", row, most), spec, row, "", distinct=most)
@@ -304,19 +303,18 @@ class Statistics:
         return Constant(0.0)
 
     def _sum(self, name: str, node: exp.Expr, value: Typed, condition: str | None) -> Expression:
-        norm, bounds = self._norm(name, node), self._bounds(name, node)
+        norm, bounds = self.limits.norm(name, node), self.limits.of(name, node)
         if bounds is None and self.one_row and value.bounded:
             bounds = (Decimal(value.low), Decimal(value.high))
         if bounds is None and norm is not None:
             bounds = (-norm, norm)
-        if bounds is None or not any(bounds):
-            self.clause.refusals.add(
-                node,
-                f"no bounds on one unit's total of {name}",
-                f"Write bounds: {{{name}: [low, high]}}: what one unit may add to one group",
-            )
-            return Constant(0.0)
-        if not value.bounded:
+        if value.bounded and (bounds is None or not any(bounds)):
+            bounds = self.limits.guessed[node.sql()] = total_bounds(value, self.max_rows)
+            line = self.limits.line(name, node, partial(total_line, bounds=bounds, rows=self.max_rows))
+            self.clause.refusals.add(node, f"no bounds on one unit's total of {name}", line)
+        if value.kind is Kind.UNKNOWN:
+            return Constant(0.0)  # refused already
+        if bounds is None or not value.bounded:
             self.clause.refusals.add(
                 node,
                 "SUM of a value without proven bounds",
@@ -334,21 +332,20 @@ class Statistics:
             f"CASE WHEN count(v{{i}}) > 0 THEN greatest({low}::HUGEINT, least({high}::HUGEINT, sum(v{{i}}))) ELSE 0 END"
         )
         words = f"clipped to [{_plain(bounds[0])}, {_plain(bounds[1])}]"
-        most = max(abs(low), abs(high), 1)
-        spec = DrawSpec(
-            name, "sum", grid.step, most, words, len(self.found), clip, span=max(max(high, 0) - min(low, 0), 1)
-        )
+        most, span = max(abs(low), abs(high), 1), max(max(high, 0) - min(low, 0), 1)
+        adds = Adds("v{i}", counted=False, low=low, high=high) if low <= 0 <= high else None
+        spec = DrawSpec(name, "sum", grid.step, most, words, len(self.found), clip, span=span, adds=adds)
         if norm is not None:
-            steps = self._norm_steps(name, node, norm, grid.step)
+            steps = self.limits.norm_steps(name, node, norm, grid.step)
             spec = replace(spec, norm=steps, words=f"max_norm {_plain(norm)}")
         return self._single(("sum", row, low, high, grid, norm), spec, row, code)
 
     def _moments(self, name: str, node: exp.Expr, value: Typed, condition: str | None) -> Expression:
         """AVG, VAR_POP or STDDEV_POP: noisy moments of a unit's rows about the centre of their bounds."""
-        bounds = self._row_bounds(name, node, value)
+        bounds = self.limits.of_a_row(name, node, value)
         if bounds is None:
             return Constant(0.0)
-        norm = self._norm(name, node)
+        norm = self.limits.norm(name, node)
         rows = 1 if self.one_row else self.max_rows
         row = _filtered(value.sql, condition)
         squares = row in self._spread_rows
@@ -364,7 +361,7 @@ class Statistics:
             index = len(self.found)
             clipped = f"values clipped to [{_plain(bounds[0])}, {_plain(bounds[1])}]"
             kept = f"max_rows {rows}" if norm is None else f"max_norm {_plain(norm)}"
-            steps = None if norm is None else self._norm_steps(name, node, norm, Fraction(1, FRACTION))
+            steps = None if norm is None else self.limits.norm_steps(name, node, norm, Fraction(1, FRACTION))
             specs = moment_draws(name, index, Moments(grid.step, centre, reach, rows, steps), squares=squares)
             self.draws += [replace(spec, words=f"{kept}, {clipped}", weigher=first + 1) for spec in specs]
             code = grid.code(_named(value, index), low, high)
@@ -384,12 +381,12 @@ class Statistics:
             self.clause.refusals.add(
                 node, "a quantile of no plain share", "Write QUANTILE_CONT(x, 0.9): 0.0001 to 0.9999"
             )
-        if self.norms is not None:
+        if self.limits.norms is not None:
             self.clause.refusals.add(node, "max_norm for a quantile", "Write contribution: {max_groups, max_rows}")
-        bounds = self._row_bounds(name, node, value)
+        bounds = self.limits.of_a_row(name, node, value)
         if bounds is None or share is None:
             return Constant(0.0)
-        points = self._points(name, node)
+        points = self.limits.points(name, node)
         whole = value.kind is Kind.INT
         grid = grid_for(bounds[1] - bounds[0], max(abs(float(end)) for end in bounds), whole=whole)
         low, high = grid.up(bounds[0]), grid.down(bounds[1])
@@ -411,25 +408,6 @@ class Statistics:
         drawn = self._known[key]
         return Quantile(drawn.index, share) if isinstance(drawn, Drawn) else drawn
 
-    def _row_bounds(self, name: str, node: exp.Expr, value: Typed) -> Bounds | None:
-        """The bounds of each row's value; None, refused, where there are none."""
-        bounds = self._bounds(name, node) or ((Decimal(value.low), Decimal(value.high)) if value.bounded else None)
-        if bounds is None or bounds[0] >= bounds[1]:
-            self.clause.refusals.add(
-                node,
-                f"no bounds on a row's value of {name}",
-                f"Give its columns `bounds` in dataset.yaml, or write bounds: {{{name}: [low, high]}}",
-            )
-            return None
-        return bounds
-
-    def _points(self, name: str, node: exp.Expr) -> Points | None:
-        """What the file declares as this quantile's candidates."""
-        name = self._owners.get(node.sql(), name if self._share_name else "")
-        if name in self.candidates:
-            self.used_candidates.add(name)
-        return self.candidates.get(name)
-
     def _too_close(self, name: str, node: exp.Expr) -> Expression:
         self.clause.refusals.add(node, f"bounds of {name} that no step of its grid lies between", "Widen them")
         return Constant(0.0)
@@ -439,34 +417,11 @@ class Statistics:
             return self._known[key]
         index, place = len(self.found), len(self.draws)
         sql = spec.per_unit.replace("{i}", str(index))
-        self.draws.append(replace(spec, per_unit=sql, weigher=place))
+        adds = spec.adds and replace(spec.adds, row=spec.adds.row.replace("{i}", str(index)))
+        self.draws.append(replace(spec, per_unit=sql, weigher=place, adds=adds))
         self.found.append(Statistic(row, code.replace("x{i}", f"x{index}"), 0, (place,), distinct))
         self._known[key] = Drawn(place)
         return self._known[key]
-
-    def _norm(self, name: str, node: exp.Expr) -> Decimal | None:
-        """The norm of a unit's vector over all groups, in the measure's own units; None where groups are dropped."""
-        if self.norms is None:
-            return None
-        if isinstance(self.norms, Decimal):
-            return self.norms
-        name = self._owners.get(node.sql(), name)
-        if name not in self.norms:
-            self.clause.refusals.add(
-                node, f"no max_norm for {name}", f"Write contribution: {{max_norm: {{{name}: ..}}}}"
-            )
-            return Decimal(1)
-        self.used_norms.add(name)
-        return self.norms[name]
-
-    def _norm_steps(self, name: str, node: exp.Expr, norm: Decimal, step: Fraction) -> int:
-        """A norm in whole grid steps, from 1 to SATURATED."""
-        steps = math.floor(Fraction(norm) / step)
-        if steps < 1:
-            self.clause.refusals.add(node, f"max_norm of {name} is below a step of its grid", "Raise it")
-        if steps > SATURATED:
-            self.clause.refusals.add(node, f"max_norm of {name} is far above its bounds", "Lower it, or widen bounds")
-        return max(1, steps)
 
     def _fractional(self, node: exp.Expr, spec: DrawSpec, norm: Decimal | None) -> DrawSpec:
         """A count on a grid of thousandths where a weight scales it; as it is where groups are dropped."""
@@ -474,19 +429,13 @@ class Statistics:
             return spec
         grid = Fraction(1, FRACTION)
         sql = f"({spec.per_unit})::HUGEINT * {FRACTION}"
-        steps = self._norm_steps(spec.name, node, norm, grid)
-        return replace(spec, grid=grid, per_cell=steps, norm=steps, per_unit=sql, words=f"max_norm {_plain(norm)}")
+        steps = self.limits.norm_steps(spec.name, node, norm, grid)
+        adds = spec.adds and replace(spec.adds, times=FRACTION)
+        words = f"max_norm {_plain(norm)}"
+        return replace(spec, grid=grid, per_cell=steps, norm=steps, per_unit=sql, words=words, adds=adds)
 
     def _unclipped(self, norm: Decimal | None) -> Bounds | None:
         return None if norm is None else (Decimal(0), Decimal(SATURATED // FRACTION))
-
-    def _bounds(self, name: str, node: exp.Expr) -> Bounds | None:
-        """The bounds of the measure that is this aggregate; else those of the measure that it is part of."""
-        name = self._owners.get(node.sql(), name if self._share_name else "")
-        if name in self.bounds:
-            self.used_bounds.add(name)
-            return self.bounds[name]
-        return None
 
 
 def _unfiltered(node: exp.Expr) -> exp.Expr:

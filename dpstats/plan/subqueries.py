@@ -47,13 +47,17 @@ def check_parts(select: exp.Select, relations: Relations, *, ordered: bool = Fal
         relations.refusals.add(group, "GROUPING SETS, ROLLUP or CUBE", "Write one query for each grouping")
 
 
+def has_aggregate(node: exp.Expr) -> bool:
+    return node.find(exp.AggFunc) is not None
+
+
 def group_expressions(select: exp.Select, relations: Relations, row_columns: set[str]) -> list[exp.Expr]:
     """The expressions of GROUP BY, with ordinals, aliases and ALL resolved."""
     group = select.args.get("group")
     if group is None:
         return []
     if group.args.get("all"):
-        return [item.unalias() for item in select.expressions if not item.find(exp.AggFunc)]
+        return [item.unalias() for item in select.expressions if not has_aggregate(item)]
     aliases = {item.alias.lower(): item.unalias() for item in select.expressions if isinstance(item, exp.Alias)}
     found: list[exp.Expr] = []
     for node in group.expressions:
@@ -131,7 +135,14 @@ class GroupedScope:
             return self._count(f"count({value.sql}){where}")
         if isinstance(node, exp.Min | exp.Max):
             name = self._named(f"{node.key}({one_zero(value)}){where}")
-            return Typed(name, value.kind, value.low, value.high, measured_in=value.measured_in)
+            return Typed(
+                name,
+                value.kind,
+                value.low,
+                value.high,
+                measured_in=value.measured_in,
+                identifies=value.identifies,
+            )
         return self._total(node, value, where)
 
     def _count(self, sql: str) -> Typed:
@@ -172,6 +183,14 @@ class GroupedScope:
         return Typed(f"CASE WHEN {raw} IS NOT NULL THEN {clipped} END", kind, low, high, measured_in=value.measured_in)
 
 
+def _made_of(node: exp.Expr, clause: FromClause) -> frozenset[str]:
+    """The columns of tables that an expression reads, also inside aggregates and their conditions."""
+    if clause.refusals:  # some column may not be there, and is not to be refused twice
+        return frozenset()
+    found = map(clause.column, node.find_all(exp.Column))
+    return frozenset(name for column in found if column is not None for name in column.made_of)
+
+
 def _substituted(code: str, sql: str) -> str:
     return code.replace("dp_x", f"({sql})")
 
@@ -208,7 +227,7 @@ class Subqueries:
         clause = self._relations.from_clause(select, self)
         columns_of_rows = {c for item in clause.items for c in item.relation.columns}
         groups = group_expressions(select, self._relations, columns_of_rows)
-        if groups or any(item.find(exp.AggFunc) for item in select.expressions):
+        if groups or any(has_aggregate(item) for item in select.expressions):
             return self._grouped(select, clause, groups, name)
         return self._row_wise(select, clause, name)
 
@@ -252,7 +271,8 @@ class Subqueries:
             if value.kind in {Kind.NULL, Kind.INTERVAL}:
                 clause.refusals.add(item, f"a column of type {value.kind}", "CAST it to the type that it should have")
             parts.append(f"{value.sql} AS {quoted(label)}")
-            columns[label.lower()] = replace(value, sql=quoted(label), fact=False, constant=False)
+            made_of = _made_of(node, clause) or frozenset({label})
+            columns[label.lower()] = replace(value, sql=quoted(label), fact=False, constant=False, made_of=made_of)
         return columns, ", ".join(parts) or "1"
 
     def _finish(

@@ -49,7 +49,8 @@ class Typed:
     operand of arithmetic may be; `finite` makes those NULL. `sure`: it is a number that is never NULL.
     `unit`: it is the privacy unit's id. `fact`: it is the same in all rows of one unit. `constant`: it depends on no
     row. `measured_in`: the unit of measurement of the column that it is. `values`: every value that it can have besides
-    NULL, where the query or the dataset's file says so; empty where they do not.
+    NULL, where the query or the dataset's file says so; empty where they do not. `identifies`: it is made of
+    what says who somebody is: an e-mail address, say. `made_of`: of a relation's column, those of tables behind it.
     """
 
     sql: str
@@ -63,6 +64,8 @@ class Typed:
     constant: bool = False
     measured_in: str | None = None
     values: tuple[object, ...] = ()
+    identifies: bool = False
+    made_of: frozenset[str] = frozenset()
 
     @property
     def bounded(self) -> bool:
@@ -102,6 +105,7 @@ def derive(
         sure=sure and safe,
         fact=all(argument.fact for argument in arguments),
         constant=all(argument.constant for argument in arguments),
+        identifies=any(argument.identifies for argument in arguments),
     )
 
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import chain
 from typing import Any
 
 from dpstats.privacy.loss import AMOUNT_STEPS, Loss, Measure, amount_up
@@ -23,6 +25,10 @@ from dpstats.privacy.repricing import gaussian_rho, laplace_epsilon, selection_e
 INT64_MAX = 2**63 - 1
 SCALE_MAX = 2.0**56
 """Above this, noise could leave 64 bits; a draw that needs more is refused."""
+PIECE = 4096
+"""Entries of a vector that are drawn in one call; a call costs about 0.3 ms besides them."""
+DRAWING_THREADS = 2
+"""Threads that draw a vector of several such pieces: OpenDP lets two draw 1.6 times as fast as one."""
 SCALE_MIN = 2.0**-4
 """Below this, a draw is all but exact (OpenDP answers exactly at scale 0); it is refused."""
 
@@ -205,11 +211,29 @@ def draw(mechanism: Mechanism, exact: Sequence[int]) -> list[int]:
     if mechanism.noise.selects:
         raise ValueError("a selection has no noisy vector")
     saturated = saturate(exact)
+    if len(saturated) <= PIECE:
+        return _piece(mechanism, saturated)
+    pieces = (saturated[start : start + PIECE] for start in range(0, len(saturated), PIECE))
+    with ThreadPoolExecutor(DRAWING_THREADS, thread_name_prefix="dpstats-noise") as pool:
+        return list(chain.from_iterable(pool.map(partial(_piece, mechanism), pieces)))
+
+
+def _piece(mechanism: Mechanism, saturated: list[int]) -> list[int]:
+    """The noisy entries of a part of a vector.
+
+    Claim: a vector that is drawn in parts is released as if it were drawn at once, at the same price.
+    Argument: the measurement adds noise of one distribution to each entry, independent of all other entries, in the
+    vector as in its parts; so the joint distribution of the parts' entries is the vector's. How the entries are parted
+    depends on how many there are alone, which the plan or an earlier noisy answer says. `price` is of the whole
+    vector: its sensitivity is over all entries, wherever they are drawn.
+    """
     return list(measurement(mechanism)(saturated)) if saturated else []
 
 
 def saturate(values: Sequence[int]) -> list[int]:
     """The values, saturated to 64 bits; doing so to each entry is 1-Lipschitz, so it keeps the sensitivity."""
+    if values and min(values) >= -INT64_MAX and max(values) <= INT64_MAX:
+        return list(values)
     return [max(-INT64_MAX, min(INT64_MAX, value)) for value in values]
 
 

@@ -42,6 +42,7 @@ events = Table(
     Column("observed_at", Text, nullable=False),
     Column("received_at", Text, nullable=False),
     Index("events_unit", "lineage", "unit"),
+    Index("events_event", "event"),
     sqlite_autoincrement=True,  # a number is never given twice, so that what an epoch holds stays what it holds
 )
 
@@ -55,6 +56,14 @@ shown = Table(
     Column("method", Text, nullable=False),
 )
 """What a person was shown when an event was made, of events that say so."""
+
+minors = Table(
+    "minors",
+    metadata,
+    Column("identity", Text, primary_key=True),
+    Column("turns_16_on", Text, nullable=False),
+)
+"""The day on which a known minor turns 16, of events that say so."""
 
 epochs = Table(
     "epochs",
@@ -112,6 +121,8 @@ class ConsentDatabase:
     def _prepare(self, engine: Engine) -> None:
         with writing(engine) as connection:
             metadata.create_all(connection)
+            for index in events.indexes:  # one that came after the table is not made with it
+                index.create(connection, checkfirst=True)
             found = connection.execute(select(schema_version.c.version)).scalar()
             if found is None:
                 connection.execute(insert(schema_version).values(version=VERSION))

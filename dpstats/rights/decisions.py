@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
+
+from dpstats.rights.deadlines import day_of
 
 ALL_SALE_SHARE = "all_sale_share"
 """A refusal of every sale and all sharing (1798.120), whatever the purpose's name."""
@@ -38,6 +40,7 @@ class Event:
     """One decision of one person, for a purpose of a dataset or for many at once.
 
     `event`: what tells it apart; `confirms`: the `event` of the opt-in that it confirms, empty for anything else.
+    `until`: of the mark of a known minor, the day on which the person turns 16; None where it is not known.
     """
 
     dataset: str
@@ -46,6 +49,7 @@ class Event:
     observed_at: datetime
     event: str
     confirms: str = ""
+    until: date | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,16 @@ def standing(events: Iterable[Event], use: Use) -> Standing:
     return Standing(said_yes, refused is not None and not said_yes)
 
 
+def agreed_since(events: Iterable[Event], use: Use, first: date) -> bool:
+    """Whether an opt-in of that day or later holds: one from before it was to something else."""
+    known = frozenset(event for event in events if not _is_older(event, use, first))
+    return standing(known, use).said_yes
+
+
+def _is_older(event: Event, use: Use, first: date) -> bool:
+    return _opts_in(event, use) and day_of(event.observed_at) < first
+
+
 def is_limited(events: Iterable[Event], dataset: str) -> bool:
     """Whether the use of sensitive information is limited in a dataset.
 
@@ -85,12 +99,20 @@ def is_limited(events: Iterable[Event], dataset: str) -> bool:
     return standing(events, Use(dataset, LIMIT_SPI, sold=False)).said_no
 
 
-def is_minor(events: Iterable[Event]) -> bool:
-    """Whether the person is known to be under 16: marked so, and not unmarked later."""
-    marks = [event for event in events if event.purpose == KNOWN_MINOR]
-    marked = max((event.observed_at for event in marks if event.decision is Decision.OPT_OUT), default=None)
-    ended = max((event.observed_at for event in marks if event.decision is Decision.WITHDRAW), default=None)
-    return marked is not None and (ended is None or ended <= marked)
+def is_minor(events: Iterable[Event], on: date) -> bool:
+    """Whether the person is known to be under 16 on a day: marked so, not unmarked later, and not 16 by then.
+
+    A day on which the person turns 16 holds for the marks that came before it was told: one that comes later without a
+    day, from a browser say, stands until it is taken back.
+    """
+    known = [event for event in events if event.purpose == KNOWN_MINOR]
+    ended = max((event.observed_at for event in known if event.decision is Decision.WITHDRAW), default=None)
+    marks = [each for each in known if each.decision is Decision.OPT_OUT and not (ended and ended > each.observed_at)]
+    dated = max(((each.observed_at, each.until) for each in marks if each.until is not None), default=None)
+    if dated is None:
+        return bool(marks)
+    told_at, turns_16_on = dated
+    return on < turns_16_on or any(each.until is None and each.observed_at > told_at for each in marks)
 
 
 def _opts_in(event: Event, use: Use) -> bool:

@@ -62,6 +62,11 @@ class Deliveries:
                     if path.stat().st_mtime <= now.timestamp():
                         path.unlink()
 
+    def holds(self, about: str) -> bool:
+        """Whether there is a file about a person that nobody fetched yet."""
+        with faults_explained():
+            return any(self._folder.glob(f"*.{about}.*"))
+
     def drop(self, about: str) -> None:
         """Removes what nobody fetched yet of a person's files."""
         with faults_explained():

@@ -3,13 +3,15 @@
 A string that cannot be read says nothing, and nothing here raises. Of a field, 0 is no signal, 1 a refusal, and 2 ("did
 not opt out") is no opt-in. A section that cannot be read takes nothing from what another refuses.
 
-Read are California's section, the national one (versions 1 and 2), Virginia's, Colorado's, Utah's and Connecticut's:
-whoever refuses sale, sharing or targeted advertising under any of them refuses it here. Sensitive data and children are
-read from California's alone, and children from the national one: elsewhere the same fields tell that a business has no
-consent, which is no wish to limit anything. Sections of other states say nothing yet.
+Read are the national section (versions 1 and 2) and those of the states 8 to 27, California's to Rhode Island's
+(version 1): whoever refuses sale, sharing or targeted advertising under any of them refuses it here. Sensitive data and
+children are read from California's alone, and children from the national one: elsewhere the same fields tell that a
+business has no consent, which is no wish to limit anything. The specifications of Maryland, Indiana, Kentucky and Rhode
+Island (24 to 27) are out for comment: they are read as the bureau's own encoder writes them, which begins with the
+agreement's version. A section that begins with anything else says nothing.
 
-Source: IAB Tech Lab, Global Privacy Platform, "Consent String Specification", "US-CA" (version 1), "MSPA US National"
-(versions 1 and 2), "US-VA", "US-CO", "US-UT" and "US-CT" (version 1).
+Source: IAB Tech Lab, Global Privacy Platform, "Consent String Specification", "MSPA US National" (versions 1 and 2),
+and the technical specification of each state (version 1); 24 to 27: `@iabgpp/cmpapi` 3.2.0.
 """
 
 from __future__ import annotations
@@ -31,13 +33,15 @@ _REFUSED = 1
 class _Layout:
     """Where a section's core segment has its fields, in bits from its start, after six bits of version.
 
-    `bits`: how long it is. `sold`: refusals of sale, sharing and targeted advertising.
+    `bits`: how long it is. `sold`: refusals of sale, sharing and targeted advertising. `has_gpc`: a segment of it may
+    ask for the control; else its second one holds consents, without a type.
     """
 
     bits: int
     sold: tuple[int, ...]
     sensitive: range = range(0)
     child: range = range(0)
+    has_gpc: bool = True
 
 
 _LAYOUTS: Mapping[tuple[int, int], _Layout] = {
@@ -48,8 +52,25 @@ _LAYOUTS: Mapping[tuple[int, int], _Layout] = {
     (10, 1): _Layout(38, (12, 14)),
     (11, 1): _Layout(42, (14, 16)),
     (12, 1): _Layout(44, (12, 14)),
+    (13, 1): _Layout(46, (12, 14)),
+    (14, 1): _Layout(46, (12, 14)),
+    (15, 1): _Layout(52, (12, 14)),
+    (16, 1): _Layout(42, (12, 14)),
+    (17, 1): _Layout(52, (12, 14)),
+    (18, 1): _Layout(42, (14, 16)),
+    (19, 1): _Layout(42, (12, 14)),
+    (20, 1): _Layout(46, (12, 14)),
+    (21, 1): _Layout(54, (12, 14)),
+    (22, 1): _Layout(42, (12, 14)),
+    (23, 1): _Layout(42, (12, 14)),
+    (24, 1): _Layout(22, (16, 18)),
+    (25, 1): _Layout(24, (16, 18), has_gpc=False),
+    (26, 1): _Layout(24, (16, 18), has_gpc=False),
+    (27, 1): _Layout(24, (16, 18), has_gpc=False),
 }
-"""By a section's number and version: 7 is national, then California, Virginia, Colorado, Utah, Connecticut."""
+"""By a section's number and version: 7 is national, then California, Virginia, Colorado, Utah, Connecticut, Florida,
+Montana, Oregon, Texas, Delaware, Iowa, Nebraska, New Hampshire, New Jersey, Tennessee, Minnesota, Maryland, Indiana,
+Kentucky, Rhode Island."""
 _NUMBERS = frozenset(number for number, _ in _LAYOUTS)
 
 
@@ -96,7 +117,8 @@ def _section(number: int, section: str) -> Said:
     layout = _LAYOUTS[number, int(bits[:6], 2)]
     if len(bits) < layout.bits:
         raise ValueError("cut short")
-    sold = any(_field(bits, at) == _REFUSED for at in layout.sold) or any(_is_gpc(segment) for segment in segments)
+    asked = layout.has_gpc and any(_is_gpc(segment) for segment in segments)
+    sold = asked or any(_field(bits, at) == _REFUSED for at in layout.sold)
     limited = any(_field(bits, at) == _REFUSED for at in layout.sensitive)
     # Consent for a known child (2) tells of a known child as well as its refusal (1) does.
     child = any(_field(bits, at) in {1, 2} for at in layout.child)

@@ -10,12 +10,13 @@ import hmac
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from dpstats.catalog.dataset import RESERVED_PURPOSES, DatasetFile
 from dpstats.catalog.ids import id_text
 from dpstats.catalog.text import forbidden_position, quoted
 from dpstats.rights.consent_log import NOT_SAID, Received, Shown
+from dpstats.rights.deadlines import day_of
 from dpstats.rights.decisions import ALL_SALE_SHARE, KNOWN_MINOR, LIMIT_SPI, REFUSING, Decision, Event
 from dpstats.rights.pseudonyms import Pseudonyms
 
@@ -25,6 +26,8 @@ ID_MAX = 256
 EVENT_ID_MAX = 128
 SHOWN_MAX = 200
 """Characters of what an event says of the notice, the language and the method."""
+CHILDHOOD = timedelta(days=16 * 366)
+"""How far away a minor's sixteenth birthday may be."""
 _SHA256 = re.compile(r"(sha256:)?[0-9a-f]{64}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4}")
 AHEAD_MAX = timedelta(minutes=5)
@@ -33,7 +36,10 @@ AHEAD_MAX = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Wish:
-    """A decision as it is sent. `observed_at` empty: now. `confirms` and `nonce`: of the opt-in that it confirms."""
+    """A decision as it is sent. `observed_at` empty: now. `confirms` and `nonce`: of the opt-in that it confirms.
+
+    `turns_16_on`: of the mark of a known minor, the day from which it holds no more; empty: not known.
+    """
 
     unit: str | int
     purpose: str
@@ -43,6 +49,7 @@ class Wish:
     observed_at: str = ""
     confirms: str = ""
     nonce: str = ""
+    turns_16_on: str = ""
     shown: Shown = NOT_SAID
 
 
@@ -51,6 +58,11 @@ class Intake:
 
     def __init__(self, dataset: DatasetFile, pseudonyms: Pseudonyms, now: datetime) -> None:
         self._dataset, self._pseudonyms, self._now = dataset, pseudonyms, now
+
+    @property
+    def dataset(self) -> DatasetFile:
+        """The dataset whose people decide."""
+        return self._dataset
 
     def problems(self, wish: Wish) -> dict[str, str]:
         """What is wrong with a wish, by its field; nothing if it can be kept."""
@@ -67,6 +79,7 @@ class Intake:
             observed_at=min(self._observed(wish), self._now),
             event=self._named(wish.event_id),
             confirms=self._named(wish.confirms) if wish.confirms else "",
+            until=date.fromisoformat(wish.turns_16_on) if wish.turns_16_on else None,
         )
         told = ("event", dataset.dataset, unit, wish.purpose, wish.decision, wish.event_id, wish.confirms)
         identity = pseudonyms.hashed(*told)
@@ -98,6 +111,7 @@ class Intake:
         yield from self._purpose_problems(wish)
         yield from self._time_problems(wish)
         yield from _shown_problems(wish.shown)
+        yield from self._minor_problems(wish)
         if wish.source not in SOURCES:
             yield "source", f"must be one of {', '.join(SOURCES)}"
         if wish.decision == Decision.CONFIRM:
@@ -136,8 +150,24 @@ class Intake:
         if observed > self._now + AHEAD_MAX and wish.decision not in REFUSING:
             yield "observed_at", "is in the future"
 
+    def _minor_problems(self, wish: Wish) -> Iterator[tuple[str, str]]:
+        if not wish.turns_16_on:
+            return
+        if (wish.purpose, wish.decision) != (KNOWN_MINOR, Decision.OPT_OUT):
+            yield "turns_16_on", f"is for {KNOWN_MINOR} with opt_out alone: remove it"
+            return
+        try:
+            day = date.fromisoformat(wish.turns_16_on)
+        except ValueError:
+            yield "turns_16_on", "must be a day like 2031-05-17"
+            return
+        if not timedelta(0) < day - day_of(self._now) <= CHILDHOOD:
+            yield "turns_16_on", "must be a day to come, within 16 years"
+
 
 def _shown_problems(shown: Shown) -> Iterator[tuple[str, str]]:
+    if shown == NOT_SAID:
+        return
     for field, text in asdict(shown).items():
         if len(text) > SHOWN_MAX or (text and not text.isprintable()):
             yield field, f"must be a text of at most {SHOWN_MAX} characters"

@@ -14,8 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dpstats.catalog.acting import ActsAs
 from dpstats.catalog.dataset import Column, DatasetFile
-from dpstats.catalog.purposes import CATEGORIES, SALE_OR_SHARING, SENSITIVE, kind_of
+from dpstats.catalog.disclosed import Disclosure
+from dpstats.catalog.purposes import CATEGORIES, SALE_OR_SHARING, SENSITIVE, Purpose, kind_of
 from dpstats.ledger.chain import canonical_json, sha256
 
 COMMITMENT = (
@@ -59,10 +61,15 @@ SIGNALS = (
 
 @dataclass(frozen=True)
 class Business:
-    """Who speaks in the notice, and where requests go. Empty: not said yet."""
+    """Who speaks in the notice, where requests go, for whom the data are held, and how the disk is encrypted.
+
+    Empty: not said yet.
+    """
 
     name: str = ""
     contact: str = ""
+    acts_as: ActsAs = "business"
+    disk_encryption: str = ""
 
 
 NOBODY_NAMED = Business()
@@ -73,6 +80,7 @@ def notice_of(business: Business, datasets: Sequence[DatasetFile]) -> dict[str, 
     content: dict[str, Any] = {
         "business": business.name or UNNAMED,
         "contact": business.contact or None,
+        "acts_as": business.acts_as,
         "datasets": [_dataset(dataset) for dataset in sorted(datasets, key=lambda each: each.dataset)],
         "rights": [dict(right) for right in RIGHTS],
         "past_statistics": PAST_STATISTICS,
@@ -100,7 +108,26 @@ def _dataset(dataset: DatasetFile) -> dict[str, Any]:
             _category(dataset, name, columns) for name in (*CATEGORIES, CATEGORY_UNSAID) if _of(name, columns)
         ],
         "purposes": purposes,
+        "controller": dataset.controller or None,
+        "collected_from": list(dataset.collected_from),
+        "disclosed_to": [_recipient(dataset, each) for each in dataset.disclosed_to],
         "sold_or_shared": any(purpose["sold_or_shared"] for purpose in purposes),
+    }
+
+
+def _recipient(dataset: DatasetFile, recipient: Disclosure) -> dict[str, Any]:
+    """A category of recipients: what they get, for what, and whether it is sold or shared or disclosed for a purpose.
+
+    Only a third party can be sold to: a service provider or contractor is bound to the business's purposes.
+    """
+    held = [name for name in CATEGORIES if _of(name, tuple(_personal_columns(dataset)))]
+    sold = any(kind_of(name, dataset.purposes[name]) in SALE_OR_SHARING for name in recipient.purposes)
+    return {
+        "who": recipient.who,
+        "kind": recipient.kind,
+        "categories": [name.replace("_", " ") for name in recipient.categories or held],
+        "purposes": [dataset.purposes[name].title or name for name in recipient.purposes],
+        "sold_or_shared": sold and recipient.kind == "third_party",
     }
 
 
@@ -136,6 +163,14 @@ def _sensitivity(column: Column) -> str:
     return str(column.sensitive).replace("_", " ") if named else "treated as sensitive by us"
 
 
+def _of_older_data(purpose: Purpose) -> str:
+    """What holds for data that are older than the purpose; nothing where none are."""
+    if purpose.needs_consent_since == "compatible":
+        return "; this use is newer than some of the data, and of the kind that they were collected for"
+    began = purpose.began
+    return "" if began is None else f"; data from before {began} only if you said yes on that day or later"
+
+
 def _purpose(dataset: DatasetFile, name: str) -> dict[str, Any]:
     purpose = dataset.purposes[name]
     consent = dataset.consent_of(name)
@@ -143,6 +178,6 @@ def _purpose(dataset: DatasetFile, name: str) -> dict[str, Any]:
         "purpose": name,
         "title": purpose.title or name,
         "consent": consent,
-        "says": CONSENT_IN_WORDS[consent],
+        "says": CONSENT_IN_WORDS[consent] + _of_older_data(purpose),
         "sold_or_shared": kind_of(name, purpose) in SALE_OR_SHARING,
     }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from dpstats.catalog.acting import told_to_consumers
+from dpstats.catalog.disclosed import RECIPIENT_WORDS
 from dpstats.rights.notice import CATEGORY_UNSAID
 
 
@@ -36,6 +38,8 @@ def _lines(notice: Mapping[str, Any], updated_on: date) -> Iterator[str]:
         "can tell from them what one person's data are. This notice says which data the statistics are made from."
     )
     yield ""
+    if notice["acts_as"] == "service_provider":
+        yield from (escaped(acts_for(notice)), "")
     for dataset in notice["datasets"]:
         yield from _dataset(dataset)
     yield from ("## What you can do", "")
@@ -56,6 +60,12 @@ def _lines(notice: Mapping[str, Any], updated_on: date) -> Iterator[str]:
         yield from ("", "## Item by item, as 11 CCR 7011(e) lists them", "")
         yield from (f"- **{item}**: {escaped(in_words(told))}" for item, told in notice["items"].items())
     yield from ("", "---", "", notice["footer"])
+
+
+def acts_for(notice: Mapping[str, Any]) -> str:
+    """What a service provider says in its own notice: whose the data are, and that requests go there."""
+    controllers = [dataset["controller"] for dataset in notice["datasets"] if dataset["controller"]]
+    return told_to_consumers(controllers, notice["contact"] or "")
 
 
 TITLES: Mapping[str | None, str] = {
@@ -88,7 +98,26 @@ def _dataset(dataset: Mapping[str, Any]) -> Iterator[str]:
         for column in category["columns"]:
             kept_in = " We hold this, but never send it out." if column["never_disclosed"] else ""
             yield f"  - {escaped(column['column'].replace('_', ' '))}: {_why(column['why'])}{kept_in}"
+    yield from ("", "### Where it comes from, and who gets it", "", escaped(from_where(dataset["collected_from"])), "")
+    yield from (f"- {escaped(got_by(each))}" for each in dataset["disclosed_to"])
+    if not dataset["disclosed_to"]:
+        yield NOBODY_SAID
     yield ""
+
+
+NOBODY_SAID = "Who gets any of it besides the business itself is not said yet."
+
+
+def from_where(sources: Sequence[str]) -> str:
+    """The categories of sources, as a sentence."""
+    return f"It comes from: {', '.join(sources)}." if sources else "Where it comes from is not said yet."
+
+
+def got_by(recipient: Mapping[str, Any]) -> str:
+    """A category of recipients, as a sentence."""
+    how = "sold or shared" if recipient["sold_or_shared"] else "disclosed"
+    what, purposes = ", ".join(recipient["categories"]) or "data", ", ".join(recipient["purposes"])
+    return f"{recipient['who']} ({RECIPIENT_WORDS[recipient['kind']]}): {what}, {how} for {purposes}."
 
 
 _NOT_SOLD = "None of these uses sells or shares data with others."

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, Index, Integer, RowMapping, Table, Text, select, update
+from sqlalchemy import Column, Connection, Index, Integer, RowMapping, Table, Text, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_new
 
 from dpstats.ledger.clock import moment_of, stamp
@@ -20,6 +20,8 @@ from dpstats.rights.consent_schema import ConsentDatabase, metadata
 GIVE_UP = timedelta(days=30)
 """How long a message is tried; the law wants recipients told, and a month of tries is told to a steward meanwhile."""
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=12)
+CONSENT = "consent"
+"""What messages about refusals are about that came without a request."""
 STUCK_AFTER = 3
 """Tries after which a steward is told."""
 
@@ -58,24 +60,17 @@ class Outbox:
     def __init__(self, database: ConsentDatabase) -> None:
         self._database = database
 
+    @property
+    def database(self) -> ConsentDatabase:
+        """Where the messages are."""
+        return self._database
+
     def put(self, new: Iterable[Message], now: datetime) -> None:
         """Keeps messages, to be sent as soon as can be; one that was put before is left as it is."""
-        rows = [
-            {
-                "message": each.message_id,
-                "recipient": each.recipient,
-                "about": each.about,
-                "kind": each.kind,
-                "body": each.body,
-                "created_at": stamp(now),
-                "tries": 0,
-                "next_at": stamp(now),
-            }
-            for each in new
-        ]
-        if rows:
+        kept = list(new)
+        if kept:
             with self._database.writing() as connection:
-                connection.execute(insert_new(messages).on_conflict_do_nothing(), rows)
+                put_in(connection, kept, now)
 
     def take(self, now: datetime) -> Message | None:
         """The next message that is due, counted as tried; nobody else is given it before its pause is over."""
@@ -132,6 +127,25 @@ class Outbox:
             ended = update(messages).where(_M.message == message_id)
             connection.execute(ended.values({"body": None, "next_at": None, **values}))
         self._database.empty_log()
+
+
+def put_in(connection: Connection, new: Iterable[Message], now: datetime) -> None:
+    """Keeps messages in a transaction on the consent database that is open: with what they tell of, or not at all."""
+    rows = [
+        {
+            "message": each.message_id,
+            "recipient": each.recipient,
+            "about": each.about,
+            "kind": each.kind,
+            "body": each.body,
+            "created_at": stamp(now),
+            "tries": 0,
+            "next_at": stamp(now),
+        }
+        for each in new
+    ]
+    if rows:
+        connection.execute(insert_new(messages).on_conflict_do_nothing(), rows)
 
 
 def pause_after(tries: int) -> timedelta:

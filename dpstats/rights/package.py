@@ -13,9 +13,11 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any
+
+from dpstats.rights.notice_text import NOBODY_SAID, from_where, got_by
 
 ELIGIBLE = (
     "These statistics were published from data versions that may have held data about you. You were eligible to be "
@@ -32,12 +34,25 @@ STATISTICS_MAX = 10_000
 
 @dataclass(frozen=True)
 class TableOf:
-    """A table's rows of the person. `withheld`: columns that are held, and are not sent out for the person's safety."""
+    """A table's rows of the person. `withheld`: columns that are held, and are not sent out for the person's safety.
+
+    `refused`: columns that are held and are not told, each with why, as the person reads it.
+    """
 
     name: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str | None]]
     withheld: Sequence[str]
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    def without(self, refused: Mapping[str, str]) -> TableOf:
+        """The table without the columns that are refused, by `table.column`."""
+        found = {
+            column: refused[f"{self.name}.{column}"] for column in self.columns if f"{self.name}.{column}" in refused
+        }
+        kept = [place for place, column in enumerate(self.columns) if column not in found]
+        rows = [[row[place] for place in kept] for row in self.rows]
+        return replace(self, columns=[self.columns[place] for place in kept], rows=rows, refused=found)
 
 
 @dataclass(frozen=True)
@@ -88,6 +103,7 @@ def _json(told: Told) -> dict[str, Any]:
                 "table": table.name,
                 "rows": [dict(zip(table.columns, row, strict=True)) for row in table.rows],
                 "held_but_not_sent": list(table.withheld),
+                "refused": [{"column": column, "why": why} for column, why in table.refused.items()],
             }
             for table in told.tables
         ]
@@ -114,7 +130,10 @@ def _html(told: Told) -> Iterator[str]:
     yield "<h2>Categories, and what they are used for</h2><ul>"
     for category in told.told["categories"]:
         yield f"<li><b>{escape(str(category['category']))}</b>: for {escape(', '.join(category['purposes']))}</li>"
-    yield "</ul><h2>Specific pieces</h2>"
+    yield "</ul><h2>Where they come from, and who gets them</h2>"
+    yield f"<p>{escape(from_where(told.told['collected_from']))}</p><ul>"
+    yield from (f"<li>{escape(got_by(each))}</li>" for each in told.told["disclosed_to"])
+    yield f"</ul>{'' if told.told['disclosed_to'] else f'<p>{NOBODY_SAID}</p>'}<h2>Specific pieces</h2>"
     if not told.specific:
         yield "<p>Not sent: for these, more must be known of who asks. Ask again with a signed declaration.</p>"
     for table in told.tables:
@@ -148,4 +167,5 @@ def _html_table(table: TableOf) -> Iterator[str]:
         yield "<tr>" + "".join(f"<td>{escape(cell or '')}</td>" for cell in row) + "</tr>"
     yield "</table>"
     if table.withheld:
-        yield f"<p>We also hold {escape(', '.join(table.withheld))}, which we never send out.</p>"
+        yield f"<p>We also hold {escape(', '.join(table.withheld))}, which we never send out (7024(d)).</p>"
+    yield from (f"<p>{escape(why)}</p>" for why in table.refused.values())

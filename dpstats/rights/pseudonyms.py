@@ -5,7 +5,6 @@ They are still personal information: with the key, anybody whose id is known can
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 from pathlib import Path
@@ -44,5 +43,6 @@ class Pseudonyms:
 
     def hashed(self, *parts: str) -> str:
         """A keyed hash over texts, none of which can run into the next."""
-        message = b"".join(len(part.encode()).to_bytes(8, "big") + part.encode() for part in parts)
-        return hmac.new(self._key, message, hashlib.sha256).hexdigest()
+        encoded = [part.encode() for part in parts]
+        message = b"".join([len(part).to_bytes(8, "big") + part for part in encoded])
+        return hmac.digest(self._key, message, "sha256").hex()

@@ -2,6 +2,7 @@
 
     know, delete, correct   received -> confirmed -> verified -> executing -> fulfilled
     opt_out, limit          received -> executing -> fulfilled             (no identity is asked for: 7026(d), 7060(b))
+    executing               -> partially_fulfilled, where something of it was refused, each piece with its reason
     from any open state     denied (with a reason of the list) | revoked | expired (the latest day is over)
 
 A request is the fold of its steps, oldest first; nothing is ever taken back. `after` gives the request that follows, or
@@ -43,12 +44,15 @@ class State(StrEnum):
     VERIFIED = "verified"
     EXECUTING = "executing"
     FULFILLED = "fulfilled"
+    PARTIALLY_FULFILLED = "partially_fulfilled"
     DENIED = "denied"
     REVOKED = "revoked"
     EXPIRED = "expired"
 
 
-CLOSED = frozenset({State.FULFILLED, State.DENIED, State.REVOKED, State.EXPIRED})
+COMPLIED = frozenset({State.FULFILLED, State.PARTIALLY_FULFILLED})
+"""Complied with, in whole or in part (7102(a)(1))."""
+CLOSED = COMPLIED | {State.DENIED, State.REVOKED, State.EXPIRED}
 
 
 class Level(IntEnum):
@@ -67,6 +71,19 @@ LEVELS: Mapping[str, Level] = {
     "reasonably_high": Level.REASONABLY_HIGH,
     "high": Level.REASONABLY_HIGH,
 }
+
+
+def least_level(kind: Kind, *, sensitive: bool) -> Level:
+    """How sure the caller must be before a request is carried out (7060, 7062).
+
+    Nobody is asked who refuses. A request to know is answered at any level, by less (`RightsRequest.disclosure`).
+
+    Args:
+      sensitive: sensitive information is erased or corrected: to do so for somebody else harms more.
+    """
+    if kind in UNVERIFIED_KINDS or kind is Kind.KNOW:
+        return Level.NONE
+    return Level.REASONABLY_HIGH if sensitive else Level.REASONABLE
 
 
 class Denial(StrEnum):
@@ -92,6 +109,18 @@ EXCEPTIONS: Mapping[str, str] = {
     "1798.105(d)(8)": "because the law obliges us",
 }
 """Why a business may keep something of what it was asked to delete, and what the person is told of it."""
+
+WITHHOLDINGS: Mapping[str, str] = {
+    "1798.145(a)": "because a law, a court or an inquiry keeps us from it",
+    "1798.145(b)": "because it is privileged as evidence",
+    "1798.145(k)": "because it would touch the rights of others",
+}
+"""Why a piece may be kept from who asks what is held, and what the person is told of it (7024(e)). The rest is told."""
+
+
+def reasons_of(kind: Kind) -> Mapping[str, str]:
+    """Why a part of a request may be refused; none for a kind that is carried out whole, or denied."""
+    return {Kind.DELETE: EXCEPTIONS, Kind.KNOW: WITHHOLDINGS}.get(kind, {})
 
 
 class Disclosure(StrEnum):
@@ -120,7 +149,8 @@ class Verified:
 class Started:
     """The executor began. Asked again after a crash, it goes on.
 
-    `exceptions`: what the business keeps, in other systems, of what it was asked to delete, and by which exception.
+    `exceptions`: what the business keeps, in other systems, of what it was asked to delete, or the pieces that it does
+    not tell of what it was asked to know; and by which exception.
     """
 
     exceptions: Mapping[str, str] = field(default_factory=dict)
@@ -251,11 +281,13 @@ def _verified(request: RightsRequest, step: Verified, at: datetime) -> RightsReq
 
 def _started(request: RightsRequest, step: Started) -> RightsRequest:
     """A request to know of somebody who could not be verified is answered all the same, by less (7024(a), (b))."""
-    if step.exceptions and request.kind is not Kind.DELETE:
-        raise Conflict(f"a request to {_words(request.kind)} has no exceptions: those are of a deletion")
+    reasons = reasons_of(request.kind)
+    if step.exceptions and not reasons:
+        what = f"a request to {_words(request.kind)} has no exceptions"
+        raise Conflict(f"{what}: those are of a deletion, or of a request to know")
     for what, code in step.exceptions.items():
-        if code not in EXCEPTIONS or not what.strip():
-            raise Conflict(f"an exception says what is kept and why: one of {', '.join(EXCEPTIONS)}")
+        if code not in reasons or not what.strip():
+            raise Conflict(f"an exception says what it is of and why: one of {', '.join(reasons)}")
     exceptions = {**request.exceptions, **step.exceptions}
     tried = request.kind is Kind.KNOW and request.state is State.CONFIRMED and request.method
     if not tried and request.kind not in UNVERIFIED_KINDS and request.state not in {State.VERIFIED, State.EXECUTING}:
@@ -264,9 +296,11 @@ def _started(request: RightsRequest, step: Started) -> RightsRequest:
 
 
 def _fulfilled(request: RightsRequest, at: datetime) -> RightsRequest:
+    """In full too where what is never disclosed is told to be held: so 11 CCR 7024(d) has it answered."""
     if request.state is not State.EXECUTING:
         raise Conflict(f"the request is {request.state}: only what is being executed can be fulfilled")
-    return replace(request, state=State.FULFILLED, responded_at=at)
+    state = State.PARTIALLY_FULFILLED if request.exceptions else State.FULFILLED
+    return replace(request, state=state, responded_at=at)
 
 
 def _extended(request: RightsRequest, step: Extended, at: datetime) -> RightsRequest:
@@ -310,12 +344,18 @@ def _words(kind: Kind) -> str:
 
 
 def outward(request: RightsRequest, now: datetime) -> Mapping[str, str]:
-    """The request's status in the words of the Data Rights Protocol: `status`, and `reason` where it has one."""
+    """The request's status in the words of the Data Rights Protocol: `status`, and `reason` where it has one.
+
+    The protocol has no word for one that was fulfilled in part: its `processing_details` say so.
+    """
     state = request.stands_at(now)
     if state is State.DENIED and request.denial is not None:
         return {"status": "denied", "reason": request.denial.value}
     if state is State.CONFIRMED:
         return {"status": "in_progress", "reason": "need_user_verification"}
+    if state is State.PARTIALLY_FULFILLED:
+        parts = ", ".join(f"{what} ({code})" for what, code in request.exceptions.items())
+        return {"status": "fulfilled", "processing_details": f"in part: all but {parts}"}
     words = {State.RECEIVED: "open", State.VERIFIED: "in_progress", State.EXECUTING: "in_progress"}
     return {"status": words.get(state, state.value)}
 

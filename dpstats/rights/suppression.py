@@ -63,6 +63,16 @@ class Suppressions:
             found = connection.execute(query).scalar()
         return None if found is None else moment_of(found)
 
+    def since(self, lineage: str, unit: str) -> datetime | None:
+        """When the person of an id, as `id_text` writes it, was suppressed in every spelling; None if in not all."""
+        hashes = {self._hashed(lineage, unit_type, unit) for unit_type in _TYPES}
+        query = select(suppressions.c.since).where(
+            suppressions.c.lineage == lineage, suppressions.c.unit.in_(sorted(hashes))
+        )
+        with self._database.reading() as connection:
+            found = list(connection.execute(query).scalars())
+        return moment_of(max(found)) if len(found) == len(hashes) else None
+
     def left_out(self, lineage: str, unit_type: ColumnType) -> Callable[[str], bool] | None:
         """Says of an id whether its person is suppressed, as of now; None if nobody of the lineage is."""
         query = select(suppressions.c.unit).where(suppressions.c.lineage == lineage)

@@ -23,8 +23,36 @@ def _lines(report: Mapping[str, Any], made_on: date) -> Iterator[str]:
         yield from _dataset(dataset)
     yield from _requests(report["requests"])
     yield from ("## Promised", "", report["reidentification_commitment"]["text"], "", report["past_statistics"], "")
-    yield from (report["how_to_opt_out"], "")
+    yield from (report["how_to_opt_out"], "", disk_encryption(report["disk_encryption"]), "")
     yield f"Signatures are checked with {report['public_key']}."
+
+
+def _query(query: Mapping[str, Any]) -> str:
+    told = f"- {escaped(query['says'])} For {escaped(query['purpose'])}."
+    told += each_answer(query["cost"])
+    told += smallest_group(query["smallest_group"])
+    return told + (SIGNIFICANT if query["significant_decision"] else "")
+
+
+def each_answer(cost: Mapping[str, Any] | None) -> str:
+    """What one answer alone gives away at most; nothing where it is not known before keys are read."""
+    if cost is None:
+        return ""
+    delta = f" and delta {cost['delta']:g}" if cost["delta"] else ""
+    return f" Each answer: epsilon {cost['epsilon']:g}{delta} alone."
+
+
+def smallest_group(floor: int | None) -> str:
+    """Below which noisy count a group is not told of."""
+    return "" if floor is None else f" Groups whose noisy count is below {floor:,} are withheld."
+
+
+def disk_encryption(said: str | None) -> str:
+    """How the data lie on their disk, as the operator says it."""
+    return f"On disk, as the operator says: {escaped(said)}." if said else "How the disk is encrypted is not said."
+
+
+SIGNIFICANT = " Used for decisions about people's finance, housing, education, work or health."
 
 
 def _requests(requests: Mapping[str, Any]) -> Iterator[str]:
@@ -47,7 +75,7 @@ def _dataset(dataset: Mapping[str, Any]) -> Iterator[str]:
     yield f"Budget for life: epsilon {budget['epsilon']:g} at delta {budget['delta']:g};"
     yield f"{budget['epsilon_spent']:g} of it is spent. {dataset['who_may_raise']}"
     yield from ("", "### Approved questions", "")
-    yield from (f"- {escaped(query['says'])} For {escaped(query['purpose'])}." for query in dataset["queries"])
+    yield from (_query(query) for query in dataset["queries"])
     if not dataset["queries"]:
         yield "None is approved now."
     yield from ("", "### Spent", "", f"| month | purpose | answers | {unit} |", "| --- | --- | ---: | ---: |")

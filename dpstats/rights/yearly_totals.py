@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from statistics import fmean, median
 
 from dpstats.rights.deadlines import day_of
-from dpstats.rights.requests import Denial, Kind, RightsRequest, State
+from dpstats.rights.requests import COMPLIED, Denial, Kind, RightsRequest, State
 
 
 def totals(requests: Iterable[RightsRequest], year: int) -> Mapping[str, Mapping[str, object]]:
@@ -24,7 +24,7 @@ def totals(requests: Iterable[RightsRequest], year: int) -> Mapping[str, Mapping
 
 def _of(requests: list[RightsRequest]) -> Mapping[str, object]:
     states = [request.state for request in requests]
-    answered = [request for request in requests if request.state in {State.FULFILLED, State.DENIED}]
+    answered = [request for request in requests if request.state in COMPLIED | {State.DENIED}]
     days = [
         (day_of(request.responded_at) - day_of(request.received_at)).days
         for request in answered
@@ -33,7 +33,7 @@ def _of(requests: list[RightsRequest]) -> Mapping[str, object]:
     reasons = [request.denial for request in requests if request.denial is not None]
     return {
         "received": len(requests),
-        "complied": states.count(State.FULFILLED),
+        "complied": sum(state in COMPLIED for state in states),
         "denied": states.count(State.DENIED),
         "denied_because": {str(reason): reasons.count(reason) for reason in Denial if reason in reasons},
         "taken_back": states.count(State.REVOKED),

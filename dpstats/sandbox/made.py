@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from dpstats.access import operator
 from dpstats.catalog.dataset import parse_dataset
 from dpstats.catalog.enlarged import with_largest_budget
 from dpstats.catalog.query import parse_query
+from dpstats.errors import DpstatsError
 from dpstats.sandbox.invented import Inventor
 from dpstats.sandbox.texts import Texts
 from dpstats.settings import Settings
@@ -40,12 +41,12 @@ def sandbox(settings: Settings, texts: Texts) -> Iterator[Sandbox]:
     """A sandbox of these texts, with the limits and the address of `settings` and nothing else of theirs.
 
     Its ledger is a file of its own, whatever the settings say; tokens of the real service and JWTs of its issuer are
-    nobody's there.
+    nobody's there. While it is served its feature views are renewed: nobody else could.
     """
     with tempfile.TemporaryDirectory(prefix="dpstats-sandbox-") as folder:
         home = Path(folder) / "home"
         make_sandbox_home(home)
-        own = {"home": home, "ledger_url": SecretStr(""), "oidc_issuer": "", "oidc_audience": ""}
+        own = {"home": home, "ledger_url": SecretStr(""), "oidc_issuer": "", "oidc_audience": "", "refresh_every": "1h"}
         apart = settings.model_copy(update=own)
         with closing(Workspace.open(apart)) as workspace:
             _fill(workspace, texts, Path(folder))
@@ -60,7 +61,8 @@ def _fill(workspace: Workspace, texts: Texts, folder: Path) -> None:
         dataset = parse_dataset(text, name)
         tables = Inventor(dataset, own).tables()
         sources = {table: _written(folder / f"{table}.parquet", columns) for table, columns in tables.items()}
-        workspace.datasets.add(MAKER, _text(folder / "dataset.yaml", with_largest_budget(text, name)), sources)
+        file = _text(folder / "dataset.yaml", with_largest_budget(text, name))
+        workspace.datasets.add(MAKER, file, sources, notice=workspace.datasets.notice_alone(dataset))
         everybody_consents(workspace, MAKER, dataset, tables)
         for source in sources.values():
             source.unlink()
@@ -68,6 +70,9 @@ def _fill(workspace: Workspace, texts: Texts, folder: Path) -> None:
         _, version = workspace.review.submit(MAKER, _text(folder / f"{name}.yaml", text))
         if name in texts.approved:
             workspace.review.approve(MAKER, name, version)
+    for name, text in texts.views.items():
+        with suppress(DpstatsError):  # one whose queries are no longer approved has nothing there either
+            workspace.features.submit_text(MAKER, text, f"{name}.yaml")
 
 
 def _text(path: Path, text: str) -> Path:

@@ -20,6 +20,7 @@ class Texts:
     datasets: Mapping[str, str]
     queries: Mapping[str, str]
     approved: frozenset[str]
+    views: Mapping[str, str]
 
 
 def of_workspace(home: Path, ledger_url: str) -> Texts:
@@ -34,6 +35,7 @@ def of_workspace(home: Path, ledger_url: str) -> Texts:
             {record.name: record.definition for record in registry.datasets()},
             {item.record.name: item.record.text for item in known},
             frozenset(item.record.name for item in known if item.approved),
+            {record.name: record.text for record in registry.views()},
         )
     if not texts.datasets:
         raise FileError(str(home), "no dataset is registered here: `dpstats dataset add FILE`, or give `--files DIR`")
@@ -55,4 +57,5 @@ def of_folder(folder: Path) -> Texts:
         {name: said.text for name, said in found.datasets.items()},
         {name: said.text for name, said in found.queries.items()},
         frozenset(found.queries),
+        {name: said.text for name, said in found.views.items()},
     )

@@ -15,6 +15,7 @@ from dpstats.web.calls import calls_of
 from dpstats.web.reading import Column, column, summary
 from dpstats.web.rendering import page
 from dpstats.web.visiting import Visit, Visitor, page_router
+from dpstats.workspace.declared import declared_order
 
 PAGE = 50
 ROWS_MAX = 500
@@ -70,16 +71,13 @@ def chart(visit: Visit, release_id: str, measure: str, form: str, theme: str = "
     """A measure's chart, as SVG or PNG, for a light or a dark ground."""
     release = visit.workspace.releases.earlier(visit.identity, release_id)
     found, themes = _measure(release, measure), {str(item): item for item in charts.Theme}
-    if form not in _DRAW or theme not in themes or size not in charts.WIDTHS:
+    if form not in charts.DRAWN_AS or theme not in themes or size not in charts.WIDTHS:
         raise NotFound("chart", f"{measure}.{form}")
     columns = [found]
     order = [str(row["label"]) for row in _rows(visit, release, columns)]
-    draw, media_type = _DRAW[form]
+    draw, media_type = charts.DRAWN_AS[form]
     drawn = draw(charts.spec(release, found, order, themes[theme], size))
     return Response(drawn, media_type=media_type, headers=_named(release, f"{measure}.{form}", inline=True))
-
-
-_DRAW = {"svg": (charts.as_svg, "image/svg+xml"), "png": (charts.as_png, "image/png")}
 
 
 @router.get("/releases/{release_id}/file.{form}")
@@ -105,7 +103,8 @@ def _measure(release: Mapping[str, Any], name: str) -> Column:
 
 def _rows(visit: Visitor, release: Mapping[str, Any], columns: Sequence[Column]) -> list[dict[str, Any]]:
     """The rows as a table shows them, in the order that the dataset's file gives the keys' values."""
-    orders = [declared_order(visit, release["dataset"], key["name"]) for key in release["keys"]]
+    dataset = visit.workspace.datasets.one(visit.identity, release["dataset"])
+    order = declared_order(dataset, [key["name"] for key in release["keys"]])
     rows = [
         {
             "place": place,
@@ -115,12 +114,4 @@ def _rows(visit: Visitor, release: Mapping[str, Any], columns: Sequence[Column])
         }
         for place, row in enumerate(release["rows"])
     ]
-    return sorted(rows, key=lambda row: [o.get(str(v), len(o)) for o, v in zip(orders, row["keys"], strict=True)])
-
-
-def declared_order(visit: Visitor, dataset: str, key: str) -> dict[str, int]:
-    """The place of each value of a column, as its file lists them; empty if there is no such list."""
-    tables = visit.workspace.datasets.one(visit.identity, dataset)["tables"].values()
-    lists = (table["columns"][key]["values"] for table in tables if key in table["columns"])
-    values: Sequence[str] = next((values for values in lists if values), ())
-    return {value: place for place, value in enumerate(values)}
+    return sorted(rows, key=lambda row: order(row["keys"]))

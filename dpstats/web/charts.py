@@ -7,7 +7,7 @@ the marks, so colour carries nothing. Altair and vl-convert are loaded when the 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
@@ -31,7 +31,7 @@ class Theme(StrEnum):
     DARK = "dark"
 
 
-_COLOURS = {
+COLOURS = {
     Theme.LIGHT: {"ink": "#1d2126", "soft": "#59616b", "line": "#d9dde2", "mark": "#0b5c8a", "ground": "#ffffff"},
     Theme.DARK: {"ink": "#e6e9ec", "soft": "#a3acb5", "line": "#333a41", "mark": "#6fb7e6", "ground": "#121518"},
 }
@@ -58,7 +58,7 @@ def spec(release: Release, found: Column, order: Sequence[str], theme: Theme, si
     import altair
 
     alt: Any = altair  # its classes are made from a schema, partly without types
-    colours, series = _COLOURS[theme], is_series(release)
+    colours, series = COLOURS[theme], is_series(release)
     data = alt.Data(values=[_datum(cell) for cell in drawn(release, found)])
     sure = alt.condition("datum.told", alt.value(1), alt.value(0.35))
     title = f"{found.words} ({found.unit})" if found.unit else found.words
@@ -118,7 +118,7 @@ def _parts(label: str, lines: int) -> list[str]:
 
 
 def _datum(cell: Cell) -> dict[str, Any]:
-    text = cell.about if cell.told else "too noisy to tell"
+    text = cell.about if cell.told else cell.unclear
     return {
         "label": cell.label,
         "value": cell.value,
@@ -170,6 +170,13 @@ def as_svg(chart: Mapping[str, Any]) -> bytes:
 def as_png(chart: Mapping[str, Any]) -> bytes:
     """Drawn as PNG, at twice the size so that it stays sharp."""
     return _drawn(json.dumps(chart, sort_keys=True), "png")
+
+
+DRAWN_AS: Mapping[str, tuple[Callable[[Mapping[str, Any]], bytes], str]] = {
+    "svg": (as_svg, "image/svg+xml"),
+    "png": (as_png, "image/png"),
+}
+"""How a chart is drawn for each ending of its address, and the media type."""
 
 
 @lru_cache(maxsize=64)

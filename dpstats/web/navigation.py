@@ -10,25 +10,29 @@ from dpstats.ledger.tokens import Identity
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the pages: where it begins, what it is called, and what whoever sees it may do."""
+    """A part of the pages: where it begins, what it is called, and what whoever sees it may do.
+
+    `also`: where pages of it stand that do not begin so.
+    """
 
     path: str
     label: str
     action: Action
+    also: tuple[str, ...] = ()
 
     def holds(self, path: str) -> bool:
         """Whether a page is in this section."""
-        return path == self.path or path.startswith(f"{self.path}/")
+        return any(path == begins or path.startswith(f"{begins}/") for begins in (self.path, *self.also))
 
 
 SECTIONS = (
     Section("/queries", "Ask", Action.RELEASE),
-    Section("/releases", "Learned", Action.READ),
-    Section("/waiting", "Waiting", Action.STEWARD),
+    Section("/releases", "Learned", Action.READ, also=("/compare",)),
+    Section("/waiting", "Waiting", Action.STEWARD, also=("/proposals",)),
     Section("/rights", "Rights", Action.STEWARD),
     Section("/consent", "Consent", Action.STEWARD),
     Section("/budgets", "Budgets", Action.STEWARD),
-    Section("/asked", "Asked", Action.STEWARD),
+    Section("/asked", "Asked", Action.STEWARD, also=("/log",)),
     Section("/ledger", "Ledger", Action.STEWARD),
     Section("/tokens", "Tokens", Action.STEWARD),
 )

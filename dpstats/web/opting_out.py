@@ -18,8 +18,9 @@ router = page_router()
 
 @router.get(OPT_OUT)
 def form(request: Request) -> Response:
-    """Asks for an id, and for nothing else."""
-    return page(request, "opt_out.html", signal=_has_signal(request), wrong="", unit="")
+    """Asks for an id, and for nothing else; where a service provider holds the data, says whom to ask instead."""
+    elsewhere = request.app.state.workspace.opting_out.elsewhere
+    return page(request, "opt_out.html", signal=_has_signal(request), wrong="", unit="", elsewhere=elsewhere)
 
 
 @router.post(OPT_OUT)
@@ -34,7 +35,8 @@ def refuse(request: Request, sent: Sent) -> Response:
         receipt = workspace.opting_out.refuse(unit, source="gpc" if _has_signal(request) else "form")
     except InvalidParameters as error:
         wrong = error.problems.get("unit", "This cannot be kept.")
-        return page(request, "opt_out.html", 422, signal=_has_signal(request), wrong=f"The id {wrong}.", unit=unit)
+        told = {"wrong": f"The id {wrong}.", "unit": unit, "elsewhere": ""}
+        return page(request, "opt_out.html", 422, signal=_has_signal(request), **told)
     return _status(request, workspace, receipt)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Request, Response
 from markupsafe import Markup
 
-from dpstats.rights.notice_text import category_name, kept_for
+from dpstats.rights.notice_text import NOBODY_SAID, acts_for, category_name, from_where, got_by, kept_for
 from dpstats.web.assets import asset_named
 from dpstats.web.rendering import environment, page
 from dpstats.web.visiting import page_router
@@ -16,6 +16,16 @@ from dpstats.workspace import Workspace
 
 LAYOUT = "base.html"
 """What the pages are set in when they are served; built to a file, they stand alone."""
+
+_WORDS: dict[str, Any] = {
+    "acts_for": acts_for,
+    "kept_for": kept_for,
+    "category_name": category_name,
+    "from_where": from_where,
+    "got_by": got_by,
+    "nobody_said": NOBODY_SAID,
+}
+"""How the notice's page says what the notice's text says too."""
 
 router = page_router()
 
@@ -25,7 +35,7 @@ def privacy(request: Request) -> Response:
     """What is collected, what for, for how long, and what people can do."""
     workspace: Workspace = request.app.state.workspace
     notice = workspace.publishing.notice()
-    return page(request, "privacy.html", layout=LAYOUT, notice=notice, kept_for=kept_for, category_name=category_name)
+    return page(request, "privacy.html", layout=LAYOUT, notice=notice, **_WORDS)
 
 
 @router.get("/transparency")
@@ -37,7 +47,7 @@ def transparency(request: Request) -> Response:
 
 def privacy_alone(notice: Mapping[str, Any]) -> str:
     """The notice as one HTML file that needs nothing else."""
-    return _alone("privacy.html", notice=notice, kept_for=kept_for, category_name=category_name)
+    return _alone("privacy.html", notice=notice, **_WORDS)
 
 
 def transparency_alone(report: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ Pure, from a release's JSON: post-processing of what was released, so it costs n
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,9 +23,16 @@ ORDERED_MAX = 200
 """Rows of which the order is looked at."""
 
 
+_ENDS = re.compile(r"\((\S+) to (\S+)\)$|between (\S+) and (\S+)$")
+"""The ends of an interval in a release's text."""
+
+
 @dataclass(frozen=True)
 class Cell:
-    """One number: `value`, `low` and `high` as released; `told`: the interval leaves something to say."""
+    """One number: `value`, `low` and `high` as released; `told`: the interval leaves something to say.
+
+    `withheld`: it is about fewer people than the release's smallest group; there is no number then.
+    """
 
     row: int
     label: str
@@ -33,6 +41,12 @@ class Cell:
     high: float | None
     display: str
     told: bool
+    withheld: bool = False
+
+    @property
+    def unclear(self) -> str:
+        """What stands where there is nothing to tell."""
+        return self.display if self.withheld else "too noisy to tell"
 
     @property
     def half_width(self) -> float | None:
@@ -46,11 +60,11 @@ class Cell:
 
     @property
     def between(self) -> str:
-        """The interval's ends, rounded outward to its scale: `140 to 200`."""
-        if self.low is None or self.high is None:
-            return "anything"
-        low, high = rounded(self.low, self.half_width, math.floor), rounded(self.high, self.half_width, math.ceil)
-        return f"{low} to {high}"
+        """The interval's ends as the release's own text tells them, rounded outward to its scale: `140 to 200`."""
+        if self.withheld:
+            return ""
+        found = _ENDS.search(self.display)
+        return f"{found[1] or found[3]} to {found[2] or found[4]}" if found else "anything"
 
     @property
     def give_or_take(self) -> str:
@@ -81,9 +95,7 @@ class Column:
         """`about 1,240 households, give or take 60`; or that it is too noisy to tell."""
         thing = f" {self.unit}" if self.unit else f" {self.words}" if self.measure["type"] == "integer" else ""
         if not cell.told or cell.value is None:
-            return (
-                f"too noisy to tell: between {cell.between}{thing}" if cell.value is not None else "too noisy to tell"
-            )
+            return cell.unclear if cell.value is None else f"{cell.unclear}: between {cell.between}{thing}"
         if self.measure.get("rank_error_95") is not None and self.measure["scale"] is not None:
             return cell.display
         return f"about {cell.about}{thing}, give or take {cell.give_or_take}"
@@ -129,7 +141,8 @@ def _cell(place: int, label: str, cell: Mapping[str, Any], *, least: float, meas
     told = value is not None and low is not None and high is not None and (of_ranks or not low <= 0 <= high)
     # A count is never below zero: what is shown of its interval is not either. The value stays as the noise made it.
     shown_low = low if low is None or measure["scale"] is None else max(low, least) if low < 0 else low
-    return Cell(place, label, value, shown_low if told else low, high, cell["display"], told)
+    shown_low = shown_low if told else low
+    return Cell(place, label, value, shown_low, high, cell["display"], told, bool(cell.get("withheld")))
 
 
 def rounded(value: float, half_width: float | None, to_whole: Any = round) -> str:
@@ -188,8 +201,21 @@ def ties(found: Column, cell: Cell) -> list[Cell]:
 
 def summary(found: Column) -> list[str]:
     """What a chart shows, in sentences: the only number; or the highest and the lowest, as far as the noise tells."""
+    return [*_told(found), *_withheld(found)]
+
+
+def _withheld(found: Column) -> list[str]:
+    many, of = sum(cell.withheld for cell in found.cells), len(found.cells)
+    if not many:
+        return []
+    return [f"{many:,} of {of:,} groups {'is' if many == 1 else 'are'} withheld: fewer people than may be told about."]
+
+
+def _told(found: Column) -> list[str]:
     cells = [cell for cell in found.cells if cell.value is not None]
     if not cells:
+        if any(cell.withheld for cell in found.cells):
+            return []
         return [f"There is nothing to tell of {found.words}: no group was found, or all are too noisy."]
     if len(cells) == 1:
         text = found.amount(cells[0])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from fastapi import Request, Response
 
-from dpstats.errors import DpstatsError
+from dpstats.errors import DpstatsError, InvalidParameters
 from dpstats.web.rendering import page
 from dpstats.web.visiting import SESSION, cookie, is_page, visitor_of
 
@@ -33,6 +33,16 @@ class FormRefused(Exception):
     def __init__(self, error: DpstatsError, again: Callable[[Told], Response]) -> None:
         super().__init__(str(error))
         self.error, self.again = error, again
+
+
+def refused_by_field(error: DpstatsError, again: Callable[[int, Mapping[str, str], str], Response]) -> FormRefused:
+    """The same of a form that shows what is wrong beside its fields, or above them where no field is to blame.
+
+    Args:
+      again: shows the form, by the status, what is wrong by field, and what is wrong with all of it.
+    """
+    faults = error.problems if isinstance(error, InvalidParameters) else {}
+    return FormRefused(error, lambda told: again(told.status, faults, "" if faults else str(error)))
 
 
 def wants_page(request: Request) -> bool:

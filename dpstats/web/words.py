@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import ROUND_DOWN, Decimal
@@ -106,8 +107,27 @@ def listed(items: list[str] | tuple[str, ...]) -> str:
 
 
 def settings(parameters: Mapping[str, object]) -> str:
-    """`since 2017-01-01, until 2018-01-02`; without parameters `everything`."""
-    return ", ".join(f"{in_words(name)} {value}" for name, value in parameters.items())
+    """`since 1 January 2017, until 2 January 2018`; without parameters nothing."""
+    return ", ".join(f"{in_words(name)} {_told(value)}" for name, value in parameters.items())
+
+
+def _told(value: object) -> object:
+    """A parameter's value; a date in words, with its year."""
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        year, month, day_of_month = map(int, value.split("-"))
+        return f"{day_of_month} {MONTHS.split()[month - 1]} {year}"
+    return value
+
+
+def month(year_and_month: str) -> str:
+    """`2026-11` is `November 2026`."""
+    year, number_of = year_and_month.split("-")
+    return f"{MONTHS.split()[int(number_of) - 1]} {year}"
+
+
+def head(text: str) -> str:
+    """The head of a column or the name of a fact, which begin with a capital letter."""
+    return text[:1].upper() + text[1:]
 
 
 def breakable(name: str) -> Markup:
@@ -140,6 +160,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "day": day,
     "age": age,
     "moment": moment,
+    "month": month,
+    "head": head,
     "in_words": in_words,
     "listed": listed,
     "settings": settings,

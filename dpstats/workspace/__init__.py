@@ -10,8 +10,8 @@
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
 `.capping`, `.spending`, `.review`, `.waiting`, `.planning`, `.applying`, `.releases`, `.features`, `.refreshing`,
-`.stewards`, `.asked`, `.tokens`, `.terms`, `.consent`, `.consent_told`, `.epochs`, `.rights`, `.notifying`,
-`.retaining`, `.minimising`, `.publishing` and `.doctor`; each of them checks who calls.
+`.stewards`, `.asked`, `.tokens`, `.drawing`, `.terms`, `.consent`, `.consent_told`, `.epochs`, `.rights`, `.notifying`,
+`.retaining`, `.minimising`, `.publishing`, `.assessing` and `.doctor`; each of them checks who calls.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from dpstats.rights.consent_schema import ConsentDatabase
 from dpstats.rights.corrections import Corrections
 from dpstats.rights.deliveries import Deliveries
 from dpstats.rights.notice import NOBODY_NAMED, Business
+from dpstats.rights.notices_at_load import NoticesAtLoad
 from dpstats.rights.notices_built import NoticesBuilt
 from dpstats.rights.outbox import Outbox
 from dpstats.rights.pseudonyms import Pseudonyms
@@ -47,6 +48,7 @@ from dpstats.rights.suppression import Suppressions
 from dpstats.settings import Settings
 from dpstats.turns import Limits, Turns
 from dpstats.workspace.asked import Asked
+from dpstats.workspace.assessing import Assessing
 from dpstats.workspace.behind import Behind
 from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.caps import Capping
@@ -54,7 +56,9 @@ from dpstats.workspace.consent import Consent
 from dpstats.workspace.consent_told import ConsentTold
 from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.doctor import Doctor
+from dpstats.workspace.drawing import Drawing
 from dpstats.workspace.epochs import NIGHTLY, Epochs, Timetable
+from dpstats.workspace.erasing import Erasing
 from dpstats.workspace.features import Features
 from dpstats.workspace.features_refresh import Refreshing
 from dpstats.workspace.minimising import Minimising
@@ -63,7 +67,10 @@ from dpstats.workspace.opting_out import OptingOut
 from dpstats.workspace.people import People
 from dpstats.workspace.policy import Planning
 from dpstats.workspace.policy_apply import Applying
+from dpstats.workspace.policy_features import ViewPlanning
+from dpstats.workspace.preparing import Preparing
 from dpstats.workspace.publishing import Publishing
+from dpstats.workspace.refusals_told import RefusalsTold
 from dpstats.workspace.releases import Releases
 from dpstats.workspace.retaining import Retaining
 from dpstats.workspace.review import Review
@@ -100,33 +107,37 @@ class Workspace:
     ) -> None:
         self.home, self.store, self.turns, self._engines = home, store, turns, engines
         self.sandbox = is_sandbox(home)
-        self._library = library = Library(store.registry, store.recipients)
+        self._library = library = Library(store.registry, store.recipients, business.acts_as)
         self._road = road = Road(store, library, engines, turns, grid, timetable.max_age)
         self._consent_database = ConsentDatabase(home / "consent.db")
         consent_log, pseudonyms = ConsentLog(self._consent_database), Pseudonyms.open(home / "consent.key")
         suppressions = Suppressions(self._consent_database, pseudonyms)
         rolls = partial(roll_of, log=consent_log, pseudonyms=pseudonyms)
         corrections = Corrections(self._consent_database, pseudonyms)
-        people = People(suppressions, corrections, pseudonyms)
-        self.datasets = Datasets(store, library, home / "data", key, people, rolls)
+        deliveries = Deliveries(home / "packages")
+        deliveries.sweep(datetime.now(UTC))  # nobody else may ever come by
+        people = People(suppressions, corrections, pseudonyms, deliveries, consent_log)
+        notices = NoticesAtLoad(self._consent_database, business)
+        self.datasets = Datasets(store, library, home / "data", key, people, rolls, notices)
         self.budgets = Budgets(store, library)
+        self.preparing = Preparing(library, road, self.datasets, key, engines.limits)
+        self.drawing = Drawing(library, road)
         self.capping = Capping(store, library)
         self.review = Review(store, library, road)
         self.spending = Spending(store, library, self.review)
         self.waiting = Waiting(store, library, self.review)
-        self.planning = Planning(store, self.review, self.datasets)
-        self.applying = Applying(store, self.datasets, self.review)
         self.releases = Releases(store, library, road, self.budgets, sandbox=self.sandbox)
         self.features = Features(store, library, road, self.budgets, sandbox=self.sandbox)
         self.refreshing = Refreshing(store, road, self.features)
+        self.planning = Planning(store, self.review, self.datasets, ViewPlanning(store.registry, road))
+        self.applying = Applying(store, self.datasets, self.review, self.features)
         self.stewards = Stewards(store)
-        self.asked = Asked(store.asked)
+        self.asked = Asked(store)
         self.tokens = TokenDesk(store, library)
         self.terms = TermsDesk(store)
-        deliveries = Deliveries(home / "packages")
-        deliveries.sweep(datetime.now(UTC))  # nobody else may ever come by
-        self.consent = Consent(library, consent_log, pseudonyms)
-        self.consent_told = ConsentTold(library, road, consent_log, pseudonyms, timetable)
+        told = RefusalsTold(library, self.datasets, webhooks)
+        self.consent = Consent(library, consent_log, pseudonyms, told)
+        self.consent_told = ConsentTold(library, road, consent_log, pseudonyms, timetable, self.datasets)
         self.epochs = Epochs(store, library, consent_log, self.datasets, timetable, home / "epochs.lock")
         self.retaining = Retaining(store, library, self.datasets, corrections, timetable, home / "retention.lock")
         requests = RequestLog(self._consent_database)
@@ -135,7 +146,7 @@ class Workspace:
             library,
             requests,
             pseudonyms,
-            suppressions,
+            Erasing(library, self.datasets, suppressions, people),
             self.datasets,
             self.consent,
             store,
@@ -144,12 +155,14 @@ class Workspace:
             deliveries,
             corrections,
             self.notifying,
+            self.spending,
         )
-        self.opting_out = OptingOut(library, road, consent_log, pseudonyms)
+        self.opting_out = OptingOut(library, road, consent_log, pseudonyms, told, business)
         self.minimising = Minimising(library)
         self.publishing = Publishing(
-            store, library, self.spending, business, requests, NoticesBuilt(self._consent_database)
+            store, library, self.spending, business, requests, NoticesBuilt(self._consent_database), notices
         )
+        self.assessing = Assessing(home, store, library, self.publishing, self.minimising, notices)
         self._behind = Behind(store, library, self.datasets, suppressions)
         self.doctor = Doctor(
             home,
@@ -202,7 +215,7 @@ class Workspace:
             turns=turns,
             grid=grid,
             timetable=_timetable(settings),
-            business=Business(settings.business, settings.contact),
+            business=Business(settings.business, settings.contact, settings.acts_as, settings.disk_encryption),
             webhooks=webhooks,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +15,36 @@ from dpstats.errors import FileError, InvalidParameters
 from dpstats.ledger.tokens import Identity
 from dpstats.library import Library
 from dpstats.rights.consent_log import ConsentLog, Received
-from dpstats.rights.decisions import Decision
+from dpstats.rights.decisions import REFUSING, Decision
 from dpstats.rights.intake import Intake, Wish
+from dpstats.rights.outbox import put_in
 from dpstats.rights.pseudonyms import Pseudonyms
 from dpstats.rights.signals import Signal, refusals
+from dpstats.workspace.refusals_told import RefusalsTold
 
 PROBLEMS_SHOWN = 10
+RECEIPT = "no_"
+"""How a receipt begins; what follows is secret."""
 _COLUMNS = ("unit", "purpose", "decision", "observed_at")
 
 
 class Consent:
     """The consent desk of a workspace."""
 
-    def __init__(self, library: Library, log: ConsentLog, pseudonyms: Pseudonyms) -> None:
+    def __init__(self, library: Library, log: ConsentLog, pseudonyms: Pseudonyms, refusals: RefusalsTold) -> None:
         self._library, self._log, self._pseudonyms = library, log, pseudonyms
+        self._refusals = refusals
 
-    def send(self, identity: Identity, wishes: Sequence[tuple[str, Wish]]) -> tuple[dict[str, Any], ...]:
+    def send(
+        self, identity: Identity, wishes: Sequence[tuple[str, Wish]], *, tell: bool = True
+    ) -> tuple[dict[str, Any], ...]:
         """Keeps decisions, each for the dataset that is named; all or none.
 
-        What is said of each is the same whoever it is about: its id, when it came, and for an opt-in the `nonce` that
-        a confirmation takes, whether or not one is needed.
+        Args:
+          tell: recipients are told of refusals; False where the caller tells them.
+
+        What is said of each is the same whoever it is about: its id, when it came, for an opt-in the `nonce` that a
+        confirmation takes, whether or not one is needed, and for a refusal the receipt that its status is asked by.
 
         Raises:
           Forbidden: the caller may not send consent. NotFound: no such dataset that the caller may see.
@@ -49,8 +60,8 @@ class Consent:
         }
         if problems:
             raise InvalidParameters(dict(list(problems.items())[:PROBLEMS_SHOWN]))
-        self._log.add(intakes[name].received(wish) for name, wish in wishes)
-        return tuple(_told(intakes[name], wish, now) for name, wish in wishes)
+        kept = self._keep(identity, [(intakes[name], wish) for name, wish in wishes], now, tell=tell)
+        return tuple(_told(intakes[name], wish, one) for (name, wish), one in zip(wishes, kept, strict=True))
 
     def signal(
         self,
@@ -82,11 +93,16 @@ class Consent:
         problems = {field: what for wish in judged for field, what in intake.problems(wish).items()}
         if problems:
             raise InvalidParameters(problems)
-        self._log.add(intake.received(wish) for wish in wishes)
-        return {"received_at": now.isoformat(), "refused": sorted({one.purpose for one in refused})}
+        kept = self._keep(identity, [(intake, wish) for wish in wishes], now)
+        return {
+            "received_at": now.isoformat(),
+            "refused": sorted({one.purpose for one in refused}),
+            "receipt": receipt_of(kept[0]) if kept else None,
+        }
 
     def import_file(self, identity: Identity, dataset: str, path: Path) -> None:
-        """Keeps the decisions in a Parquet or CSV file: unit, purpose, decision, observed_at, maybe event_id.
+        """Keeps the decisions in a Parquet or CSV file: unit, purpose, decision, observed_at, maybe event_id and
+        turns_16_on.
 
         All or none of them; a row that is there already is left as it is, so the same file may come again.
 
@@ -94,24 +110,48 @@ class Consent:
           Forbidden: the caller is no steward. NotFound: no such dataset. FileError: a row is wrong; it is told which.
         """
         check(identity, Action.STEWARD)
-        intake = self._intake(identity, dataset, datetime.now(UTC))
-        self._log.add(list(_of_file(intake, path)))
+        now = datetime.now(UTC)
+        intake = self._intake(identity, dataset, now)
+        self._keep(identity, [(intake, wish) for wish in _of_file(intake, path)], now)
+
+    def _keep(
+        self, identity: Identity, wishes: Sequence[tuple[Intake, Wish]], now: datetime, *, tell: bool = True
+    ) -> list[Received]:
+        """Keeps wishes without problems, and what recipients are told of them, in one transaction; in their order."""
+        by_dataset: dict[str, list[tuple[Wish, Received]]] = {}
+        datasets = {intake.dataset.dataset: intake.dataset for intake, _ in wishes}
+        received = [intake.received(wish) for intake, wish in wishes]
+        for (intake, wish), one in zip(wishes, received, strict=True):
+            by_dataset.setdefault(intake.dataset.dataset, []).append((wish, one))
+        messages = [
+            message
+            for name, kept in (by_dataset.items() if tell else ())
+            for message in self._refusals.of(identity, datasets[name], kept, now)
+        ]
+        self._log.add(received, partial(put_in, new=messages, now=now))
+        return received
 
     def _intake(self, identity: Identity, dataset: str, now: datetime) -> Intake:
         found: DatasetFile = self._library.dataset(identity, dataset)
         return Intake(found, self._pseudonyms, now)
 
 
-def _told(intake: Intake, wish: Wish, now: datetime) -> dict[str, Any]:
+def _told(intake: Intake, wish: Wish, kept: Received) -> dict[str, Any]:
     nonce = intake.nonce(wish, wish.event_id) if wish.decision == Decision.OPT_IN else None
-    return {"event_id": wish.event_id, "received_at": now.isoformat(), "nonce": nonce}
+    receipt = receipt_of(kept) if wish.decision in REFUSING else None
+    return {"event_id": wish.event_id, "received_at": kept.received_at.isoformat(), "nonce": nonce, "receipt": receipt}
 
 
-def _of_file(intake: Intake, path: Path) -> Iterator[Received]:
-    for line, (*cells, event_id) in enumerate(listed(path, _COLUMNS, ("event_id",)), start=1):
-        unit, purpose, decision, observed_at = cells
+def receipt_of(kept: Received) -> str:
+    """What the status of a refusal is asked by: whoever sends the same one again is given the same, and nobody else."""
+    return f"{RECEIPT}{kept.identity[:32]}"
+
+
+def _of_file(intake: Intake, path: Path) -> Iterator[Wish]:
+    for line, (*cells, event_id) in enumerate(listed(path, _COLUMNS, ("turns_16_on", "event_id")), start=1):
+        unit, purpose, decision, observed_at, turns_16_on = cells
         named = event_id or "|".join((observed_at, "import"))
-        wish = Wish(unit, purpose, decision, named, "import", observed_at)
+        wish = Wish(unit, purpose, decision, named, "import", observed_at, turns_16_on=turns_16_on)
         problems = intake.problems(wish)
         if wish.decision == Decision.CONFIRM:
             problems = {"decision": "a confirmation is sent by itself, with the nonce of its opt-in"}
@@ -119,4 +159,4 @@ def _of_file(intake: Intake, path: Path) -> Iterator[Received]:
             # What is wrong with a purpose or a decision may be quoted from the file: a row's place will do.
             said = "is not one that this dataset takes" if field in {"purpose", "decision"} else what
             raise FileError(str(path), f"row {line}: {said}", key=f"column {field}")
-        yield intake.received(wish)
+        yield wish

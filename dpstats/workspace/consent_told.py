@@ -24,6 +24,7 @@ from dpstats.rights.consent_log import ConsentLog
 from dpstats.rights.decisions import ALL_SALE_SHARE, LIMIT_SPI, Event, Use, is_limited, standing
 from dpstats.rights.intake import ID_MAX
 from dpstats.rights.pseudonyms import Pseudonyms
+from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.epochs import Timetable
 
 
@@ -31,27 +32,37 @@ class ConsentTold:
     """What a workspace tells of its consent."""
 
     def __init__(
-        self, library: Library, road: Road, log: ConsentLog, pseudonyms: Pseudonyms, timetable: Timetable
+        self,
+        library: Library,
+        road: Road,
+        log: ConsentLog,
+        pseudonyms: Pseudonyms,
+        timetable: Timetable,
+        datasets: Datasets,
     ) -> None:
         self._library, self._road, self._log = library, road, log
-        self._pseudonyms, self._timetable = pseudonyms, timetable
+        self._pseudonyms, self._timetable, self._datasets = pseudonyms, timetable, datasets
 
     def of_unit(self, identity: Identity, dataset: str, unit: str | int) -> dict[str, Any]:
         """Whether a person may be asked for each purpose that asks; to a steward also what was decided so far.
 
-        It is of this very id: what was decided under another one that is linked to it is not looked at. A person who
-        refused may be asked again after 12 months; an opt-in of the person's own may come at any time.
+        To a steward, what was decided under any id that the loaded data link to it is the person's too; a collector
+        is told by this id alone, or it could find out whose ids are one person's. A person who refused may be asked
+        again after 12 months; an opt-in of the person's own may come at any time.
 
         Raises:
           Forbidden: the caller may not send consent. NotFound: no such dataset. InvalidParameters: it is no id.
+          Unavailable: the links between ids cannot be read now.
         """
         check(identity, Action.CONSENT)
         known = self._library.dataset(identity, dataset)
         if not str(unit).strip() or len(str(unit)) > ID_MAX:
             raise InvalidParameters({"unit": f"must be an id of 1 to {ID_MAX} characters"})
-        person = self._pseudonyms.of(known.lineage, id_text(known.unit_type, unit))
-        events = self._log.of_person(known.lineage, person)
-        told, now = Action.STEWARD in ALLOWED[identity.role], datetime.now(UTC)
+        own, told = {id_text(known.unit_type, unit)}, Action.STEWARD in ALLOWED[identity.role]
+        ids = self._datasets.linked(identity, dataset, own) if told else own
+        people = sorted(self._pseudonyms.of(known.lineage, each) for each in ids)
+        events = tuple(event for person in people for event in self._log.of_person(known.lineage, person))
+        now = datetime.now(UTC)
         return {"dataset": dataset, "purposes": [_standing(*each, told, now) for each in _uses(known, events)]}
 
     def epochs(self, identity: Identity) -> dict[str, Any]:

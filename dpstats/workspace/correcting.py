@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -64,6 +64,12 @@ class Correcting:
         """What was begun of a request before."""
         return self._corrections.of_request(request)
 
+    def cells(self, request: str) -> dict[str, Any]:
+        """What a request's correction is of: its table and columns, nothing of any value; {} where there is none."""
+        found = self._corrections.of_request(request)
+        said = None if found is None else found.said
+        return {} if said is None else {"table": said.table, "columns": sorted(said.put)}
+
     def state(self, request: str) -> dict[str, Any] | None:
         """Since when a request's correction is put in place, and when the source said the same; nothing of any value.
 
@@ -93,16 +99,20 @@ class Correcting:
         return {"corrected": said | evidence, "told": list(TOLD_AFTER_CORRECTION)}
 
 
-def correction_told(dataset: DatasetFile, kept: Correction) -> dict[str, Any] | None:
+def correction_told(
+    dataset: DatasetFile, kept: Correction, refused: Collection[str] = frozenset()
+) -> dict[str, Any] | None:
     """A correction of a dataset as its person is told of it; None of another dataset's, or of one that is over.
 
-    A value that may not be sent out is not.
+    A value that may not be sent out is not, nor one that is `refused`, by `table.column`.
     """
     said = kept.said
     if said is None or kept.dataset != dataset.dataset or said.table not in dataset.tables:
         return None
     columns = dataset.tables[said.table].columns
-    shown = {name for name, spec in columns.items() if not spec.never_disclose}
+    shown = {
+        name for name, spec in columns.items() if not spec.never_disclose and f"{said.table}.{name}" not in refused
+    }
     return {
         "table": said.table,
         "set": {column: value for column, value in said.put.items() if column in shown},

@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dpstats.access import Action, check
+from dpstats.access import Action, check, operator
 from dpstats.catalog.canonical import load_fingerprint
-from dpstats.catalog.dataset import Column, DatasetFile, parse_dataset
+from dpstats.catalog.dataset import DatasetFile, parse_dataset
+from dpstats.catalog.new_uses import new_uses
 from dpstats.catalog.purposes import kind_of
 from dpstats.catalog.source import load_file
 from dpstats.engine.consent import Roll
 from dpstats.engine.corrected import right_rows, wrong_cells
 from dpstats.engine.corrections import Fix
 from dpstats.engine.erasure import Held, files_holding, held
-from dpstats.engine.links import LeftOut, ids_of
+from dpstats.engine.links import LeftOut, ids_of, linked_ids
 from dpstats.engine.load import load
 from dpstats.engine.load_report import read_report
 from dpstats.engine.pieces import Pieces, pieces
 from dpstats.engine.retention import Ages
-from dpstats.errors import Conflict, NotFound, SecondStewardNeeded
-from dpstats.ledger.blocks import BlockTerms
+from dpstats.engine.spark.export import export
+from dpstats.errors import Conflict, FileError, NotFound, SecondStewardNeeded, Unavailable
 from dpstats.ledger.files import file_lock
-from dpstats.ledger.granting import Opening
 from dpstats.ledger.proposals import lineage_draft
-from dpstats.ledger.records import LineageTerms
-from dpstats.ledger.registry import Manifest
+from dpstats.ledger.registry import DataVersionRecord, Manifest
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
-from dpstats.library import Library
-from dpstats.privacy.conversion import rho_within
-from dpstats.privacy.loss import Loss, Measure, amount_down, delta_down
+from dpstats.library import Library, dataset_of
+from dpstats.rights.notices_at_load import NoticesAtLoad
+from dpstats.workspace.dataset_terms import opening as opened_by
+from dpstats.workspace.dataset_views import blocks_view, table_view
 from dpstats.workspace.people import People
+from dpstats.workspace.version_files import forget, kept_if_entered, names_in, new_version, sweep, version_file
 
 Progress = Callable[[str, float], None]
 
@@ -44,6 +44,7 @@ Rolls = Callable[[DatasetFile], Roll | None]
 """Whom a dataset's purposes count, as of the last closed epoch."""
 
 
+_TRIES = 3
 Look = Callable[[DatasetFile, Path], Held]
 """What is still to go from a data version's file: rows by table, and texts that nothing may hold afterwards."""
 
@@ -51,30 +52,54 @@ Look = Callable[[DatasetFile, Path], Held]
 class Datasets:
     """The datasets of a workspace; `data` is the folder of their data versions, `key` the workspace's secret."""
 
-    def __init__(self, store: Store, library: Library, data: Path, key: bytes, people: People, rolls: Rolls) -> None:
+    def __init__(
+        self,
+        store: Store,
+        library: Library,
+        data: Path,
+        key: bytes,
+        people: People,
+        rolls: Rolls,
+        notices: NoticesAtLoad,
+    ) -> None:
         self._registry, self._ledger, self._proposals = store.registry, store.ledger, store.proposals
         self._library, self._data, self._key = library, data, key
-        self._people, self._rolls = people, rolls
+        self._people, self._rolls, self._notices = people, rolls, notices
         self._now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def add(self, identity: Identity, file: Path, sources: Mapping[str, Path], progress: Progress | None = None) -> str:
+    def add(
+        self,
+        identity: Identity,
+        file: Path,
+        sources: Mapping[str, Path],
+        progress: Progress | None = None,
+        *,
+        notice: str = "",
+    ) -> str:
         """Registers `dataset.yaml` and loads its data; gives the data version.
 
+        Args:
+          notice: the version of the notice at collection that the rows were collected under; empty: none is named.
+
         Raises:
-          FileError: the file or a source is wrong. Conflict: it contradicts what is recorded. Nothing is changed then.
+          FileError: the file or a source is wrong. Conflict: it contradicts what is recorded, or the notice is not
+            known, or must be named. Nothing is changed then.
           SecondStewardNeeded: its lineage is new, and is proposed to another steward; add it again once confirmed.
         """
         check(identity, Action.STEWARD)
         text = load_file(file)
         dataset = parse_dataset(text, str(file))
         self._check_lineage(dataset)
+        self._check_uses(dataset)
+        self._check_notice(dataset, sources, notice)
         with self._alone(dataset.lineage):
             self._sign_off(identity, dataset)
-            version, as_of = _new_version(), datetime.now(UTC)
+            version, as_of = new_version(), datetime.now(UTC)
             with self._loaded(dataset, sources, version, as_of, append=False, progress=progress):
                 self._open_lineage(identity, dataset)
                 self._registry.register_dataset(dataset.dataset, text, dataset.lineage)
                 self._enter(dataset, version, as_of, _manifest(dataset, sources, None))
+            self._note_notice(dataset, version, sources, notice)
             self._forget_old(dataset.dataset)
         return version
 
@@ -87,22 +112,42 @@ class Datasets:
         append: bool = False,
         blocks: tuple[str, str] | None = None,
         progress: Progress | None = None,
+        notice: str = "",
     ) -> str:
         """A new data version of a registered dataset: the given tables anew (or added to), the others carried over.
 
         Args:
           blocks: the first and the last time block that the sources bring anything new of, as the steward knows it;
             None: it may be any. It limits nothing: it is what a feature view's renewal goes by.
+          notice: as of `add`.
 
         Raises:
-          NotFound: no such dataset. FileError: a source is wrong; nothing is changed then.
+          NotFound: no such dataset. FileError: a source is wrong; nothing is changed then. Conflict: as of `add`.
           ValueError: `blocks` are none of this dataset's.
         """
         check(identity, Action.STEWARD)
         dataset = self._library.dataset(identity, name)
         manifest = _manifest(dataset, sources, blocks)
+        self._check_notice(dataset, sources, notice)
         with self._alone(dataset.lineage):
-            return self._load_next(dataset, sources, manifest, append=append, progress=progress)
+            version = self._load_next(dataset, sources, manifest, append=append, progress=progress)
+            self._note_notice(dataset, version, sources, notice)
+            return version
+
+    def notice_alone(self, dataset: DatasetFile) -> str:
+        """The version of the notice at collection that tells of a dataset alone, as its file is now."""
+        return self._notices.alone(dataset)
+
+    def _check_notice(self, dataset: DatasetFile, sources: Collection[str], notice: str) -> None:
+        """Looks only where rows about people come in."""
+        if notice or set(sources) & set(dataset.personal_tables):
+            others = [each for each in self._library.datasets(operator("notices")) if each.dataset != dataset.dataset]
+            self._notices.check(dataset, notice, others)
+
+    def _note_notice(self, dataset: DatasetFile, version: str, sources: Collection[str], notice: str) -> None:
+        if notice:
+            tables = set(sources) & set(dataset.personal_tables)
+            self._notices.note_load(dataset.dataset, version, tables, notice, self._now())
 
     def _load_next(
         self,
@@ -114,7 +159,7 @@ class Datasets:
         progress: Progress | None = None,
         as_of: datetime | None = None,
     ) -> str:
-        version, as_of = _new_version(), as_of or datetime.now(UTC)
+        version, as_of = new_version(), as_of or datetime.now(UTC)
         with self._loaded(dataset, sources, version, as_of, append=append, progress=progress):
             self._enter(dataset, version, as_of, manifest)
         self._forget_old(dataset.dataset)
@@ -167,11 +212,13 @@ class Datasets:
             versions = self._registry.data_versions(name)
             if not versions:
                 return {"dataset": name, "data_version": None, "rows_before": {}, "rows_after": {}}
+            there = names_in(folder)
             before = look(dataset, self._data / versions[-1].file)
             found_before = files_holding(folder, before.ids)
             version = self._load_next(dataset, {}, _manifest(dataset, {}, None), progress=progress)
-            current = self._data / _version_file(name, version)
-            removed = {Path(each.file).name for each in versions} | _sweep(folder, keep=current)
+            current = self._data / version_file(name, version)
+            sweep(folder, keep=current)
+            removed = {Path(each.file).name for each in versions} | (there - names_in(folder))
             after = look(dataset, current)
             return {
                 "dataset": name,
@@ -235,6 +282,22 @@ class Datasets:
         versions = self._registry.data_versions(name)
         return ids_of(dataset, self._data / versions[-1].file, is_person) if versions else frozenset()
 
+    def linked(self, identity: Identity, name: str, ids: Collection[str]) -> frozenset[str]:
+        """These ids, as `id_text` writes them, and those that the current data version links to one of them.
+
+        Whoever may send consent may make the service look; what is found is shown to nobody.
+
+        Raises:
+          Forbidden: the caller may not send consent. NotFound: no such dataset. Unavailable: the data cannot be read.
+        """
+        check(identity, Action.CONSENT)
+        dataset = self._library.dataset(identity, name)
+        for _ in range(_TRIES):  # a data version may go while it is looked up: another one is current then
+            versions = self._registry.data_versions(name)[-1:]
+            with suppress(FileError):
+                return linked_ids(dataset, self._data / versions[0].file, ids) if versions else frozenset(ids)
+        raise Unavailable
+
     @contextmanager
     def _alone(self, lineage: str) -> Iterator[None]:
         """One load or erasure of the same people at a time: who is suppressed as a load begins is so as it is entered.
@@ -253,6 +316,7 @@ class Datasets:
         """
         check(identity, Action.STEWARD)
         self._check_lineage(dataset)
+        self._check_uses(dataset)
         with suppress(NotFound):
             self._ledger.terms(dataset.lineage)
             self._open_lineage(identity, dataset)  # a known one is looked at, and granted nothing
@@ -266,6 +330,7 @@ class Datasets:
         check(identity, Action.STEWARD)
         dataset = parse_dataset(text, file)
         self._check_lineage(dataset)
+        self._check_uses(dataset)
         self._open_lineage(identity, dataset)
         self._registry.register_dataset(dataset.dataset, text, dataset.lineage)
 
@@ -292,8 +357,8 @@ class Datasets:
     ) -> Iterator[None]:
         """Makes a data version's file; removes it again if it does not come to be known."""
         earlier = self._registry.data_versions(dataset.dataset) if self._registered(dataset.dataset) else ()
-        target = self._data / _version_file(dataset.dataset, version)
-        with _kept_if_entered(target):
+        target = self._data / version_file(dataset.dataset, version)
+        with kept_if_entered(target):
             loaded = load(
                 dataset,
                 sources,
@@ -308,6 +373,8 @@ class Datasets:
                 overlay=self._people.overlay(dataset),
                 ages=self.ages(dataset, brought_now=sources),
             )
+            if dataset.engine is not None:
+                export(dataset, target)
             # Before the data are entered: whoever is linked to a suppressed person is that person, for good.
             self._people.linked_out(dataset, loaded.linked_out)
             yield
@@ -319,21 +386,39 @@ class Datasets:
         self._registry.add_data_version(
             dataset.dataset,
             version,
-            file=_version_file(dataset.dataset, version),
+            file=version_file(dataset.dataset, version),
             fingerprint=load_fingerprint(dataset),
             as_of=as_of,
         )
 
     def _forget_old(self, name: str) -> None:
-        """Removes the files of data versions that are no longer current; a run on one goes on until it ends."""
+        """Removes what is there of data versions that are no longer current; a run on one goes on until it ends."""
         *old, _ = self._registry.data_versions(name)
         for version in old:
-            (self._data / version.file).unlink(missing_ok=True)
+            forget(self._data / version.file)
+
+    def current(self, dataset: DatasetFile) -> DataVersionRecord | None:
+        """The current data version; None where the data must be loaded first, as the dataset is defined now."""
+        found = self._registry.data_versions(dataset.dataset)[-1:]
+        return next((each for each in found if each.fingerprint == load_fingerprint(dataset)), None)
+
+    def current_version(self, dataset: DatasetFile) -> str | None:
+        """The id of the current data version, if it was loaded under the definition in force."""
+        found = self.current(dataset)
+        return None if found is None else found.data_version
+
+    @contextmanager
+    def current_file(self, dataset: DatasetFile) -> Iterator[Path | None]:
+        """The current data version's file, which nothing replaces while the `with` lasts; None if nothing is loaded."""
+        with self._alone(dataset.lineage):
+            versions = self._registry.data_versions(dataset.dataset)
+            yield self._data / versions[-1].file if versions else None
 
     def _registered(self, name: str) -> bool:
         return any(record.name == name for record in self._registry.datasets())
 
     def _check_lineage(self, dataset: DatasetFile) -> None:
+        self._library.check_held(dataset)
         for record in self._registry.datasets():
             if record.name == dataset.dataset and record.lineage != dataset.lineage:
                 raise Conflict(
@@ -341,13 +426,30 @@ class Datasets:
                     f"write lineage: {record.lineage}"
                 )
 
+    def _check_uses(self, dataset: DatasetFile) -> None:
+        """Refuses a new use of data that are there already, if the file does not say what holds for them."""
+        if not self._registered(dataset.dataset) or not self._registry.data_versions(dataset.dataset):
+            return
+        found = new_uses(self._definitions(dataset.dataset), dataset)
+        if found:
+            raise Conflict(
+                f"{'; '.join(found)}, and people did not know of that when their data were collected (11 CCR 7002): "
+                "give the purpose `needs_consent_since: DAY`, or `compatible` if they could expect it"
+            )
+
+    def _definitions(self, name: str) -> Iterator[DatasetFile]:
+        """Every definition that a dataset has had, but for those that cannot be read any more."""
+        for record in self._registry.definitions(name):
+            with suppress(FileError):
+                yield dataset_of(record.definition, name)
+
     def _sign_off(self, identity: Identity, dataset: DatasetFile) -> None:
         """Refuses a new lineage that takes a second steward before anything is loaded for it, and proposes it."""
         if self._proposals.policy().new_lineages and not self._ledger.has_lineage(dataset.lineage):
             self._open_lineage(identity, dataset)
 
     def _open_lineage(self, identity: Identity, dataset: DatasetFile) -> None:
-        opening = _opening(dataset, identity.name)
+        opening = opened_by(dataset, identity.name)
         try:
             self._ledger.open_as(opening)
         except SecondStewardNeeded as needed:
@@ -377,53 +479,13 @@ class Datasets:
             "as_of": current.as_of.isoformat() if current else None,
             "frozen": self._registry.is_frozen(dataset.dataset),
             "fresh_for_days": dataset.fresh_for.total_seconds() / 86400,
-            "blocks": _blocks_view(dataset),
+            "blocks": blocks_view(dataset),
             "purposes": {
                 name: {"title": p.title, "consent": dataset.consent_of(name), "kind": kind_of(name, p)}
                 for name, p in dataset.purposes.items()
             },
-            "tables": {name: _table_view(dataset, name) for name in dataset.tables},
+            "tables": {name: table_view(dataset, name) for name in dataset.tables},
         }
-
-
-def _opening(dataset: DatasetFile, actor: str) -> Opening:
-    terms = LineageTerms(
-        dataset.lineage,
-        dataset.measure,
-        delta_down(dataset.conversion_delta),
-        dataset.privacy_unit,
-        datetime.now(UTC),
-        _block_terms(dataset),
-    )
-    return Opening(terms, stated_cap(dataset), amount_down(dataset.budget.epsilon), actor)
-
-
-def stated_cap(dataset: DatasetFile) -> Loss:
-    """What a dataset's file lets be charged for life."""
-    epsilon = dataset.budget.epsilon
-    pure = dataset.measure is Measure.PURE
-    amount = amount_down(epsilon) if pure else rho_within(epsilon, dataset.conversion_delta)
-    return Loss(dataset.measure, amount, delta_down(dataset.delta_thresholds))
-
-
-def _sweep(folder: Path, *, keep: Path) -> set[str]:
-    """Removes every file of a dataset's folder but one: what a killed process left may hold anybody's rows."""
-    removed = set()
-    for path in folder.iterdir():
-        if path.is_file() and path != keep:
-            path.unlink(missing_ok=True)
-            removed.add(path.name)
-    return removed
-
-
-@contextmanager
-def _kept_if_entered(target: Path) -> Iterator[None]:
-    """Removes a data version's file if it does not come to be known: nobody would ever erase it."""
-    try:
-        yield
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
 
 
 def _manifest(dataset: DatasetFile, sources: Mapping[str, Path], blocks: tuple[str, str] | None) -> Manifest:
@@ -436,55 +498,3 @@ def _manifest(dataset: DatasetFile, sources: Mapping[str, Path], blocks: tuple[s
     if first > last:
         raise ValueError(f"{first} is after {last}: name the earlier block first")
     return Manifest(frozenset(sources), first, last)
-
-
-def _new_version() -> str:
-    return f"dv_{secrets.token_hex(8)}"
-
-
-def _version_file(dataset: str, version: str) -> str:
-    return f"{dataset}/{version}.duckdb"
-
-
-def _block_terms(dataset: DatasetFile) -> BlockTerms | None:
-    blocks = dataset.blocks
-    if blocks is None:
-        return None
-    epsilon = amount_down(blocks.budget.epsilon)
-    pure = dataset.measure is Measure.PURE
-    amount = epsilon if pure else rho_within(blocks.budget.epsilon, blocks.conversion_delta)
-    cap = Loss(dataset.measure, amount, delta_down(blocks.delta_thresholds))
-    return BlockTerms(blocks.column, blocks.every, cap, epsilon, delta_down(blocks.conversion_delta))
-
-
-def _blocks_view(dataset: DatasetFile) -> dict[str, Any] | None:
-    blocks = dataset.blocks
-    if blocks is None:
-        return None
-    budget = {"epsilon": float(blocks.budget.epsilon), "delta": float(blocks.budget.delta)}
-    late_rows = blocks.late_rows.model_dump() if blocks.late_rows else "accept"
-    return {"column": blocks.column, "every": str(blocks.every), "budget": budget, "late_rows": late_rows}
-
-
-def _table_view(dataset: DatasetFile, name: str) -> dict[str, Any]:
-    table = dataset.tables[name]
-    return {
-        "public": table.public,
-        "one_row_per_unit": table.one_row_per_unit,
-        "columns": {column: _column_view(spec) for column, spec in table.columns.items()},
-    }
-
-
-def _column_view(spec: Column) -> dict[str, Any]:
-    return {
-        "type": str(spec.type),
-        "bounds": [float(end) for end in spec.bounds] if spec.bounds else None,
-        "values": [str(value) for value in spec.values] if spec.values else None,
-        "unit": spec.unit,
-        "category": spec.category,
-        "purposes": list(spec.purposes) if spec.purposes else None,
-        "why": spec.why,
-        "sensitive": spec.sensitive,
-        "retention_days": spec.retention.total_seconds() / 86400 if spec.retention else None,
-        "never_disclose": spec.never_disclose,
-    }

@@ -10,13 +10,15 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 from dpstats.access import Action, check, operator
 from dpstats.catalog.consented import asked_purposes, consent_rules
 from dpstats.catalog.dataset import DatasetFile
+from dpstats.engine.at_rest import files_of
+from dpstats.engine.spark.export import folder_of
 from dpstats.errors import DpstatsError
 from dpstats.ledger.database import faults_explained
 from dpstats.ledger.proposals import Outcome
@@ -27,6 +29,7 @@ from dpstats.ledger.tokens import Identity, State
 from dpstats.library import Known, Library
 from dpstats.release import Road
 from dpstats.workspace.behind import Behind
+from dpstats.workspace.disk_encryption import seen_below
 from dpstats.workspace.epochs import Epochs
 from dpstats.workspace.notifying import Notifying
 from dpstats.workspace.publishing import Publishing
@@ -39,6 +42,10 @@ NEARLY_EXHAUSTED = 10
 """Percent of a budget below which it is nearly exhausted."""
 OLD_TOKEN = timedelta(days=90)
 """Age at which the secret of a token that never expires is overdue for a new one."""
+UNUSED_TOKEN = timedelta(days=90)
+"""For how long nobody used a token that is a line."""
+LOST_LINES = timedelta(days=30)
+"""For how long lines of the log that were let go are one."""
 DECIDE_WITHIN = timedelta(days=3)
 """How long before its end a proposal that nobody decided is a line."""
 LEFT_BEHIND_S = 3600
@@ -76,6 +83,11 @@ class Doctor:
         self._behind, self._notifying, self._publishing = behind, notifying, publishing
         self._tokens = TokenDesk(store, library)
 
+    @property
+    def disk_encryption(self) -> str:
+        """What is seen of the encryption of the disk below the workspace; that nothing is seen is no finding."""
+        return seen_below(self._home)
+
     def findings(self, identity: Identity) -> tuple[Finding, ...]:
         """Everything found; none if all is well.
 
@@ -92,9 +104,11 @@ class Doctor:
             ("datasets", self._datasets),
             ("queries", self._queries),
             ("tokens", self._old_tokens),
+            ("tokens", self._unused_tokens),
             ("tokens", self._token_caps),
             ("proposals", self._proposals),
             ("rights", self._requests),
+            ("log", self._lost_lines),
         ):
             found += _explained(about, look)
         return tuple(dict.fromkeys(found))
@@ -116,7 +130,8 @@ class Doctor:
                 yield Finding("folder", f"{key} can be read by others than its owner: chmod 600 it")
 
     def _left_behind(self) -> Iterator[Finding]:
-        known = {self._home / "data" / version.file for version in self._current_versions()}
+        current = [self._home / "data" / version.file for version in self._current_versions()]
+        known = {path for file in current for path in (*files_of(file), *folder_of(file).glob("*"))}
         copies = [file for file in (self._home / "data").rglob("*") if file.is_file() and not _belongs(file, known)]
         beside = [file for file in self._home.rglob(".*") if _BESIDE.fullmatch(file.name) and file not in copies]
         for file in sorted(copies + beside):
@@ -168,19 +183,26 @@ class Doctor:
             yield Finding(about, f"it is frozen since {since}, by {freezes[-1].actor}, and answers nothing: {thaw}")
 
     def _consent(self, about: str, dataset: DatasetFile) -> Iterator[Finding]:
-        purposes = ", ".join(asked_purposes(dataset))
-        if not purposes:
-            return
+        """One line also where what is past its retention was not looked for either: one command mends both."""
+        why = self._consent_is_old(dataset)
+        if why:
+            close = "`dpstats consent epoch` closes one"
+            if self._retaining.overdue(dataset, datetime.now(UTC)):
+                close += ", and erases what is past its retention, which was not looked for either"
+            purposes = ", ".join(asked_purposes(dataset))
+            yield Finding(about, f"{why}, so it answers nothing for {purposes}: {close}")
+
+    def _consent_is_old(self, dataset: DatasetFile) -> str:
+        """Why a dataset answers nothing for the purposes that ask for consent; empty if it does, or none asks."""
+        if not asked_purposes(dataset):
+            return ""
         with self._road.data(dataset) as (_, engine):
             known = engine.consent
-        close = "`dpstats consent epoch` closes one"
         if known is None or known.rules != consent_rules(dataset):
-            yield Finding(
-                about, f"no consent epoch was closed for its data, so it answers nothing for {purposes}: {close}"
-            )
-        elif datetime.now(UTC) - known.closed_at > self._epochs.timetable.max_age:
-            since = f"the consent epoch of its data was closed on {known.closed_at:%Y-%m-%d %H:%M} UTC"
-            yield Finding(about, f"{since}, so it answers nothing for {purposes}: {close}")
+            return "no consent epoch was closed for its data"
+        if datetime.now(UTC) - known.closed_at > self._epochs.timetable.max_age:
+            return f"the consent epoch of its data was closed on {known.closed_at:%Y-%m-%d %H:%M} UTC"
+        return ""
 
     def _erased(self, about: str, dataset: DatasetFile) -> Iterator[Finding]:
         if self._behind.is_behind(dataset):
@@ -190,7 +212,7 @@ class Doctor:
             yield Finding(about, what)
 
     def _retention(self, about: str, dataset: DatasetFile) -> Iterator[Finding]:
-        if self._retaining.overdue(dataset, datetime.now(UTC)):
+        if self._retaining.overdue(dataset, datetime.now(UTC)) and not self._consent_is_old(dataset):
             what = "what is past its retention was not looked for since its data were made: `dpstats retention sweep`"
             yield Finding(about, what)
 
@@ -219,6 +241,25 @@ class Doctor:
             if not ends and datetime.now(UTC) - made > OLD_TOKEN:
                 what = f"it never expires, and its secret is of {made:%Y-%m-%d}, more than {OLD_TOKEN.days} days old"
                 yield Finding(f"token {item['name']}", f"{what}: revoke it, and make a new one if it is in use")
+
+    def _unused_tokens(self) -> Iterator[Finding]:
+        now, began = datetime.now(UTC), self._store.asked.began()
+        for item in self._tokens.all(operator("doctor")):
+            made = datetime.fromisoformat(item.get("rotated_at") or item["created_at"])
+            if item["state"] != State.LIVE or now - max(made, began or now) <= UNUSED_TOKEN:
+                continue  # or it may have been used before there was a log
+            used = item["last_used"]
+            if used is None or now.date() - date.fromisoformat(used) > UNUSED_TOKEN:
+                what = f"nobody used it for {UNUSED_TOKEN.days} days"
+                yield Finding(
+                    f"token {item['name']}", f"{what}: `dpstats token revoke {item['name']}`, if nobody needs it"
+                )
+
+    def _lost_lines(self) -> Iterator[Finding]:
+        lost = self._store.asked.lost(datetime.now(UTC) - LOST_LINES)
+        if lost:
+            what = f"{lost} lines of who asked what were let go within {LOST_LINES.days} days"
+            yield Finding("log", f"{what}: the ledger could not be written for long (`dpstats log list` says when)")
 
     def _token_caps(self) -> Iterator[Finding]:
         for record in self._store.tokens.list():

@@ -1,4 +1,7 @@
-"""What was released before of a dataset, as advice uses it: published numbers only, of queries still approved."""
+"""What was released before of a dataset, as advice uses it: published numbers only, of queries as they stand approved.
+
+A release of an older version is passed over: what has since been declared, a smallest group, say, was not held to then.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,12 @@ from typing import Any
 
 from dpstats.access import operator
 from dpstats.errors import NotFound
+from dpstats.ledger.packed import is_packed
 from dpstats.ledger.records import StoredRelease
 from dpstats.ledger.store import Store
 from dpstats.library import Library
 from dpstats.plan.advice import Earlier, Shown
+from dpstats.plan.analysis import Analysis
 from dpstats.plan.arithmetic import Drawn
 
 LOOKED_AT = 20
@@ -26,21 +31,28 @@ def earlier_releases(store: Store, library: Library, dataset: str, query: str | 
     if store.registry.is_frozen(dataset):
         return ()
     page = store.ledger.releases(dataset, query, limit=LOOKED_AT)
+    small = [item for item in page.items if len(item.body) <= BODY_MAX and not is_packed(item.body)]
+    standing = {name: analysis for name in {item.query for item in small} if (analysis := _standing(library, name))}
     return tuple(
-        _record(item, _kinds(library, item))
-        for item in page.items
-        if len(item.body) <= BODY_MAX and store.registry.approval(item.query, item.query_version) is not None
+        _record(item, _kinds(standing[item.query]))
+        for item in small
+        if item.query in standing
+        and standing[item.query].version == item.query_version
+        and store.registry.approval(item.query, item.query_version) is not None
     )
 
 
-def _kinds(library: Library, item: StoredRelease) -> dict[str, str]:
-    """The kinds of a release's measures that are a single draw, where its query still stands in that version."""
+def _standing(library: Library, name: str) -> Analysis | None:
+    """A query in its newest text, against its dataset as it is now; None where there is none that can be answered."""
     with suppress(NotFound):
-        known = library.known(operator("advice"), item.query)
-        if known.analysis is not None and known.version == item.query_version:
-            drawn = {o.name: o.expression for o in known.analysis.outputs}
-            return {n: known.analysis.draws[e.index].kind for n, e in drawn.items() if isinstance(e, Drawn)}
-    return {}
+        return library.known(operator("advice"), name).analysis
+    return None
+
+
+def _kinds(analysis: Analysis) -> dict[str, str]:
+    """The kinds of a query's measures that are a single draw."""
+    drawn = {o.name: o.expression for o in analysis.outputs}
+    return {n: analysis.draws[e.index].kind for n, e in drawn.items() if isinstance(e, Drawn)}
 
 
 def _record(item: StoredRelease, kinds: Mapping[str, str]) -> Earlier:

@@ -6,13 +6,12 @@ anything changed, so that nobody can watch one person leave. How many people are
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 from dpstats.access import Action, check, operator
-from dpstats.catalog.canonical import load_fingerprint
 from dpstats.catalog.consented import asked_purposes
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.ledger.files import file_lock
@@ -21,6 +20,7 @@ from dpstats.ledger.tokens import Identity
 from dpstats.library import Library
 from dpstats.rights.consent_log import ConsentLog
 from dpstats.workspace.datasets import Datasets
+from dpstats.workspace.each import done_to_each
 
 
 @dataclass(frozen=True)
@@ -69,19 +69,24 @@ class Epochs:
         What a killed process left undone, the next close does.
 
         Raises:
-          Forbidden: the caller is no steward. FileError: a data version cannot be written.
+          Forbidden: the caller is no steward. FileError: a data version cannot be written; the others are.
         """
         check(identity, Action.STEWARD)
         with file_lock(self._lock):
             return self._close(identity)
 
     def close_if_due(self, identity: Identity, now: datetime) -> tuple[Renewed, ...]:
-        """Closes the running epoch if the timetable says so, and nobody else has by now."""
+        """Closes the running epoch if the timetable says so, and nobody else has by now.
+
+        Where it was closed, but a dataset's data could not be made anew, that is tried again.
+        """
         check(identity, Action.STEWARD)
-        if not self._is_due(now):
+        if not self._is_due(now) and not any(self._behind()):
             return ()
         with file_lock(self._lock):
-            return self._close(identity) if self._is_due(now) else ()
+            if self._is_due(now):
+                return self._close(identity)
+            return self._renew_all(identity, list(self._behind()))
 
     def last_closed(self) -> datetime | None:
         """When the last epoch was closed, None if none ever was."""
@@ -94,13 +99,20 @@ class Epochs:
 
     def _close(self, identity: Identity) -> tuple[Renewed, ...]:
         self._log.close_epoch(datetime.now(UTC))
-        return tuple(Renewed(d.dataset, self._renewed(identity, d)) for d in self._asking())
+        return self._renew_all(identity, list(self._asking()))
+
+    def _renew_all(self, identity: Identity, datasets: Sequence[DatasetFile]) -> tuple[Renewed, ...]:
+        return done_to_each(datasets, lambda d: Renewed(d.dataset, self._renewed(identity, d)))
 
     def _renewed(self, identity: Identity, dataset: DatasetFile) -> str:
-        versions = self._registry.data_versions(dataset.dataset)
-        if not versions or versions[-1].fingerprint != load_fingerprint(dataset):
-            return ""
-        return self._datasets.renew(identity, dataset.dataset)
+        return "" if self._datasets.current(dataset) is None else self._datasets.renew(identity, dataset.dataset)
+
+    def _behind(self) -> Iterator[DatasetFile]:
+        """The datasets whose data were made before the last epoch was closed."""
+        for dataset in self._asking():
+            current, closed_at = self._datasets.current(dataset), self.last_closed()
+            if closed_at is not None and current is not None and current.created_at < closed_at:
+                yield dataset
 
     def _asking(self) -> Iterator[DatasetFile]:
         yield from (d for d in self._library.datasets(operator("epochs")) if asked_purposes(d))

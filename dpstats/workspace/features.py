@@ -24,6 +24,7 @@ from dpstats.catalog.features import QUERIES_MAX, FeatureView, parse_view
 from dpstats.catalog.source import load_file
 from dpstats.errors import InvalidParameters, NotFound, TooOld
 from dpstats.formats import Format
+from dpstats.ledger.packed import unpacked
 from dpstats.ledger.records import ReleaseMark
 from dpstats.ledger.registry import ViewRecord
 from dpstats.ledger.store import Store
@@ -33,7 +34,7 @@ from dpstats.plan.answer import json_value
 from dpstats.privacy.loss import AMOUNT_STEPS, DELTA_STEPS, Loss, Measure
 from dpstats.release import Ask, Road, loaded_on
 from dpstats.workspace.budgets import Budgets
-from dpstats.workspace.features_parts import Part, Query, parts_of, parts_of_view
+from dpstats.workspace.features_parts import Part, Query, check_view, parts_of, parts_of_view
 from dpstats.workspace.features_segments import rule_of
 from dpstats.workspace.features_table import ColumnStore, DifferentSegmentsError, Placed, Wide
 
@@ -95,24 +96,29 @@ class Features:
           FileError: the file is wrong. NotFound, NotApproved, Frozen: of its queries. Conflict: its name is taken.
           InvalidParameters: its queries do not go together, or its parameters are wrong.
         """
+        return self.submit_text(identity, load_file(file), str(file))
+
+    def submit_text(self, identity: Identity, text: str, file: str) -> str:
+        """As `submit`, of a text that was read before; `file` is its name in messages."""
         check(identity, Action.STEWARD)
-        text = load_file(file)
-        view = parse_view(text, str(file))
+        view = parse_view(text, file)
         self._check(identity, view)
         self._registry.submit_view(view.view, view.dataset, text, identity.name)
         return view.view
 
+    def withdraw(self, identity: Identity, name: str) -> None:
+        """Ends a view: it is neither given nor renewed from then on. Its releases stay, and so does what it has spent.
+
+        Raises:
+          NotFound: there is none, or it is withdrawn already.
+        """
+        check(identity, Action.STEWARD)
+        self.known(identity, name)
+        self._registry.withdraw_view(name, identity.name)
+
     def _check(self, identity: Identity, view: FeatureView) -> None:
-        dataset = self._library.dataset(identity, view.dataset)
-        pure = dataset.measure is Measure.PURE
-        if pure and view.monthly.rho is not None:
-            raise InvalidParameters({"monthly": "a dataset with delta 0 counts epsilon: give epsilon"})
-        queries = self.queries_of(identity, view)
-        parts = parts_of_view(view, queries, self.loaded_on(view.dataset))
-        if {key.name for key in queries[0][1].keys} != set(view.segment):
-            raise InvalidParameters({"segment": "it must name the keys of the queries"})
-        if view.per is not None and view.per not in {name for part in parts for name in part.names.values()}:
-            raise InvalidParameters({"per": f"no feature of the view is called {view.per}"})
+        self._library.dataset(identity, view.dataset)
+        check_view(view, self.queries_of(identity, view), self.loaded_on(view.dataset))
 
     def all(self, identity: Identity) -> list[dict[str, Any]]:
         """The views that the caller may see, by name, without numbers."""
@@ -260,7 +266,7 @@ class Features:
             raise InvalidParameters({"queries": what}) from None
 
     def _body(self, release_id: str) -> bytes:
-        return self._ledger.release(release_id).body
+        return b"".join(unpacked(self._ledger.release(release_id).body))
 
     def _wide(
         self,

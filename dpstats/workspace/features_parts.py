@@ -15,8 +15,10 @@ from dpstats.catalog.query import DateParameter, KeysFrom, PrivateKeys
 from dpstats.errors import InvalidParameters
 from dpstats.ledger.records import Question
 from dpstats.library import Known
-from dpstats.plan.analysis import Analysis, KeySpec
+from dpstats.plan.analysis import Analysis
+from dpstats.plan.keys import KeySpec
 from dpstats.privacy.blocks import Grain
+from dpstats.privacy.loss import Measure
 from dpstats.release import question
 
 Query = tuple[Known, Analysis]
@@ -88,6 +90,24 @@ def parts_of_view(view: FeatureView, queries: Sequence[Query], loaded_on: date, 
     return tuple(part for each in plain for part in _by_block(each, grain, last))
 
 
+def check_view(view: FeatureView, queries: Sequence[Query], loaded_on: date) -> None:
+    """Whether the view and its queries go together.
+
+    Raises:
+      InvalidParameters: they do not, and why.
+    """
+    if view.monthly.rho is not None and queries[0][0].dataset.measure is Measure.PURE:
+        raise InvalidParameters({"monthly": "a dataset with delta 0 counts epsilon: give epsilon"})
+    strangers = [known.query.query for known, _ in queries if known.query.dataset != view.dataset]
+    if strangers:
+        raise InvalidParameters({"queries": f"{strangers[0]} is a query of another dataset than {view.dataset}"})
+    parts = parts_of_view(view, queries, loaded_on)
+    if {key.name for key in queries[0][1].keys} != set(view.segment):
+        raise InvalidParameters({"segment": "it must name the keys of the queries"})
+    if view.per is not None and view.per not in {name for part in parts for name in part.names.values()}:
+        raise InvalidParameters({"per": f"no feature of the view is called {view.per}"})
+
+
 def named_features(queries: Sequence[Query], rename: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """The feature that each measure is, by query.
 
@@ -114,7 +134,7 @@ def whole_blocks(queries: Sequence[Query], loaded_on: date) -> tuple[Grain, tupl
     Raises:
       InvalidParameters: no query has a window by two parameters.
     """
-    windows = [_window(known) for known, analysis in queries if _is_windowed(known, analysis)]
+    windows = [_window(known) for known, analysis in queries if is_windowed(known, analysis)]
     grains = [analysis.blocks.every for _, analysis in queries if analysis.blocks is not None]
     if not windows:
         raise InvalidParameters({"blocks": "no query of the view has a window by two parameters"})
@@ -130,7 +150,7 @@ def whole_blocks(queries: Sequence[Query], loaded_on: date) -> tuple[Grain, tupl
 
 def _by_block(part: Part, grain: Grain, blocks: Sequence[str]) -> Iterator[Part]:
     """The part for each block, newest first; one that has no window stands once, as it is."""
-    if not _is_windowed(part.known, part.analysis):
+    if not is_windowed(part.known, part.analysis):
         yield part
         return
     window = part.known.query.window
@@ -155,13 +175,14 @@ def _check_ends(view: FeatureView, queries: Sequence[Query]) -> None:
 
 def _widest(known: Known, analysis: Analysis) -> dict[str, object]:
     """The ends of a query's window as wide as they may be; nothing where it has none."""
-    if not _is_windowed(known, analysis):
+    if not is_windowed(known, analysis):
         return {}
     (since, start), (until, end) = _ends(known)
     return {since: start.min.isoformat(), until: end.max.isoformat()}
 
 
-def _is_windowed(known: Known, analysis: Analysis) -> bool:
+def is_windowed(known: Known, analysis: Analysis) -> bool:
+    """Whether the query's window is by two parameters, so that it can be asked about one block."""
     window, use = known.query.window, analysis.blocks
     return use is not None and use.timed and window is not None and isinstance(window.since, str)
 

@@ -149,8 +149,13 @@ def beside(placed: Sequence[Placed], segment: Sequence[str], reliability: Decima
             features[f"{feature}_reliable"] = reliable(arrays[0], arrays[1], arrays[2], reliability)
             about = {"query": item.columns.head["query"], "measure": measure}
             about |= {"release_id": item.columns.head["release_id"]} | ({"block": item.block} if item.block else {})
-            known[feature] = dict(item.columns.head["measures"][measure]) | about
+            known[feature] = dict(item.columns.head["measures"][measure]) | about | _floor(item.columns.head)
     return keys, features, known
+
+
+def _floor(head: Mapping[str, Any]) -> dict[str, int]:
+    """Below which noisy count of units a segment's number is withheld, and so null; nothing where there is no floor."""
+    return {"smallest_group": head["smallest_group"]["floor"]} if "smallest_group" in head else {}
 
 
 def reliable(value: Any, low: Any, high: Any, floor: Decimal) -> Any:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,14 +18,15 @@ from dpstats.access import Action, check, operator
 from dpstats.ledger.clock import stamp
 from dpstats.ledger.tokens import Identity
 from dpstats.library import Library
-from dpstats.rights.outbox import Message, Outbox
+from dpstats.rights.gathering import gather
+from dpstats.rights.outbox import CONSENT, Message, Outbox
 from dpstats.rights.request_log import Kept, RequestLog
 from dpstats.rights.requests import Kind, alarms
 from dpstats.workspace.webhooks import ALARMS, Post, Webhook, post
 
 LOOKED_S = 30.0
 """How old the answer of `is_overdue` may be: anybody may ask for the metrics, and requests may be many."""
-TOLD = {Kind.DELETE: "deleted", Kind.OPT_OUT: "opted_out", Kind.LIMIT: "limited"}
+TOLD = {Kind.DELETE: "deleted", Kind.CORRECT: "corrected", Kind.OPT_OUT: "opted_out", Kind.LIMIT: "limited"}
 """What a recipient is told when a request of a kind is carried out."""
 
 
@@ -72,6 +73,7 @@ class Notifying:
         if ALARMS in self._webhooks:
             self._outbox.put(self._alarms(), self._now())
         self._outbox.give_up_old(self._now())
+        gather(self._outbox, CONSENT, self._now())
         sent = failed = 0
         while (message := self._outbox.take(self._now())) is not None:
             if self._delivered(message):
@@ -80,15 +82,23 @@ class Notifying:
                 failed += 1
         return {"delivered": sent, "to_be_tried_again": failed}
 
-    def carried_out(self, kept: Kept) -> list[str]:
-        """Puts a message to everybody who must know what was carried out for a person; gives their names."""
+    def carried_out(self, kept: Kept, ids: Collection[str], corrected: Mapping[str, Any]) -> tuple[str, ...]:
+        """Puts a message to everybody who must know what is carried out for a person; gives their names.
+
+        Put again after a crash, the first one stays.
+
+        Args:
+          ids: every id that is known to be the person's.
+          corrected: of a correction, the table and the columns; what is true is not sent, since no message is sealed.
+        """
         what = TOLD.get(kept.asked.kind)
         if what is None or kept.person is None:
-            return []
+            return ()
         reached = self._reached(kept)
+        data = {"request": kept.request_id, "units": sorted({kept.person, *ids}), **corrected}
         told = [hook for hook in self._webhooks.values() if what in hook.told and hook.datasets & reached]
-        self._outbox.put([self._about_person(hook, kept, what, hook.datasets & reached) for hook in told], self._now())
-        return sorted(hook.name for hook in told)
+        self._outbox.put([self._about_person(hook, kept, what, reached, data) for hook in told], self._now())
+        return tuple(sorted(hook.name for hook in told))
 
     def about(self, request_id: str) -> list[dict[str, Any]]:
         """What became of the messages to recipients about a request."""
@@ -121,14 +131,16 @@ class Notifying:
         ]
 
     def _reached(self, kept: Kept) -> frozenset[str]:
-        """The datasets of the same people for a deletion, which takes a person out of all; else the one asked about."""
+        """The dataset asked about for a correction; else every one of the same people, for all of which it counts."""
         known = self._library.datasets(operator("notices"))
         same = {each.dataset for each in known if each.lineage == kept.asked.lineage}
-        return frozenset(same if kept.asked.kind is Kind.DELETE else {kept.asked.dataset})
+        return frozenset({kept.asked.dataset} if kept.asked.kind is Kind.CORRECT else same)
 
-    def _about_person(self, hook: Webhook, kept: Kept, what: str, datasets: frozenset[str]) -> Message:
-        data = {"request": kept.request_id, "datasets": sorted(datasets), "units": [kept.person]}
-        return _message(hook.name, kept.request_id, f"person.{what}", data, self._now())
+    def _about_person(
+        self, hook: Webhook, kept: Kept, what: str, reached: frozenset[str], data: Mapping[str, Any]
+    ) -> Message:
+        told = {**data, "datasets": sorted(hook.datasets & reached)}
+        return _message(hook.name, kept.request_id, f"person.{what}", told, self._now())
 
     def _delivered(self, message: Message) -> bool:
         hook = self._webhooks.get(message.recipient)

@@ -8,48 +8,88 @@ from __future__ import annotations
 
 import re
 import secrets
-from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-from dpstats.access import operator
+from dpstats.access import Action, check, operator
+from dpstats.catalog.acting import told_to_consumers
 from dpstats.catalog.consented import asked_purposes
 from dpstats.catalog.dataset import DatasetFile
-from dpstats.errors import InvalidParameters, NotFound, NotLoaded
+from dpstats.errors import Conflict, EngineFailed, InvalidParameters, NotFound, NotLoaded
+from dpstats.ledger.tokens import Identity
 from dpstats.library import Library
 from dpstats.release import Road
 from dpstats.rights.consent_log import ConsentLog, Epoch
 from dpstats.rights.decisions import ALL_SALE_SHARE, Decision
 from dpstats.rights.intake import Intake, Wish
+from dpstats.rights.notice import Business
+from dpstats.rights.outbox import put_in
 from dpstats.rights.pseudonyms import Pseudonyms
+from dpstats.workspace.consent import RECEIPT
+from dpstats.workspace.refusals_told import RefusalsTold
 
 _PUBLIC = operator("the public form")
-_RECEIPT = re.compile(r"no_[0-9a-f]{32}")
+_RECEIPT = re.compile(rf"{RECEIPT}[0-9a-f]{{32}}")
 
 
 class OptingOut:
     """The public opt-out of a workspace."""
 
-    def __init__(self, library: Library, road: Road, log: ConsentLog, pseudonyms: Pseudonyms) -> None:
+    def __init__(
+        self,
+        library: Library,
+        road: Road,
+        log: ConsentLog,
+        pseudonyms: Pseudonyms,
+        refusals: RefusalsTold,
+        business: Business,
+    ) -> None:
         self._library, self._road, self._log, self._pseudonyms = library, road, log, pseudonyms
+        self._refusals, self._business = refusals, business
+
+    @property
+    def elsewhere(self) -> str:
+        """Where to ask instead: of a service provider, which acts on no request of its own; empty of a business."""
+        if self._business.acts_as == "business":
+            return ""
+        controllers = [each.controller for each in self._library.datasets(_PUBLIC)]
+        return told_to_consumers(controllers, self._business.contact)
 
     def refuse(self, unit: str, *, source: str = "form") -> str:
-        """Keeps the refusal of all sale and sharing for whoever has this id; gives its receipt.
+        """Keeps the refusal of all sale and sharing for whoever has this id; gives its receipt. Recipients are told.
 
         Raises:
-          InvalidParameters: it is no id.
+          InvalidParameters: it is no id. Conflict: a service provider holds the data; nothing is kept.
         """
-        receipt, now = f"no_{secrets.token_hex(16)}", datetime.now(UTC)
+        if self.elsewhere:
+            raise Conflict(self.elsewhere)
+        receipt, now = f"{RECEIPT}{secrets.token_hex(16)}", datetime.now(UTC)
         wish = Wish(unit, ALL_SALE_SHARE, str(Decision.OPT_OUT), receipt, source)
         intakes = [Intake(dataset, self._pseudonyms, now) for dataset in self._library.datasets(_PUBLIC)]
         problems = {field: what for intake in intakes for field, what in intake.problems(wish).items()}
         if problems:
             raise InvalidParameters(problems)
-        self._log.add([intake.received(wish) for intake in intakes])
+        received = [intake.received(wish) for intake in intakes]
+        messages = [
+            message
+            for intake, each in zip(intakes, received, strict=True)
+            for message in self._refusals.of(_PUBLIC, intake.dataset, [(wish, each)], now)
+        ]
+        self._log.add(received, partial(put_in, new=messages, now=now))
         return receipt
 
+    def status_for(self, identity: Identity, receipt: str) -> dict[str, Any]:
+        """The same for a site that shows it to its visitor.
+
+        Raises:
+          Forbidden: the caller may not send consent. NotFound: there is no such receipt.
+        """
+        check(identity, Action.CONSENT)
+        return self.status(receipt)
+
     def status(self, receipt: str) -> dict[str, Any]:
-        """What became of a refusal: received, and from when on no new answer counts the person.
+        """What became of a refusal, however it came: received, and from when on no new answer counts the person.
 
         Raises:
           NotFound: there is no such receipt.
@@ -57,7 +97,8 @@ class OptingOut:
         datasets = self._library.datasets(_PUBLIC)
         if not datasets or not _RECEIPT.fullmatch(receipt):
             raise NotFound("receipt", receipt)
-        found = self._log.found(Intake(datasets[0], self._pseudonyms, datetime.now(UTC)).named(receipt))
+        named = Intake(datasets[0], self._pseudonyms, datetime.now(UTC)).named(receipt)
+        found = self._log.found(named) or self._log.found_refusal(receipt.removeprefix(RECEIPT))
         if found is None:
             raise NotFound("receipt", receipt)
         seq, received_at = found
@@ -78,6 +119,10 @@ class OptingOut:
         return all(self._goes_by(each, epoch) for each in self._library.datasets(_PUBLIC) if asked_purposes(each))
 
     def _goes_by(self, dataset: DatasetFile, epoch: Epoch) -> bool:
-        with suppress(NotLoaded), self._road.data(dataset) as (_, engine):
-            return engine.consent is not None and engine.consent.closed_at >= epoch.closed_at
-        return True
+        try:
+            with self._road.data(dataset) as (_, engine):
+                return engine.consent is not None and engine.consent.closed_at >= epoch.closed_at
+        except EngineFailed:  # it may answer again by what it knew before
+            return False
+        except NotLoaded:
+            return True

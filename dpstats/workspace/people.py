@@ -1,7 +1,7 @@
-"""What a load must know of people from elsewhere: who was erased, and what was corrected.
+"""What is known of people beside the data: who was erased, what was corrected, answers that wait, and birthdays.
 
-Both are found by keyed hashes of ids, and both outlast any file: a stale source or a restored data version changes
-nothing about them.
+All are found by keyed hashes of ids. Who was erased and what was corrected outlast any file: a stale source or a
+restored data version changes nothing about them.
 """
 
 from __future__ import annotations
@@ -12,16 +12,26 @@ from datetime import UTC, datetime
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.catalog.ids import id_text
 from dpstats.engine.corrections import Fix, FixesOf, Overlay
+from dpstats.rights.consent_log import ConsentLog
 from dpstats.rights.corrections import Correction, Corrections
+from dpstats.rights.deliveries import Deliveries
 from dpstats.rights.pseudonyms import Pseudonyms
 from dpstats.rights.suppression import Suppressions
 
 
 class People:
-    """The people of a workspace, as its loads ask about them."""
+    """The people of a workspace, as its loads and erasures ask about them."""
 
-    def __init__(self, suppressions: Suppressions, corrections: Corrections, pseudonyms: Pseudonyms) -> None:
+    def __init__(
+        self,
+        suppressions: Suppressions,
+        corrections: Corrections,
+        pseudonyms: Pseudonyms,
+        deliveries: Deliveries,
+        consent_log: ConsentLog,
+    ) -> None:
         self._suppressions, self._corrections, self._pseudonyms = suppressions, corrections, pseudonyms
+        self._deliveries, self._consent_log = deliveries, consent_log
 
     def left_out(self, dataset: DatasetFile) -> Callable[[str], bool] | None:
         """Says of an id whether its person was erased, as of now; None if nobody was."""
@@ -32,7 +42,23 @@ class People:
         now = datetime.now(UTC)
         for each in ids:
             self._suppressions.add(dataset.lineage, each, request="linked", now=now)
-            self._corrections.drop(dataset.lineage, self.pseudonym(dataset, each))
+            self.forget(dataset, each)
+
+    def forget(self, dataset: DatasetFile, person: str) -> None:
+        """Removes what is kept of an id beside the data: answers that nobody fetched yet, corrections, a birthday."""
+        pseudonym = self.pseudonym(dataset, person)
+        self._deliveries.drop(pseudonym)
+        self._corrections.drop(dataset.lineage, pseudonym)
+        self._consent_log.forget_birthdays(dataset.lineage, pseudonym)
+
+    def holds(self, dataset: DatasetFile, person: str) -> bool:
+        """Whether there is anything of an id that `forget` would remove."""
+        pseudonym = self.pseudonym(dataset, person)
+        return (
+            self._deliveries.holds(pseudonym)
+            or bool(self._corrections.of_person(dataset.lineage, [pseudonym]))
+            or any(event.until is not None for event in self._consent_log.of_person(dataset.lineage, pseudonym))
+        )
 
     def overlay(self, dataset: DatasetFile) -> Overlay:
         """What was corrected in a dataset and still stands, by table."""

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from dpstats.access import Action, check
 from dpstats.catalog.canonical import load_fingerprint
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.catalog.differences import differences
-from dpstats.catalog.query import QueryFile
 from dpstats.errors import Conflict, FileError, NotFound, NotLoaded, QueryRefused
 from dpstats.ledger.approvals import Approval
 from dpstats.ledger.registry import QueryRecord
@@ -22,77 +20,11 @@ from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.library import analysis_of, dataset_of, query_of
 from dpstats.plan.analysis import Analysis
-from dpstats.plan.plan import Plan
 from dpstats.workspace.datasets import Datasets
+from dpstats.workspace.policy_changes import Change, DatasetChange, Priced, QueryChange
+from dpstats.workspace.policy_features import ViewChange, ViewPlanning
 from dpstats.workspace.policy_files import DatasetText, PolicyFiles, QueryText, read_policy
 from dpstats.workspace.review import Review
-
-
-class Change(StrEnum):
-    """What a file, or its absence, means for what is registered."""
-
-    NEW = "new"
-    CHANGED = "changed"
-    UNCHANGED = "unchanged"
-    SUBMITTED = "submitted"
-    """Registered so, and never approved."""
-    EXPIRED = "expired"
-    """Its approval ended by itself."""
-    REVOKED = "revoked"
-    """A steward ended its approval: no file brings it back."""
-    WITHDRAWN = "withdrawn"
-    """Approved, and no file says so any more."""
-    WAITING = "waiting"
-    """It cannot be priced before public data are loaded."""
-    REFUSED = "refused"
-
-
-APPROVED_BY_APPLYING = frozenset({Change.NEW, Change.CHANGED, Change.SUBMITTED, Change.EXPIRED})
-
-
-@dataclass(frozen=True)
-class DatasetChange:
-    """A dataset's file against its registered definition.
-
-    `parts`: the keys that differ. `ends`: the queries whose approval the new definition ends. `load`: data must be
-    loaded before it answers.
-    """
-
-    name: str
-    change: Change
-    file: Path
-    text: str
-    dataset: DatasetFile
-    parts: tuple[str, ...] = ()
-    ends: tuple[str, ...] = ()
-    load: bool = False
-    reasons: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Priced:
-    """A query that can be answered: its analysis, and its plan at default parameters."""
-
-    analysis: Analysis
-    plan: Plan
-
-
-@dataclass(frozen=True)
-class QueryChange:
-    """A query's file against what is registered and approved. `said` None: it has no file any more.
-
-    `parts`: the keys that differ from the registered text. `version` is empty, and `priced` None, where it cannot be
-    answered or not be priced.
-    """
-
-    name: str
-    dataset: str
-    change: Change
-    said: QueryText | None
-    version: str = ""
-    priced: Priced | None = None
-    parts: tuple[str, ...] = ()
-    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,6 +34,7 @@ class PolicyPlan:
     files: PolicyFiles
     datasets: tuple[DatasetChange, ...]
     queries: tuple[QueryChange, ...]
+    views: tuple[ViewChange, ...]
     before: tuple[Priced, ...]
 
     @property
@@ -111,9 +44,9 @@ class PolicyPlan:
         return (*wrong, *(reason for change in self.changes for reason in _told(change)))
 
     @property
-    def changes(self) -> tuple[DatasetChange | QueryChange, ...]:
-        """Datasets, then queries."""
-        return (*self.datasets, *self.queries)
+    def changes(self) -> tuple[DatasetChange | QueryChange | ViewChange, ...]:
+        """Datasets, then queries, then feature views."""
+        return (*self.datasets, *self.queries, *self.views)
 
     @property
     def is_empty(self) -> bool:
@@ -121,7 +54,7 @@ class PolicyPlan:
         return {change.change for change in self.changes} <= {Change.UNCHANGED, Change.REVOKED}
 
 
-def _told(change: DatasetChange | QueryChange) -> Iterator[str]:
+def _told(change: DatasetChange | QueryChange | ViewChange) -> Iterator[str]:
     if change.change is Change.REFUSED:
         yield from (f"{change.name}: {reason}" for reason in change.reasons)
 
@@ -129,9 +62,9 @@ def _told(change: DatasetChange | QueryChange) -> Iterator[str]:
 class Planning:
     """Compares files with the workspace."""
 
-    def __init__(self, store: Store, review: Review, datasets: Datasets) -> None:
+    def __init__(self, store: Store, review: Review, datasets: Datasets, views: ViewPlanning) -> None:
         self._registry = store.registry
-        self._review, self._datasets = review, datasets
+        self._review, self._datasets, self._views = review, datasets, views
 
     def plan(self, identity: Identity, folder: Path) -> PolicyPlan:
         """What the files of the folder would change; changes nothing.
@@ -145,7 +78,8 @@ class Planning:
         queries = [self._query_change(said, files) for said in files.queries.values()]
         queries += self._withdrawn(files)
         ordered = sorted(queries, key=lambda item: (item.dataset, item.name))
-        return PolicyPlan(files, datasets, tuple(ordered), tuple(self._approved(files)))
+        views = tuple(self._views.changes(files, {item.name: item for item in ordered}))
+        return PolicyPlan(files, datasets, tuple(ordered), views, tuple(self._approved(files)))
 
     # -- datasets ------------------------------------------------------------------------------------------------
 
@@ -272,8 +206,3 @@ def _waits(dataset: str) -> str:
         f"its keys come from a public table that is not loaded as it is defined now: load {dataset}, "
         "then plan and apply again"
     )
-
-
-def cadence_of(query: QueryFile) -> str:
-    """How often a query is meant to be asked; "once" where nothing is said."""
-    return query.cadence or "once"

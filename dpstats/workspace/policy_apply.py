@@ -1,4 +1,7 @@
-"""Carrying a policy plan out: definitions first, then each query, submitted and approved at once or revoked."""
+"""Carrying a policy plan out: definitions first, then each query, submitted and approved at once or revoked.
+
+Feature views come last, once what they name is approved.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,24 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dpstats.access import Action, check
-from dpstats.errors import Conflict, SecondStewardNeeded
+from dpstats.errors import Conflict, Frozen, NotApproved, SecondStewardNeeded
 from dpstats.ledger.proposals import approval_draft
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.workspace.datasets import Datasets
-from dpstats.workspace.policy import APPROVED_BY_APPLYING, Change, DatasetChange, PolicyPlan, QueryChange
+from dpstats.workspace.features import Features
+from dpstats.workspace.policy import PolicyPlan
+from dpstats.workspace.policy_changes import APPROVED_BY_APPLYING, Change, DatasetChange, QueryChange
+from dpstats.workspace.policy_files import ViewText
 from dpstats.workspace.review import Review
 
 
 @dataclass(frozen=True)
 class Done:
-    """One thing that was done: `what` is "registered", "approved", "proposed" or "revoked". It counts at once.
+    """One thing that was done. It counts at once.
 
+    `what`: "registered", "approved", "proposed" or "revoked"; of feature views "view registered", "view withdrawn", or
+    "view left" where a query of it is proposed alone.
     `proposal_id` is what another steward must confirm before a query that is "proposed" is approved.
     """
 
@@ -38,13 +46,9 @@ class Done:
 class Applying:
     """Does what a plan says."""
 
-    def __init__(self, store: Store, datasets: Datasets, review: Review) -> None:
-        self._registry, self._proposals, self._datasets, self._review = (
-            store.registry,
-            store.proposals,
-            datasets,
-            review,
-        )
+    def __init__(self, store: Store, datasets: Datasets, review: Review, features: Features) -> None:
+        self._registry, self._proposals = store.registry, store.proposals
+        self._datasets, self._review, self._features = datasets, review, features
 
     def apply(self, identity: Identity, plan: PolicyPlan, *, prune: bool) -> Iterator[Done]:
         """Yields each thing once it is done and durable; one that fails undoes none before it.
@@ -52,7 +56,7 @@ class Applying:
         Between a definition and the queries that it changes, those queries answer nothing.
 
         Args:
-          prune: revoke the queries that have no file any more.
+          prune: revoke the queries, and withdraw the feature views, that have no file any more.
 
         Raises:
           Conflict: the plan holds a refusal: nothing is done. Or what is recorded has changed since it was made.
@@ -72,6 +76,18 @@ class Applying:
             if query.change is Change.WITHDRAWN and prune:
                 self._registry.revoke(query.name, identity.name)
                 yield Done("revoked", query.name)
+        for view in plan.views:
+            if view.said is not None and view.change in {Change.NEW, Change.CHANGED}:
+                yield self._view(identity, view.said)
+            if view.change is Change.WITHDRAWN and prune:
+                self._features.withdraw(identity, view.name)
+                yield Done("view withdrawn", view.name)
+
+    def _view(self, identity: Identity, said: ViewText) -> Done:
+        try:
+            return Done("view registered", self._features.submit_text(identity, said.text, str(said.file)))
+        except (NotApproved, Frozen):
+            return Done("view left", said.view.view)
 
     def _registered(self, identity: Identity, change: DatasetChange) -> Done:
         self._datasets.register(identity, change.text, str(change.file))

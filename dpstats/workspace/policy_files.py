@@ -1,4 +1,4 @@
-"""The dataset and query files under a folder, each read once: what is planned is what is applied."""
+"""The dataset, query and feature view files under a folder, each read once: what is planned is what is applied."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dpstats.catalog.dataset import DatasetFile, parse_dataset
 from dpstats.catalog.features import FOLDER as FEATURES_FOLDER
+from dpstats.catalog.features import FeatureView, parse_view
 from dpstats.catalog.query import QueryFile, named_query
 from dpstats.catalog.source import load_file
 from dpstats.errors import FileError
@@ -34,6 +35,15 @@ class QueryText:
 
 
 @dataclass(frozen=True)
+class ViewText:
+    """A feature view's file: where it is, its text, and what it says."""
+
+    file: Path
+    text: str
+    view: FeatureView
+
+
+@dataclass(frozen=True)
 class WrongFile:
     """A file that cannot be used, and every reason."""
 
@@ -47,35 +57,43 @@ class PolicyFiles:
 
     datasets: Mapping[str, DatasetText]
     queries: Mapping[str, QueryText]
+    views: Mapping[str, ViewText]
     wrong: tuple[WrongFile, ...]
 
 
 def read_policy(folder: Path) -> PolicyFiles:
-    """Every `*.yaml` of the folder and of the folders right below it, but for feature views.
+    """Every `*.yaml` of the folder, of the folders right below it, and of the folders of views beside them.
 
     Raises:
       FileError: there is no such folder, or no YAML file in it.
     """
     if not folder.is_dir():
         raise FileError(str(folder), "there is no such folder: give one like queries/, with a folder for each dataset")
-    below = (file for file in folder.glob("*/*.yaml") if file.parent.name != FEATURES_FOLDER)
-    files = sorted((*folder.glob("*.yaml"), *below))
+    views = f"{FEATURES_FOLDER}/*.yaml"
+    files = sorted({*(file for way in ("*.yaml", "*/*.yaml", views, f"*/{views}") for file in folder.glob(way))})
     if not files:
         raise FileError(str(folder), "there is no YAML file in it or in a folder right below it")
     datasets: dict[str, DatasetText] = {}
     queries: dict[str, QueryText] = {}
+    found: dict[str, ViewText] = {}
     wrong: list[WrongFile] = []
     for file in files:
         try:
-            _read(file, datasets, queries)
+            _read(file, datasets, queries, found)
         except FileError as error:
             wrong.append(WrongFile(file, tuple(str(error).split(" | "))))
-    return PolicyFiles(datasets, queries, (*wrong, *_strays(datasets, queries)))
+    return PolicyFiles(datasets, queries, found, (*wrong, *_strays(datasets, queries)))
 
 
-def _read(file: Path, datasets: dict[str, DatasetText], queries: dict[str, QueryText]) -> None:
+def _read(
+    file: Path, datasets: dict[str, DatasetText], queries: dict[str, QueryText], views: dict[str, ViewText]
+) -> None:
     text = load_file(file)
-    if file.name == DATASET_FILE:
+    if file.parent.name == FEATURES_FOLDER:
+        view = parse_view(text, str(file))
+        first = views.setdefault(view.view, ViewText(file, text, view)).file
+        what = f"feature view {view.view}"
+    elif file.name == DATASET_FILE:
         dataset = parse_dataset(text, str(file))
         first = datasets.setdefault(dataset.dataset, DatasetText(file, text, dataset)).file
         what = f"dataset {dataset.dataset}"

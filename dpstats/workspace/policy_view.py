@@ -13,8 +13,10 @@ from dpstats.ledger.records import BudgetState
 from dpstats.plan.answer import measures
 from dpstats.privacy.conversion import epsilon_of_rho, shown
 from dpstats.privacy.loss import AMOUNT_STEPS, Loss, Measure, amount_down, no_loss
-from dpstats.workspace.datasets import stated_cap
-from dpstats.workspace.policy import Change, DatasetChange, PolicyPlan, Priced, QueryChange, cadence_of
+from dpstats.workspace.dataset_terms import stated_cap
+from dpstats.workspace.policy import PolicyPlan
+from dpstats.workspace.policy_changes import Change, DatasetChange, Priced, QueryChange, cadence_of
+from dpstats.workspace.policy_features import PricedView, ViewChange
 from dpstats.workspace.yearly import Year, days_covered, together, year_of
 
 LASTING = frozenset({Change.NEW, Change.CHANGED, Change.UNCHANGED, Change.SUBMITTED, Change.EXPIRED})
@@ -28,6 +30,7 @@ def policy_view(plan: PolicyPlan, ledger: Ledger) -> dict[str, Any]:
         "refusals": list(plan.refusals),
         "datasets": [_dataset(change) for change in plan.datasets],
         "queries": [_query(change, _price_before(change, plan)) for change in plan.queries],
+        "views": [_view(change) for change in plan.views],
         "budgets": [_budget(lineage, plan, ledger) for lineage in _lineages(plan)],
     }
 
@@ -71,6 +74,36 @@ def _query(change: QueryChange, cost_before: dict[str, Any] | None) -> dict[str,
     }
 
 
+def _view(change: ViewChange) -> dict[str, Any]:
+    view = change.said.view if change.said else None
+    return {
+        "view": change.name,
+        "dataset": change.dataset,
+        "file": str(change.said.file) if change.said else None,
+        "change": str(change.change),
+        "parts": list(change.parts),
+        "queries": list(view.queries) if view else [],
+        "refresh_s": int(view.refresh.total_seconds()) if view else None,
+        "cost": _renewal(change.priced),
+        "cost_before": _renewal(change.before),
+        "year": _year_of_view(change.priced),
+        "reasons": list(change.reasons),
+        "warnings": list(change.warnings),
+    }
+
+
+def _renewal(priced: PricedView | None) -> dict[str, Any] | None:
+    """What releasing all of a view once costs."""
+    return None if priced is None else views.cost(priced.renewal, priced.queries[0][0].dataset.conversion_delta)
+
+
+def _year_of_view(priced: PricedView | None) -> dict[str, Any] | None:
+    if priced is None:
+        return None
+    cost = views.cost(priced.year, priced.queries[0][0].dataset.conversion_delta)
+    return {"releases": priced.releases, "held_by_monthly": priced.held} | cost
+
+
 def _price_before(change: QueryChange, plan: PolicyPlan) -> dict[str, Any] | None:
     """What a release of the query costs as it is approved now."""
     found = [priced for priced in plan.before if priced.analysis.query.query == change.name]
@@ -96,7 +129,10 @@ def _budget(lineage: str, plan: PolicyPlan, ledger: Ledger) -> dict[str, Any]:
     now = _state(lineage, plan, ledger)
     lasting = [item.priced for item in plan.queries if item.priced and item.change in LASTING and item.dataset in of_it]
     before = [priced for priced in plan.before if priced.analysis.dataset.dataset in of_it]
-    year, year_before = _sum(now.measure, lasting), _sum(now.measure, before)
+    views_now = [view.priced for view in plan.views if view.dataset in of_it and view.change in LASTING]
+    views_before = [view.before for view in plan.views if view.dataset in of_it]
+    year = _sum(now.measure, lasting, views_now)
+    year_before = _sum(now.measure, before, views_before)
     spent = Loss(now.measure, now.spent.amount + year.amount)
     return {
         "lineage": lineage,
@@ -126,8 +162,10 @@ def _state(lineage: str, plan: PolicyPlan, ledger: Ledger) -> BudgetState:
         return BudgetState(stated.measure, stated_cap(stated), epsilon, no_loss(stated.measure))
 
 
-def _sum(measure: Measure, priced: Iterable[Priced]) -> Loss:
-    return together(measure, (_year(item) for item in priced))
+def _sum(measure: Measure, priced: Iterable[Priced], renewed: Iterable[PricedView | None]) -> Loss:
+    """A year of queries and of views. A release that serves both is counted for each: so it is the most."""
+    queries = together(measure, (_year(item) for item in priced))
+    return sum((view.year for view in renewed if view is not None), start=queries)
 
 
 def _epsilon(spent: Loss, conversion_delta: Decimal) -> float:

@@ -25,6 +25,7 @@ from dpstats.ledger.tokens import Identity
 from dpstats.library import Known, Library
 from dpstats.privacy.loss import AMOUNT_STEPS, DELTA_STEPS
 from dpstats.rights.notice import PAST_STATISTICS, SIGNALS, Business, notice_of
+from dpstats.rights.notices_at_load import NoticesAtLoad
 from dpstats.rights.notices_built import NoticesBuilt
 from dpstats.rights.request_log import RequestLog
 from dpstats.rights.totals import OUTSIDE, Total, rounded, totals, year_of
@@ -48,10 +49,11 @@ class Publishing:
         business: Business,
         requests: RequestLog,
         built: NoticesBuilt,
+        notices: NoticesAtLoad,
     ) -> None:
         self._registry, self._ledger, self._library = store.registry, store.ledger, library
         self._spending, self._business = spending, business
-        self._requests, self._built = requests, built
+        self._requests, self._built, self._notices = requests, built, notices
         self._making = Lock()
         self._report: tuple[float, dict[str, Any] | None] = (0.0, None)
 
@@ -67,6 +69,15 @@ class Publishing:
         """
         check(identity, Action.STEWARD)
         self._built.note(version, datetime.now(UTC))
+
+    def note_collection(self, identity: Identity, version: str) -> None:
+        """Notes that the notice at collection of this version was built, so that loads may name it.
+
+        Raises:
+          Forbidden: the caller is no steward.
+        """
+        check(identity, Action.STEWARD)
+        self._notices.note_built(version, datetime.now(UTC))
 
     def overdue_notice(self, now: datetime) -> str:
         """What is wrong with the notice that was built last; empty if nothing is, or none was."""
@@ -109,6 +120,8 @@ class Publishing:
         return {
             "business": notice["business"],
             "contact": notice["contact"],
+            "acts_as": notice["acts_as"],
+            "disk_encryption": self._business.disk_encryption or None,
             "notice_version": notice["version"],
             "software": f"dpstats {dpstats.__version__}",
             "public_key": self._ledger.public_key,
@@ -128,7 +141,7 @@ class Publishing:
         sums = self._ledger.by_day(lineage)
         return told | {
             "unit_of_privacy": f"one {unit_named(dataset.privacy_unit)}: all rows with the same {dataset.privacy_unit}",
-            "queries": [_query(known) for known in self._approved(dataset.dataset)],
+            "queries": [self._query(known) for known in self._approved(dataset.dataset)],
             "budget": views.budget(state, terms),
             "spent": self._spent(sums),
             "grants": [_grant(item) for item in sums if item.kind == Kind.GRANT],
@@ -140,6 +153,21 @@ class Publishing:
         for known in self._library.all(_PUBLIC):
             if known.record.dataset == dataset and known.approved and known.analysis is not None:
                 yield known
+
+    def _query(self, known: Known) -> dict[str, Any]:
+        query, analysis = known.query, known.analysis
+        groups = [key.name for key in analysis.keys] if analysis else []
+        price = self._spending.price(known)
+        return {
+            "query": query.query,
+            "query_version": known.version,
+            "says": _sentence(query, groups),
+            "purpose": query.purpose,
+            "cadence": query.cadence,
+            "cost": None if price is None else views.cost(price, known.dataset.conversion_delta),
+            "significant_decision": query.significant_decision,
+            "smallest_group": analysis.floor.at if analysis and analysis.floor else None,
+        }
 
     def _spent(self, sums: tuple[DaySum, ...]) -> list[dict[str, Any]]:
         """What was charged to the lineage, by month (UTC) and purpose, oldest first."""
@@ -165,18 +193,6 @@ class Publishing:
 def unit_named(column: str) -> str:
     """Whom a privacy unit's column names: `household_id` is a household."""
     return column.removesuffix("_id").replace("_", " ") or column
-
-
-def _query(known: Known) -> dict[str, Any]:
-    query, analysis = known.query, known.analysis
-    groups = [key.name for key in analysis.keys] if analysis else []
-    return {
-        "query": query.query,
-        "query_version": known.version,
-        "says": _sentence(query, groups),
-        "purpose": query.purpose,
-        "cadence": query.cadence,
-    }
 
 
 def _sentence(query: QueryFile, groups: list[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,18 +22,19 @@ from dpstats.plan.answer import measures
 from dpstats.plan.consequences import consequences
 from dpstats.plan.plan import Plan
 from dpstats.release import Ask, Road, loaded_on, question
+from dpstats.views import Sent
 from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.earlier import earlier_releases
 
 
 @dataclass(frozen=True)
 class Given:
-    """A release as JSON, and whether this request made it (and paid).
+    """A release, and whether this request made it (and paid).
 
     `until`: from when on it is not given again as it is, even if nothing is committed to the ledger; None: not known.
     """
 
-    body: dict[str, Any]
+    sent: Sent
     made_now: bool
     until: datetime | None
 
@@ -97,7 +97,7 @@ class Releases:
     def make(self, ask: Ask) -> tuple[dict[str, Any], bool]:
         """A release as JSON, and whether this request made it (and paid)."""
         given = self.give(ask)
-        return given.body, given.made_now
+        return given.sent.body, given.made_now
 
     def give(self, ask: Ask) -> Given:
         """A release, and until when it would be given again as it is."""
@@ -105,10 +105,14 @@ class Releases:
         with self._registry.one_moment():
             lineage = self._library.dataset(ask.identity, answer.stored.dataset).lineage
             budget = self._budget(lineage, answer.stored)
-        body = views.release(answer.stored, replayed=not answer.made_now, budget_now=budget)
-        return Given(self._mark | body, answer.made_now, answer.until)
+        sent = views.release(answer.stored, replayed=not answer.made_now, budget_now=budget, mark=self._mark)
+        return Given(sent, answer.made_now, answer.until)
 
     def earlier(self, identity: Identity, release_id: str) -> dict[str, Any]:
+        """A release made before, free, as JSON; it raises what `sent` does."""
+        return self.sent(identity, release_id).body
+
+    def sent(self, identity: Identity, release_id: str) -> Sent:
         """A release made before, free.
 
         Raises:
@@ -124,7 +128,8 @@ class Releases:
         if self._registry.approval(stored.query, stored.query_version) is None:
             raise NotApproved(stored.query, stored.query_version)
         lineage = self._library.dataset(identity, stored.dataset).lineage
-        return self._mark | views.release(stored, replayed=True, budget_now=self._budget(lineage, stored))
+        budget = self._budget(lineage, stored)
+        return views.release(stored, replayed=True, budget_now=budget, mark=self._mark)
 
     def _budget(self, lineage: str, stored: StoredRelease) -> dict[str, Any]:
         return self._budgets.of_release(lineage, stored.release_id)
@@ -163,7 +168,7 @@ class Releases:
 
 def _listed(item: StoredRelease) -> dict[str, Any]:
     """A release without its rows: what was asked, what it cost, and until when it is given again for free."""
-    body = json.loads(item.body)
+    body = views.head(item.body)
     return {
         "release_id": item.release_id,
         "query": item.query,

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dpstats.access import Action, check, operator
-from dpstats.catalog.canonical import load_fingerprint
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.engine.erasure import Held
 from dpstats.engine.retention import past_in
 from dpstats.ledger.files import file_lock
-from dpstats.ledger.registry import DataVersionRecord
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.library import Library
 from dpstats.rights.corrections import Corrections
 from dpstats.workspace.datasets import Datasets
+from dpstats.workspace.each import done_to_each
 from dpstats.workspace.epochs import Timetable
 
 
@@ -38,7 +38,7 @@ class Retaining:
         timetable: Timetable,
         lock: Path,
     ) -> None:
-        self._registry, self._library, self._datasets = store.registry, library, datasets
+        self._library, self._datasets = library, datasets
         self._corrections, self._timetable, self._lock = corrections, timetable, lock
 
     def sweep(self, identity: Identity, name: str | None = None) -> tuple[dict[str, Any], ...]:
@@ -49,12 +49,14 @@ class Retaining:
           were, before and after; files removed; a scan of the folder's bytes, before (its positive control) and after.
 
         Raises:
-          Forbidden: the caller is no steward. NotFound: no such dataset. FileError: the data cannot be made anew.
+          Forbidden: the caller is no steward. NotFound: no such dataset. FileError: some data cannot be made anew; the
+            others are.
         """
         check(identity, Action.STEWARD)
         chosen = self._library.datasets(identity) if name is None else [self._library.dataset(identity, name)]
         with file_lock(self._lock):
-            return tuple(self._swept(identity, each) for each in chosen if self._made(each) and has_retention(each))
+            swept = [each for each in chosen if self._datasets.current(each) and has_retention(each)]
+            return done_to_each(swept, partial(self._swept, identity))
 
     def sweep_if_due(self, identity: Identity, now: datetime) -> tuple[dict[str, Any], ...]:
         """Sweeps every dataset whose data were not made anew since the timetable's last moment."""
@@ -63,11 +65,12 @@ class Retaining:
         if not due:
             return ()
         with file_lock(self._lock):
-            return tuple(self._swept(identity, each) for each in due if self._is_due(each, now))
+            still_due = [each for each in due if self._is_due(each, now)]
+            return done_to_each(still_due, partial(self._swept, identity))
 
     def overdue(self, dataset: DatasetFile, now: datetime) -> bool:
         """Whether data that say how long they are needed were not looked over for longer than the timetable allows."""
-        made = self._made(dataset) if has_retention(dataset) else None
+        made = self._datasets.current(dataset) if has_retention(dataset) else None
         return made is not None and now - made.created_at > self._timetable.max_age
 
     def _swept(self, identity: Identity, dataset: DatasetFile) -> dict[str, Any]:
@@ -88,16 +91,11 @@ class Retaining:
                 yield each.number
 
     def _is_due(self, dataset: DatasetFile, now: datetime) -> bool:
-        made = self._made(dataset)
+        made = self._datasets.current(dataset)
         return made is not None and self._timetable.due(made.created_at, now)
 
     def _retained(self) -> Iterator[DatasetFile]:
         yield from (each for each in self._library.datasets(operator("retention")) if has_retention(each))
-
-    def _made(self, dataset: DatasetFile) -> DataVersionRecord | None:
-        """The current data version; None of a dataset that must be loaded again first, which the doctor says."""
-        versions = self._registry.data_versions(dataset.dataset)[-1:]
-        return next((each for each in versions if each.fingerprint == load_fingerprint(dataset)), None)
 
 
 def has_retention(dataset: DatasetFile) -> bool:

@@ -12,10 +12,11 @@ from typing import Any
 from dpstats import views
 from dpstats.access import ALLOWED, Action, check
 from dpstats.catalog.dataset import DatasetFile, load_dataset, parse_dataset
-from dpstats.catalog.parameters import bind_parameters
+from dpstats.catalog.fields import FileModel
+from dpstats.catalog.parameters import BoundParameters, bind_parameters
 from dpstats.catalog.query import DateParameter, EnumParameter, KeysFrom, load_query
 from dpstats.catalog.source import load_file
-from dpstats.errors import Conflict, NotApproved, SecondStewardNeeded
+from dpstats.errors import Conflict, FileError, NotApproved, SecondStewardNeeded
 from dpstats.ledger.approvals import Wish
 from dpstats.ledger.proposals import approval_draft
 from dpstats.ledger.registry import QueryRecord
@@ -67,6 +68,9 @@ class Review:
             dataset = parse_dataset(definition, query.dataset)
         else:
             dataset = load_dataset(file.parent / "dataset.yaml")
+            if dataset.dataset != query.dataset:
+                what = f"there is no dataset {query.dataset}, and the dataset.yaml beside it is of {dataset.dataset}"
+                raise FileError(str(file), what, key="dataset")
         return self.check_analysis(analyse(query, dataset))
 
     def check_analysis(self, analysis: Analysis) -> Check:
@@ -95,13 +99,11 @@ class Review:
         Raises:
           NotLoaded: keys come from a table that is not loaded as defined. QueryRefused: it cannot be answered.
         """
-        wanted = {name: spec for name, spec in analysis.query.parameters.items() if spec.default is None}
-        defaults = {name: _some_value(name, spec) for name, spec in wanted.items()}
         from_table = any(isinstance(key.source, KeysFrom) for key in analysis.keys)
         if from_table and not self._registry_has(analysis.dataset.dataset):
             return None
         known = Known(_no_record(analysis), analysis.query, analysis.dataset, analysis.version, False, analysis)
-        return self._road.plan(known, analysis, bind_parameters(analysis.query, defaults))
+        return self._road.plan(known, analysis, defaults_of(analysis))
 
     def _registry_has(self, dataset: str) -> bool:
         return any(record.name == dataset for record in self._registry.datasets())
@@ -244,6 +246,12 @@ def _alone(plan: Plan | None, dataset: DatasetFile) -> Decimal | None:
     return Decimal(str(views.cost(plan.loss, dataset.conversion_delta)["epsilon"]))
 
 
+def defaults_of(analysis: Analysis) -> BoundParameters:
+    """A query's default parameters, and some value for each without one."""
+    wanted = {name: spec for name, spec in analysis.query.parameters.items() if spec.default is None}
+    return bind_parameters(analysis.query, {name: _some_value(name, spec) for name, spec in wanted.items()})
+
+
 def _some_value(name: str, spec: Parameter) -> object:
     """A valid value of a parameter without default; a span's end is its latest, so that it ends after it starts."""
     if isinstance(spec, EnumParameter):
@@ -257,6 +265,8 @@ def _json(value: object) -> Any:
     """A part of a query's file as JSON. Not pydantic's own writing, which warns about frozen mappings."""
     if isinstance(value, Mapping):
         return {name: _json(item) for name, item in value.items()}
+    if isinstance(value, FileModel):
+        return {name: _json(item) for name, item in value if item is not None}
     if isinstance(value, list | tuple):
         return [_json(item) for item in value]
     if isinstance(value, date):

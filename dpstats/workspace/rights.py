@@ -6,32 +6,30 @@ evidence of a request that was verified, which stewards alone can see.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from dpstats.access import Action, check, operator, sees
+from dpstats.access import Action, check, sees
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.catalog.ids import id_text
-from dpstats.errors import Conflict, InvalidParameters, NotFound
+from dpstats.errors import Conflict, InvalidParameters, NotFound, Unavailable
 from dpstats.ledger.chain import sha256
-from dpstats.ledger.records import StoredRelease
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.library import Library
 from dpstats.rights.consent_log import ConsentLog
 from dpstats.rights.corrections import Corrections, Said
-from dpstats.rights.decisions import ALL_SALE_SHARE, LIMIT_SPI, Decision, Event
+from dpstats.rights.decisions import ALL_SALE_SHARE, LIMIT_SPI, Decision
 from dpstats.rights.deliveries import Deliveries
 from dpstats.rights.intake import Wish
-from dpstats.rights.notice import NOBODY_NAMED, PAST_STATISTICS, notice_of
+from dpstats.rights.notice import NOBODY_NAMED, notice_of
 from dpstats.rights.package import STATISTICS_MAX, TableOf, Told, zipped
 from dpstats.rights.pseudonyms import Pseudonyms
 from dpstats.rights.request_log import Asked, Kept, RequestLog
 from dpstats.rights.requests import (
-    EXCEPTIONS,
     LEVELS,
     UNVERIFIED_KINDS,
     Confirmed,
@@ -48,30 +46,32 @@ from dpstats.rights.requests import (
     Step,
     Verified,
     alarms,
+    least_level,
     outward,
 )
-from dpstats.rights.suppression import Suppressions
 from dpstats.rights.yearly_totals import totals
 from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.consent import Consent
 from dpstats.workspace.correcting import Correcting, Wanted, correction_told
 from dpstats.workspace.datasets import Datasets
+from dpstats.workspace.erasing import Erasing, is_of
 from dpstats.workspace.notifying import Notifying
+from dpstats.workspace.rights_told import (
+    TOLD_OF_THE_NOTICE,
+    consented,
+    holds_sensitive,
+    level_name,
+    next_step,
+    offered,
+    pieces_told,
+    refused_pieces,
+    statistic,
+)
+from dpstats.workspace.spending import Spending
 
 NO_EXCEPTIONS: Mapping[str, str] = {}
 ID_MAX = 256
 TEXT_MAX = 1000
-TOLD_AFTER_ERASURE = (
-    "The data about you were erased from every version that is kept.",
-    "Files that are loaded later, and backups that are restored, leave you out.",
-    PAST_STATISTICS,
-    "No budget is given back for it: what was released stays charged.",
-)
-
-TOLD_OF_THE_NOTICE = (
-    "We could not make sure enough of who you are to send anything that is about you.",
-    "Our privacy notice, at /privacy, says what we collect, what for, and for how long.",
-)
 
 
 class Rights:
@@ -82,7 +82,7 @@ class Rights:
         library: Library,
         log: RequestLog,
         pseudonyms: Pseudonyms,
-        suppressions: Suppressions,
+        erasing: Erasing,
         datasets: Datasets,
         consent: Consent,
         store: Store,
@@ -91,12 +91,13 @@ class Rights:
         deliveries: Deliveries,
         corrections: Corrections,
         notifying: Notifying,
+        spending: Spending,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._library, self._log, self._now = library, log, now
-        self._pseudonyms, self._suppressions = pseudonyms, suppressions
-        self._datasets, self._consent = datasets, consent
-        self._ledger, self._budgets = store.ledger, budgets
+        self._pseudonyms, self._datasets, self._consent = pseudonyms, datasets, consent
+        self._erasing = erasing
+        self._ledger, self._budgets, self._spending = store.ledger, budgets, spending
         self._consent_log, self._deliveries = consent_log, deliveries
         self._corrections, self._correcting = corrections, Correcting(datasets, corrections)
         self._notifying = notifying
@@ -142,7 +143,7 @@ class Rights:
           Forbidden: the caller is no steward. NotFound: none that the caller may see.
         """
         kept = self._seen(identity, request_id)
-        told = {"notices": self._notifying.about(request_id)} if kept.evidence else {}
+        told = offered(kept) | ({"notices": self._notifying.about(request_id)} if kept.evidence else {})
         return self._view(kept) | {
             "steps": list(self._log.history(request_id)),
             "evidence": dict(kept.evidence) | told,
@@ -211,7 +212,8 @@ class Rights:
         Args:
           wanted: of a request to correct, what is true instead; not needed again once it was begun.
           exceptions: of a request to delete, what the business keeps in other systems, and by which exception of
-            1798.105(d); here everything is erased, so that nothing of it is counted. Nor is it needed again.
+            1798.105(d); here everything is erased, so that nothing of it is counted. Of a request to know, the columns
+            (`table.column`) that are not told, and by which exception of 1798.145. Nor are they needed again.
 
         Raises:
           Forbidden, NotFound, Conflict: as `confirm`; Conflict too where the caller is not sure enough of who asks,
@@ -224,17 +226,48 @@ class Rights:
         tried = kept.asked.kind is Kind.KNOW and kept.standing.method
         if not tried and kept.asked.kind not in UNVERIFIED_KINDS and kept.standing.level < Level.REASONABLE:
             raise Conflict(f"the request is {kept.standing.state}: verify who asks first, or deny it")
-        if kept.asked.kind is Kind.DELETE:
-            self._of_lineage(identity, kept.asked.lineage)
+        self._check_level(identity, kept)
+        self._check_pieces(identity, kept, exceptions)
         said = self._to_correct(identity, kept, wanted)
         kept = self._log.step(request_id, Started(dict(exceptions)), actor=identity.name, now=self._now())
         if said is not None:
             dataset = self._library.dataset(identity, kept.asked.dataset)
             self._correcting.keep(request_id, dataset, kept.asked.unit, said, self._now())
+        # Before a person's links go with the person; it is carried out from here on, however often it takes.
+        told = self._notifying.carried_out(kept, self._ids(identity, kept), self._correcting.cells(request_id))
         done, package = self._carried_out(identity, kept)
-        done |= {"recipients_told": self._notifying.carried_out(kept)}
+        done |= {"recipients_told": list(told)}
         self._log.step(request_id, Fulfilled(done), actor=identity.name, now=self._now())
         return self.one(identity, request_id) | ({"package": package} if package else {})
+
+    def _check_level(self, identity: Identity, kept: Kept) -> None:
+        """Lets a deletion or a correction begin where who asks is known well enough for what is held (7062(d)).
+
+        Raises:
+          Conflict: it is not, a deletion reaches data that the caller may not see, or it was carried out before.
+        """
+        dataset = self._library.dataset(identity, kept.asked.dataset)
+        is_all = kept.asked.kind is Kind.DELETE
+        reached = self._erasing.reached(identity, kept.asked.lineage) if is_all else [dataset]
+        least = least_level(kept.asked.kind, sensitive=any(map(holds_sensitive, reached)))
+        if kept.standing.is_open and kept.standing.state is not State.EXECUTING and kept.standing.level < least:
+            raise Conflict(
+                f"it was verified as {level_name(kept.standing.level)}, and sensitive data are held: verify it as "
+                f"{level_name(least)} first"
+            )
+        if is_all and kept.standing.state is State.VERIFIED:
+            self._erasing.check_held(kept, reached)
+
+    def _check_pieces(self, identity: Identity, kept: Kept, exceptions: Mapping[str, str]) -> None:
+        """Lets pieces be kept from who asks to know where there are such pieces, and the others are told."""
+        if kept.asked.kind is not Kind.KNOW or not exceptions:
+            return
+        if kept.standing.disclosure is not Disclosure.SPECIFIC_PIECES:
+            raise Conflict("no pieces are told at this level of verification, so none can be excepted")
+        strangers = sorted(exceptions.keys() - pieces_told(self._library.dataset(identity, kept.asked.dataset)))
+        if strangers:
+            what = f"{strangers[0]} is no column that would be told: name one as table.column"
+            raise InvalidParameters({"exceptions": what})
 
     def package(self, identity: Identity, secret: str) -> bytes:
         """The package of a request to know, as a ZIP; it can be fetched once, within a week.
@@ -278,7 +311,7 @@ class Rights:
     def _carried_out(self, identity: Identity, kept: Kept) -> tuple[dict[str, Any], dict[str, str] | None]:
         """What was done, as evidence; and where the package of a request to know is fetched."""
         if kept.asked.kind is Kind.DELETE:
-            return self._erased(identity, kept), None
+            return self._erasing.carried_out(identity, kept, self._now()), None
         if kept.asked.kind is Kind.CORRECT:
             return self._corrected(identity, kept), None
         if kept.asked.kind in UNVERIFIED_KINDS:
@@ -287,7 +320,13 @@ class Rights:
             return {"disclosed": str(kept.standing.disclosure), "told": list(TOLD_OF_THE_NOTICE)}, None
         content = zipped(self._known(identity, kept))
         secret, until = self._deliveries.put(content, self._now(), about=kept.asked.unit)
-        evidence = {"disclosed": str(kept.standing.disclosure), "package_sha256": sha256(content), "until": until}
+        evidence: dict[str, Any] = {
+            "disclosed": str(kept.standing.disclosure),
+            "package_sha256": sha256(content),
+            "until": until,
+        }
+        if kept.standing.exceptions:
+            evidence |= {"exceptions": dict(kept.standing.exceptions), "told": list(refused_pieces(kept).values())}
         return evidence, {"path": f"/v1/rights/packages/{secret}", "expires_at": until}
 
     def _known(self, identity: Identity, kept: Kept) -> Told:
@@ -295,9 +334,9 @@ class Rights:
         name, lineage = kept.asked.dataset, kept.asked.lineage
         dataset = self._library.dataset(identity, name)
         specific = kept.standing.disclosure is Disclosure.SPECIFIC_PIECES
-        is_person = _is(str(kept.person), dataset)
+        is_person = is_of([str(kept.person)], dataset)
         found = self._datasets.pieces(identity, name, is_person) if specific else {}
-        budget = self._budgets.one(identity, name)
+        budget, refused = self._budgets.one(identity, name), refused_pieces(kept)
         linked = self._datasets.ids(identity, name, is_person)
         pseudonyms = {kept.asked.unit, *(self._pseudonyms.of(lineage, each) for each in linked)}
         return Told(
@@ -306,18 +345,22 @@ class Rights:
             told=notice_of(NOBODY_NAMED, [dataset])["datasets"][0],
             consent=self._consent_history(lineage, pseudonyms),
             linked=sorted(linked) if specific else [],
-            corrections=self._told_corrections(dataset, pseudonyms) if specific else [],
-            tables=[TableOf(table, each.columns, each.rows, each.withheld) for table, each in found.items()],
+            corrections=self._told_corrections(dataset, pseudonyms, refused) if specific else [],
+            tables=[
+                TableOf(table, each.columns, each.rows, each.withheld).without(refused) for table, each in found.items()
+            ],
             specific=specific,
             statistics=self._published(identity, name),
             epsilon_at_most=budget["epsilon_spent"],
             delta=budget["delta"],
         )
 
-    def _told_corrections(self, dataset: DatasetFile, pseudonyms: Collection[str]) -> list[dict[str, Any]]:
+    def _told_corrections(
+        self, dataset: DatasetFile, pseudonyms: Collection[str], refused: Collection[str]
+    ) -> list[dict[str, Any]]:
         """What was corrected of a person and still stands in for what a source says."""
         found = self._corrections.of_person(dataset.lineage, pseudonyms)
-        return [told for each in found if (told := correction_told(dataset, each))]
+        return [told for each in found if (told := correction_told(dataset, each, refused))]
 
     def _consent_history(self, lineage: str, pseudonyms: Collection[str]) -> list[dict[str, str]]:
         """What the person decided under each of their ids, and what the person was shown where that was said."""
@@ -325,29 +368,22 @@ class Rights:
         for each in sorted(pseudonyms):
             shown = self._consent_log.shown_to(lineage, each)
             for event in self._consent_log.of_person(lineage, each):
-                found.append(_consented(event) | (asdict(shown[event.event]) if event.event in shown else {}))
+                found.append(consented(event) | (asdict(shown[event.event]) if event.event in shown else {}))
         return found
+
+    def _ids(self, identity: Identity, kept: Kept) -> frozenset[str]:
+        """Every id that is known to be the person's; only the one that came where links cannot be read now."""
+        dataset = self._library.dataset(identity, kept.asked.dataset)
+        person = {id_text(dataset.unit_type, str(kept.person))}
+        with suppress(Unavailable):
+            return self._datasets.linked(identity, dataset.dataset, person)
+        return frozenset(person)
 
     def _published(self, identity: Identity, dataset: str) -> list[dict[str, Any]]:
         """The newest statistics that were published of a dataset, with their values."""
         page = self._ledger.releases(dataset, datasets=identity.datasets, limit=STATISTICS_MAX)
-        return [_statistic(stored) for stored in page.items]
-
-    def _erased(self, identity: Identity, kept: Kept) -> dict[str, Any]:
-        """Suppression first, so that whatever comes next leaves the person out; then every dataset of its people."""
-        lineage, person = kept.asked.lineage, str(kept.person)
-        self._suppressions.add(lineage, person, request=kept.request_id, now=self._now())
-        evidence: dict[str, Any] = {}
-        # Looked up again after each: a load that began before the suppression may have brought a dataset meanwhile.
-        while left := [each for each in self._of_lineage(identity, lineage) if each.dataset not in evidence]:
-            dataset = left[0]
-            evidence[dataset.dataset] = self._datasets.erase(identity, dataset.dataset, _is(person, dataset))
-            pseudonym = self._pseudonyms.of(lineage, id_text(dataset.unit_type, person))
-            self._deliveries.drop(pseudonym)
-            self._corrections.drop(lineage, pseudonym)
-        exceptions = kept.standing.exceptions
-        told = [*TOLD_AFTER_ERASURE, *(_kept_elsewhere(what, code) for what, code in exceptions.items())]
-        return {"erased": list(evidence.values()), "exceptions": dict(exceptions), "told": told}
+        purposes = self._spending.purposes(stored.query for stored in page.items)
+        return [statistic(stored, purposes) for stored in page.items]
 
     def _to_correct(self, identity: Identity, kept: Kept, wanted: Wanted | None) -> Said | None:
         """What is still to be kept of a correction before it is carried out; None if nothing is, or it was before."""
@@ -363,7 +399,7 @@ class Rights:
         dataset = self._library.dataset(identity, kept.asked.dataset)
         if begun is not None:
             raise Conflict("what is to be corrected was said before: execute it without saying it again")
-        return self._correcting.checked(identity, dataset, _is(str(kept.person), dataset), wanted)
+        return self._correcting.checked(identity, dataset, is_of([str(kept.person)], dataset), wanted)
 
     def _corrected(self, identity: Identity, kept: Kept) -> dict[str, Any]:
         """Kept first, so that whatever comes next has the corrected value; then the data are made anew."""
@@ -371,27 +407,13 @@ class Rights:
         begun = self._correcting.known(kept.request_id)
         if begun is None:
             raise Conflict("the correction was not kept: say again what is to be corrected")
-        return self._correcting.carried_out(identity, dataset, _is(str(kept.person), dataset), begun)
-
-    def _of_lineage(self, identity: Identity, lineage: str) -> list[DatasetFile]:
-        """Every dataset of the same people.
-
-        Raises:
-          Conflict: the caller may not see them all, and an erasure leaves none out.
-        """
-        found = [each for each in self._library.datasets(operator(identity.name)) if each.lineage == lineage]
-        if not all(sees(identity, each.dataset) for each in found):
-            raise Conflict(
-                "an erasure takes a person out of all data of the same people, and you may not see all of them: a "
-                "steward of all datasets must execute it"
-            )
-        return found
+        return self._correcting.carried_out(identity, dataset, is_of([str(kept.person)], dataset), begun)
 
     def _refused(self, identity: Identity, kept: Kept) -> dict[str, Any]:
         """An opt-out or a limit is a consent event like any other; asked again, it is the same event."""
         purpose = ALL_SALE_SHARE if kept.asked.kind is Kind.OPT_OUT else LIMIT_SPI
         wish = Wish(str(kept.person), purpose, str(Decision.OPT_OUT), kept.request_id, "operator")
-        self._consent.send(identity, [(kept.asked.dataset, wish)])
+        self._consent.send(identity, [(kept.asked.dataset, wish)], tell=False)  # `carried_out` tells
         return {"decision": purpose, "told": ["It counts from the next consent epoch on."]}
 
     def _step(self, identity: Identity, request_id: str, step: Step) -> dict[str, Any]:
@@ -428,54 +450,6 @@ class Rights:
             "confirm_due": dates.confirm_due.isoformat() if dates.confirm_due else None,
             "respond_due": dates.respond_due.isoformat(),
             "extended": bool(standing.extended_because),
-            "level": _level_name(standing.level),
-            "next": _next(kept, now),
+            "level": level_name(standing.level),
+            "next": next_step(kept, now),
         }
-
-
-def _statistic(stored: StoredRelease) -> dict[str, Any]:
-    body = json.loads(stored.body)
-    return {
-        "release_id": stored.release_id,
-        "title": stored.query.replace("_", " "),
-        "purpose": body.get("purpose", ""),
-        "as_of": body["as_of"],
-        "cost": body["cost"],
-        "rows": body["rows"],
-    }
-
-
-def _consented(event: Event) -> dict[str, str]:
-    return {"at": event.observed_at.isoformat(), "purpose": event.purpose, "decision": str(event.decision)}
-
-
-def _is(person: str, dataset: DatasetFile) -> Callable[[str], bool]:
-    """Says of an id of the dataset whether it is the person's, whose own is spelled as another dataset's may be."""
-    spelled = id_text(dataset.unit_type, person)
-    return lambda text: id_text(dataset.unit_type, text) == spelled
-
-
-def _kept_elsewhere(what: str, code: str) -> str:
-    return f"We keep {what} outside these data, {EXCEPTIONS[code]} ({code}), and use it for nothing else."
-
-
-def _level_name(level: Level) -> str:
-    return level.name.lower()
-
-
-def _next(kept: Kept, now: datetime) -> str | None:
-    """What to do next, as the last word of a command."""
-    state, kind = kept.standing.stands_at(now), kept.asked.kind
-    if kind is Kind.KNOW and state is State.CONFIRMED and kept.standing.method:
-        return "execute"  # it is answered by less: nobody could be verified
-    if kept.standing.state is State.EXECUTING or kind in UNVERIFIED_KINDS:
-        return None if state is State.FULFILLED or state in _ENDED else "execute"
-    steps: Mapping[State, str] = {
-        State.RECEIVED: "verify",
-        State.CONFIRMED: "verify",
-        State.VERIFIED: "execute",
-    }
-    return steps.get(state)
-
-
-_ENDED = frozenset({State.DENIED, State.REVOKED, State.EXPIRED})

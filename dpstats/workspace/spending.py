@@ -98,11 +98,11 @@ class Spending:
         datasets = [record.name for record in self._registry.datasets() if record.lineage == lineage]
         for record in (record for dataset in datasets for record in self._registry.queries(dataset)):
             known = self._library.known(operator("forecast"), record.name)
-            price = self._price(known) if known.approved else None
+            price = self.price(known) if known.approved else None
             if price is not None:
                 yield known, price
 
-    def _price(self, known: Known) -> Loss | None:
+    def price(self, known: Known) -> Loss | None:
         """What one release costs at default parameters: known by the version, and by the public data of the load."""
         try:
             key = (known.version, self._registry.data_version(known.record.dataset).data_version)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +18,7 @@ class TokenDesk:
     """The tokens of a workspace."""
 
     def __init__(self, store: Store, library: Library) -> None:
-        self._tokens, self._library = store.tokens, library
+        self._tokens, self._asked, self._library = store.tokens, store.asked, library
 
     def create(
         self,
@@ -58,7 +58,12 @@ class TokenDesk:
     def all(self, identity: Identity) -> list[dict[str, Any]]:
         """Every token ever made, without its text; to a steward of some datasets those for these alone."""
         check(identity, Action.STEWARD)
-        return [_shown(record) for record in self._tokens.list() if _within(identity, record)]
+        used = self._asked.last_used()
+        return [
+            _shown(record) | {"last_used": _day(used.get(record.identity.token_id))}
+            for record in self._tokens.list()
+            if _within(identity, record)
+        ]
 
     def _seen(self, identity: Identity, name: str) -> None:
         """Passes over whom the caller may decide.
@@ -104,6 +109,10 @@ def _shown(record: TokenRecord) -> dict[str, Any]:
         "earlier_until": _iso(record.earlier_until),
         "revoked_at": _iso(record.revoked_at),
     }
+
+
+def _day(day: date | None) -> str | None:
+    return day.isoformat() if day else None
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -1,7 +1,8 @@
 """Who is sent messages, from one file, and how a message is signed and sent.
 
 The file's `alarms` is told what is near due or overdue, which names nobody. Each of `recipients` is told of the
-datasets that it lists when a person of theirs was erased or said no (1798.105(c), 11 CCR 7022(b), 7026(f)).
+datasets that it lists when a person of theirs was erased, had something corrected or said no (1798.105(c), 11 CCR
+7022(b), 7023(c), 7026(f)).
 
 Signed as Standard Webhooks 1.0 says: HMAC-SHA256 over `id.timestamp.body`, in base64, in `webhook-signature`.
 """
@@ -27,7 +28,7 @@ from dpstats.errors import FileError
 from dpstats.rights.outbox import Message
 from dpstats.settings import is_safe_address
 
-Told = Literal["deleted", "opted_out", "limited"]
+Told = Literal["deleted", "corrected", "opted_out", "limited"]
 SECRET_BYTES_MIN = 24
 SECRET_PREFIX = "whsec_"  # noqa: S105 (how a secret begins, not one)
 SEND_S = 10
@@ -60,7 +61,7 @@ class RecipientSpec(AlarmsTo):
 
     name: Annotated[str, AfterValidator(_named)]
     datasets: Items[str]
-    told: Items[Told] = ("deleted", "opted_out", "limited")
+    told: Items[Told] = ("deleted", "corrected", "opted_out", "limited")
 
 
 class WebhooksFile(FileModel):

@@ -146,15 +146,32 @@ TABLE = {
     ("POST", "/consent/close"): Case("/consent/close", for_stewards(303, 303), form={}, page=True),
     ("GET", "/budgets"): Case("/budgets", for_stewards(200, 303), page=True),
     ("GET", "/budgets/{dataset}"): Case("/budgets/town", for_stewards(200), page=True),
+    ("GET", "/budgets/{dataset}/burn-down.{form}"): Case(
+        "/budgets/town/burn-down.svg?theme=dark&size=narrow", for_stewards(200), page=True
+    ),
     ("GET", "/budgets/{dataset}/grant"): Case("/budgets/town/grant", for_stewards(200), page=True),
     ("POST", "/budgets/{dataset}/grant"): Case(
         "/budgets/town/grant", for_stewards(200), form={"epsilon": "0.5", "reason": "more"}, page=True
+    ),
+    ("GET", "/budgets/{dataset}/caps"): Case("/budgets/town/caps", for_stewards(200), page=True),
+    ("POST", "/budgets/{dataset}/caps"): Case(
+        "/budgets/town/caps", for_stewards(200), form={"of": "role:job", "amount": "5", "reason": "share"}, page=True
+    ),
+    ("GET", "/proposals"): Case("/proposals", for_stewards(200, 200), page=True),
+    ("GET", "/proposals/{proposal}/confirm"): Case("/proposals/PROPOSAL/confirm", for_stewards(200), page=True),
+    ("POST", "/proposals/{proposal}/confirm"): Case(
+        "/proposals/PROPOSAL/confirm", for_stewards(303), form={}, page=True
+    ),
+    ("GET", "/proposals/{proposal}/decline"): Case("/proposals/PROPOSAL/decline", for_stewards(200), page=True),
+    ("POST", "/proposals/{proposal}/decline"): Case(
+        "/proposals/PROPOSAL/decline", for_stewards(303), form={}, page=True
     ),
     ("GET", "/budgets/{dataset}/freeze"): Case("/budgets/town/freeze", for_stewards(200), page=True),
     ("POST", "/budgets/{dataset}/freeze"): Case("/budgets/harbour/freeze", for_stewards(303, 303), form={}, page=True),
     ("GET", "/budgets/{dataset}/thaw"): Case("/budgets/town/thaw", for_stewards(200), page=True),
     ("POST", "/budgets/{dataset}/thaw"): Case("/budgets/town/thaw", for_stewards(303), form={}, page=True),
     ("GET", "/asked"): Case("/asked", for_stewards(200, 303), page=True),
+    ("GET", "/log"): Case("/log?query=spend_by_band", for_stewards(200, 200), page=True),
     ("GET", "/asked/{dataset}"): Case("/asked/town?who=analyst", for_stewards(200), page=True),
     ("GET", "/ledger"): Case("/ledger", for_stewards(200, 303), page=True),
     ("GET", "/ledger/{dataset}"): Case("/ledger/town?before=2", for_stewards(200), page=True),
@@ -200,7 +217,7 @@ TABLE = {
     ("PUT", "/v1/datasets/{dataset}/budget/caps"): Case(
         "/v1/datasets/town/budget/caps", stewards(200), {"role": "job", "rho": 5, "reason": "share"}
     ),
-    ("GET", "/v1/log"): Case("/v1/log?after=0", stewards(200) | {"steward of another dataset": 403}),
+    ("GET", "/v1/log"): Case("/v1/log?after=0", stewards(200) | {"steward of another dataset": 200}),
     ("GET", "/v1/proposals"): Case("/v1/proposals", stewards(200) | {"steward of another dataset": 200}),
     ("POST", "/v1/proposals/{proposal_id}/confirm"): Case("/v1/proposals/PROPOSAL/confirm", stewards(200)),
     ("POST", "/v1/proposals/{proposal_id}/decline"): Case("/v1/proposals/PROPOSAL/decline", stewards(200)),
@@ -211,6 +228,9 @@ TABLE = {
         {"dataset": "town", "unit": 7, "purpose": "all_sale_share", "decision": "opt_out", "event_id": "e1"},
     ),
     ("POST", "/v1/consent/state"): Case("/v1/consent/state", collectors(200), {"dataset": "town", "unit": 7}),
+    ("GET", "/v1/consent/receipts/{receipt}"): Case(
+        "/v1/consent/receipts/RECEIPT", stewards(200) | {"collector": 404, "steward of another dataset": 200}
+    ),
     ("POST", "/v1/consent/signals"): Case(
         "/v1/consent/signals", collectors(202), {"dataset": "town", "units": [7, "device-1"], "gpc": "1"}
     ),
@@ -304,6 +324,7 @@ PLACEHOLDERS = {
     "RIGHTS": _request,
     "OPT-OUT": lambda town: _request(town, "opt_out"),
     "PACKAGE": _package,
+    "RECEIPT": lambda town: town.workspace.opting_out.refuse("7"),
 }
 """What stands in a path for something that is made anew for each steward who asks."""
 

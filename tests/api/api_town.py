@@ -267,9 +267,9 @@ class Town:
 
 
 @contextmanager
-def opened(home: Path, files: Path, issuer: Issuer | None = None) -> Iterator[Town]:
+def opened(home: Path, files: Path, issuer: Issuer | None = None, **settings: str) -> Iterator[Town]:
     """The town's workspace, opened and served in memory."""
-    workspace = Workspace.open(read_settings(home=home))
+    workspace = Workspace.open(read_settings(home=home, **settings))
     app = create_app(workspace, issuer=issuer)
     with start_blocking_portal() as portal:
         yield Town(workspace, app, InMemory(app, portal), files)

@@ -34,3 +34,36 @@ def test_neither_an_id_nor_a_parameter_nor_a_secret_is_in_it(town: Town) -> None
     kept = str(lines(town))
     assert "canary" not in kept
     assert "Somebody" not in kept
+
+
+def test_a_steward_of_some_datasets_sees_the_lines_of_these_and_no_other(town: Town) -> None:
+    town.run()
+    town.ask("GET", "/v1/datasets/town", role="analyst")
+    town.ask("GET", "/v1/datasets/harbour", role="analyst")
+    town.ask("GET", "/v1/datasets", role="analyst")
+    town.ask("GET", "/v1/queries/no_such_query", role="analyst")
+    whole = lines(town)
+    seen = {}
+    for dataset in ("town", "harbour"):
+        answer = town.ask("GET", "/v1/log", token=town.token("steward", dataset))
+        assert answer.status_code == 200
+        seen[dataset] = answer.json()["items"]
+    asked = [(line["route"], line["dataset"], line["query"]) for line in seen["town"]]
+    assert asked == [
+        ("/v1/queries/{query}/releases", "", "spend_by_band"),
+        ("/v1/datasets/{dataset}", "town", ""),
+    ]
+    assert [line["dataset"] for line in seen["harbour"]] == ["harbour"]
+    assert all(line in whole for line in seen["town"] + seen["harbour"])
+    assert town.ask("GET", "/v1/log", role="analyst").status_code == 403
+
+
+def test_the_day_of_a_tokens_last_request_is_told_to_stewards_and_costs_no_statement(town: Town) -> None:
+    def used() -> dict[str, object]:
+        return {item["name"]: item["last_used"] for item in town.workspace.tokens.all(ME)}
+
+    token = town.token("job")
+    assert used()["job"] is None
+    town.ask("GET", "/v1/datasets", token=token)
+    day = lines(town)[-1]["at"]
+    assert str(day).startswith(str(used()["job"]))

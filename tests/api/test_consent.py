@@ -39,7 +39,11 @@ def test_an_event_is_kept_once(town: Town) -> None:
     first, second = send(town, EVENT), send(town, EVENT)
     assert (first.status_code, second.status_code) == (202, 202)
     (item,) = first.json()["items"]
-    assert {k: v for k, v in item.items() if k != "received_at"} == {"event_id": "one", "nonce": None}
+    assert {k: v for k, v in item.items() if k != "received_at"} == {
+        "event_id": "one",
+        "nonce": None,
+        "receipt": second.json()["items"][0]["receipt"],
+    }
     assert kept(town) == before + 1
 
 

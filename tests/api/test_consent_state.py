@@ -25,11 +25,12 @@ def asking(tmp_path_factory: pytest.TempPathFactory, town_home: Path, town_files
     """A town of which some purposes ask for consent."""
     home = Path(shutil.copytree(town_home, tmp_path_factory.mktemp("asking") / "home"))
     with opened(home, town_files) as town:
-        text = (town_files / "town.yaml").read_text().replace("tables:", f"purposes:{ASKING}tables:", 1)
+        text = (town_files / "town.yaml").read_text().replace("tables:", f"links: true\npurposes:{ASKING}tables:", 1)
         file = home / "town.yaml"
         file.write_text(text)
+        (home / "links.csv").write_text("id,unit\n5101,101\n5102,101\n5103,5102\n")
         tables = {name: town_files / f"{name}.csv" for name in ("sales", "homes", "shops")}
-        town.workspace.datasets.add(ME, file, tables)
+        town.workspace.datasets.add(ME, file, tables | {"links": home / "links.csv"})
         yield town
 
 
@@ -85,6 +86,15 @@ def test_a_collector_is_told_whether_to_ask_and_not_what_was_decided(asking: Tow
     for role in ("analyst", "job"):
         body = {"dataset": "town", "unit": 5}
         assert asking.ask("POST", "/v1/consent/state", role=role, json=body).status_code == 403
+
+
+def test_a_steward_sees_the_decisions_of_linked_ids_and_a_collector_no_link(asking: Town) -> None:
+    send(asking, 5103, "all_sale_share", "opt_out", datetime.now(UTC) - timedelta(days=30))
+    for linked in (101, 5101, 5102, 5103):
+        assert state(asking, linked)["all_sale_share"]["decision"] == "opt_out"
+        assert state(asking, linked, "collector")["ads"]["may_ask"] == (linked != 5103)
+    for other in (102, 5104):
+        assert state(asking, other, "collector")["ads"]["may_ask"]
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,25 @@ def test_what_goes_wrong_is_logged_and_names_nobody(
     assert versions(workspace) == 1
 
 
+def test_a_dataset_whose_data_cannot_be_made_anew_keeps_no_other_from_it_and_is_tried_again(
+    workspace: Workspace, home: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "files" / "village.yaml"
+    text = (tmp_path / "files" / "town.yaml").read_text(encoding="utf-8")
+    file.write_text(text.replace("dataset: town", "dataset: village", 1), encoding="utf-8")
+    sources = {name: tmp_path / "files" / f"{name}.csv" for name in ("sales", "homes", "shops")}
+    workspace.datasets.add(ME, file, sources)
+    (there,) = (each for each in (home / "data" / "town").iterdir() if each.suffix == ".duckdb")
+    kept = there.read_bytes()
+    there.write_bytes(b"damaged")
+    close_if_due(workspace)
+    renewed = workspace.store.registry.data_versions("village")
+    assert (versions(workspace), len(renewed)) == (1, 2)
+    there.write_bytes(kept)
+    close_if_due(workspace)
+    assert (versions(workspace), workspace.store.registry.data_versions("village")) == (2, renewed)
+
+
 def test_nothing_is_due_where_nobody_is_asked(tmp_path: Path) -> None:
     with closing(Workspace.open(read_settings(home=tmp_path / "other"))) as workspace:
         assert workspace.epochs.close_if_due(ME, datetime.now(UTC)) == ()

@@ -110,6 +110,7 @@ def cases(town: Town, operation: APIOperation) -> st.SearchStrategy[Case]:
         "request_id": [PLACEHOLDERS["RIGHTS"](town), PLACEHOLDERS["OPT-OUT"](town)],
         "proposal_id": [PLACEHOLDERS["PROPOSAL"](town)],
         "secret": [PLACEHOLDERS["PACKAGE"](town)],
+        "receipt": [PLACEHOLDERS["RECEIPT"](town)],
     }
     names = re.findall(r"{(\w+)}", operation.path)
     there = st.fixed_dictionaries({name: st.sampled_from(known[name]) for name in names})

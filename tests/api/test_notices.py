@@ -22,11 +22,15 @@ from test_metrics import samples
 
 from dpstats.errors import FileError
 from dpstats.rights.consent_schema import ConsentDatabase
+from dpstats.rights.intake import Wish
 from dpstats.rights.outbox import GIVE_UP, LONGEST_PAUSE, STUCK_AFTER, Message, Outbox, pause_after
 from dpstats.rights.request_log import Asked, RequestLog
 from dpstats.rights.requests import Kind
+from dpstats.rights.signals import Signal
 from dpstats.settings import read_settings
 from dpstats.workspace import Workspace
+from dpstats.workspace.correcting import Wanted
+from dpstats.workspace.refusals_told import UNITS_MAX
 from dpstats.workspace.webhooks import read_webhooks
 
 SECRET = "a-secret-of-thirty-two-characters"
@@ -136,6 +140,94 @@ def test_a_message_that_was_taken_leaves_no_id_behind(told_town: Workspace, take
     assert taker.bodies()[0]["data"]["units"] == ["998877665"]
     assert not any(b"998877665" in file.read_bytes() for file in files if file.exists())
     assert told_town.rights.one(ME, request)["evidence"]["notices"][0]["state"] == "delivered"
+
+
+def test_a_no_on_the_public_form_reaches_recipients_and_leaves_no_id_behind(told_town: Workspace, taker: Taker) -> None:
+    """It counts in every dataset, so the recipients of each are told."""
+    told_town.opting_out.refuse("998877001")
+    assert told_town.notifying.notify(ME) == {"delivered": 2, "to_be_tried_again": 0}
+    assert {body["type"] for body in taker.bodies()} == {"person.opted_out"}
+    told = sorted((body["data"]["datasets"], body["data"]["units"]) for body in taker.bodies())
+    assert told == [(["harbour"], ["998877001"]), (["town"], ["998877001"])]
+    files = [path for path in told_town.home.glob("consent.db*") if path.is_file()]
+    assert not any(b"998877001" in file.read_bytes() for file in files)
+
+
+def test_signals_and_events_reach_recipients_once_however_often_they_come(told_town: Workspace, taker: Taker) -> None:
+    for _ in range(2):
+        told_town.consent.signal(ME, "town", [1, 2], Signal(gpc="1"), event_id="visit")
+        refusals = [Wish(unit, "limit_spi", "opt_out", f"form {unit}") for unit in (3, 4)]
+        told_town.consent.send(ME, [("town", wish) for wish in refusals])
+    told_town.consent.send(ME, [("town", Wish(5, "measurement", "opt_out", "no sale")), ("town", _yes(6))])
+    told_town.notifying.notify(ME)
+    found = sorted((body["type"], body["data"]["units"]) for body in taker.bodies())
+    assert found == [("person.limited", ["3", "4"]), ("person.opted_out", ["1", "2"])]
+
+
+def _yes(unit: int) -> Wish:
+    return Wish(unit, "measurement", "opt_in", f"yes {unit}")
+
+
+def test_a_file_of_refusals_is_told_in_parts(told_town: Workspace, taker: Taker, tmp_path: Path) -> None:
+    people = [str(unit) for unit in range(10_000, 10_000 + 2 * UNITS_MAX + 1)]
+    rows = "".join(f"{unit},all_sale_share,opt_out,2026-11-01T00:00:00Z\n" for unit in people)
+    (tmp_path / "no.csv").write_text(f"unit,purpose,decision,observed_at\n{rows}")
+    told_town.consent.import_file(ME, "town", tmp_path / "no.csv")
+    told_town.notifying.notify(ME)
+    parts = [body["data"]["units"] for body in taker.bodies()]
+    assert sorted(len(part) for part in parts) == [1, UNITS_MAX, UNITS_MAX]
+    assert sorted(unit for part in parts for unit in part) == people
+
+
+def test_many_small_refusals_are_sent_as_one_and_never_again(told_town: Workspace, taker: Taker) -> None:
+    for _ in range(2):
+        for unit in range(100, 130):
+            told_town.consent.send(ME, [("town", Wish(unit, "all_sale_share", "opt_out", f"no {unit}"))])
+        told_town.consent.send(ME, [("town", Wish(7, "limit_spi", "opt_out", "limit"))])
+        told_town.notifying.notify(ME)
+    found = {body["type"]: body["data"]["units"] for body in taker.bodies()}
+    assert len(taker.taken) == 2
+    assert found == {"person.opted_out": [str(unit) for unit in range(100, 130)], "person.limited": ["7"]}
+    files = [path for path in told_town.home.glob("consent.db*") if path.is_file()]
+    assert not any(b'"129"' in file.read_bytes() for file in files)
+    assert told_town.notifying.stuck() == []
+
+
+def test_a_refusal_tells_the_ids_that_came_and_a_deletion_all_that_are_linked(
+    told_town: Workspace, town_files: Path, taker: Taker
+) -> None:
+    file, links = told_town.home / "town.yaml", told_town.home / "links.csv"
+    file.write_text(
+        (town_files / "town.yaml").read_text("utf-8").replace("tables:", "links: true\ntables:", 1), "utf-8"
+    )
+    links.write_text("id,unit\n9001,3\n9002,9001\n")
+    tables = {name: town_files / f"{name}.csv" for name in ("sales", "homes", "shops")}
+    told_town.datasets.add(ME, file, tables | {"links": links})
+    told_town.consent.signal(ME, "town", [9002, 4], Signal(gpc="1"))
+    request = told_town.rights.open(ME, "delete", "town", 3)["id"]
+    told_town.rights.verify(ME, request, "reasonable", "two facts matched")
+    told_town.rights.execute(ME, request)
+    told_town.notifying.notify(ME)
+    found = {body["type"]: body["data"]["units"] for body in taker.bodies()}
+    assert found == {"person.opted_out": ["4", "9002"], "person.deleted": ["3", "9001", "9002"]}
+
+
+def test_an_executed_opt_out_is_told_under_its_request_alone(told_town: Workspace, taker: Taker) -> None:
+    request = told_town.rights.open(ME, "opt_out", "town", 21)["id"]
+    told_town.rights.execute(ME, request)
+    told_town.notifying.notify(ME)
+    assert [body["data"] for body in taker.bodies()] == [{"request": request, "datasets": ["town"], "units": ["21"]}]
+
+
+def test_a_correction_is_told_by_its_columns_and_never_by_its_value(told_town: Workspace, taker: Taker) -> None:
+    request = told_town.rights.open(ME, "correct", "town", 3)["id"]
+    told_town.rights.verify(ME, request, "reasonable", "two facts matched")
+    wanted = Wanted("sales", {"note": "secret value"}, {"day": "2017-01-15"})
+    assert told_town.rights.execute(ME, request, wanted)["evidence"]["recipients_told"] == ["mailer"]
+    told_town.notifying.notify(ME)
+    (body,) = taker.bodies()
+    data = {"request": request, "datasets": ["town"], "units": ["3"], "table": "sales", "columns": ["note"]}
+    assert (body["type"], body["data"]) == ("person.corrected", data)
 
 
 def test_who_does_not_take_it_is_told_by_doctor(told_town: Workspace, tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from api_routes import asks_for_a_token
+from api_routes import TABLE, asks_for_a_token
 from api_town import Town
 
-from dpstats.api import answers, asking
+from dpstats.api import answers, answers_features, answers_ledger, answers_people, asking
 from dpstats.api.problems import KINDS
 from dpstats.api.strict_json import parse
 from dpstats.formats import Format
@@ -86,10 +86,36 @@ def test_operations_have_names_of_their_own_and_say_what_they_do(schema: dict[st
 
 def test_the_examples_are_valid() -> None:
     shown = 0
-    for model in (*vars(answers).values(), *vars(asking).values()):
+    rooms = (answers, answers_features, answers_ledger, answers_people, asking)
+    for model in (model for room in rooms for model in vars(room).values()):
         config = getattr(model, "model_config", None) or {}
         if "json_schema_extra" in config:
             text = json.dumps(config["json_schema_extra"]["example"]).encode()
             model.model_validate(parse(text) if model.__module__ == asking.__name__ else json.loads(text))
             shown += 1
     assert shown >= 4
+
+
+ONE_PERSON = {"unit", "units", "subject", "person", "customer", "household", "id", "ids", "email"}
+
+
+def test_nothing_that_an_analyst_or_a_job_may_call_takes_a_person(schema: dict[str, Any]) -> None:
+    """Numbers are looked up by segment: no call of theirs names one person, in its address, its query or its body."""
+    called = [
+        (method, path)
+        for (method, path), case in TABLE.items()
+        if path.startswith("/v1") and any(case.statuses.get(role, 500) < 300 for role in ("analyst", "job"))
+    ]
+    assert {("POST", "/v1/queries/{query}/releases"), ("POST", "/v1/features")} <= set(called)
+    for method, path in called:
+        operation = schema["paths"][path][method.lower()]
+        assert not set(_asked(schema, operation)) & ONE_PERSON, (method, path)
+    assert set(_asked(schema, schema["paths"]["/v1/consent/state"]["post"])) & ONE_PERSON, "the control"
+
+
+def _asked(schema: dict[str, Any], operation: dict[str, Any]) -> Iterator[str]:
+    """The names of everything that a call takes, but for what stands inside a mapping of any names."""
+    yield from (parameter["name"] for parameter in operation.get("parameters", []))
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        for reference in references(content):
+            yield from schema["components"]["schemas"][reference.rpartition("/")[2]].get("properties", {})

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
-from api_town import ME, Town
+from api_town import ME, Town, opened
 
 from dpstats.rights.intake import ID_MAX
 
@@ -74,3 +75,39 @@ def test_a_browsers_own_signal_is_shown_and_kept_as_such(town: Town) -> None:
 def test_made_up_receipts_are_not_there(town: Town) -> None:
     for receipt in ("no_" + "0" * 32, "x", "no_"):
         assert town.ask("GET", f"/opt-out/{receipt}").status_code == 404
+
+
+def test_a_refusal_that_a_site_sends_on_has_a_receipt_whose_status_the_site_and_everybody_can_show(town: Town) -> None:
+    """11 CCR 7025(c)(6): that a signal was processed is shown, and not before an epoch holds it."""
+    signal = {"dataset": "town", "units": [3], "gpc": "1", "event_id": "visit 3"}
+    first, again = (town.ask("POST", "/v1/consent/signals", role="collector", json=signal).json() for _ in range(2))
+    assert first["receipt"] == again["receipt"]
+    assert (
+        town.ask("POST", "/v1/consent/signals", role="collector", json=signal | {"gpc": "0"}).json()["receipt"] is None
+    )
+    event = {"dataset": "town", "unit": 4, "purpose": "limit_spi", "decision": "opt_out", "event_id": "form 4"}
+    limit = town.ask("POST", "/v1/consent/events", role="collector", json=event).json()["items"][0]["receipt"]
+    for receipt in (first["receipt"], limit):
+        asked = f"/v1/consent/receipts/{receipt}"
+        assert town.ask("GET", asked, role="collector").json()["state"] == "received"
+    town.workspace.epochs.close(ME)
+    for receipt in (first["receipt"], limit):
+        told = town.ask("GET", f"/v1/consent/receipts/{receipt}", role="collector").json()
+        assert (told["state"], bool(told["processed_at"])) == ("processed", True)
+        assert "Your no is in force" in town.ask("GET", f"/opt-out/{receipt}").text
+        assert town.ask("GET", f"/v1/consent/receipts/{receipt}", role="analyst").status_code == 403
+    opted_in = event | {"purpose": "measurement", "decision": "opt_in", "event_id": "yes"}
+    assert town.ask("POST", "/v1/consent/events", role="collector", json=opted_in).json()["items"][0]["receipt"] is None
+
+
+def test_where_a_service_provider_holds_the_data_the_form_says_whom_to_ask_and_takes_nothing(
+    home: Path, town_files: Path
+) -> None:
+    provider = {"acts_as": "service_provider", "contact": "privacy@provider.example"}
+    with opened(home, town_files, **provider) as town, town.browser() as browser:
+        page = browser.request("GET", "/opt-out").text
+        assert "as a service provider" in page
+        assert 'name="unit"' not in page
+        answer = browser.request("POST", "/opt-out", data=browser.fields(unit="1"))
+        assert answer.status_code == 409
+        assert "as a service provider" in answer.text

@@ -34,6 +34,15 @@ def test_nothing_in_it_comes_from_a_row(quiet_town: Town) -> None:
             assert secret not in text
 
 
+def test_each_question_says_what_one_answer_of_it_gives_away_alone(town: Town) -> None:
+    sent = town.run().json()
+    (dataset,) = [each for each in report(town)["datasets"] if each["dataset"] == "town"]  # type: ignore[attr-defined]
+    (query,) = [each for each in dataset["queries"] if each["query"] == "spend_by_band"]
+    assert query["cost"] == sent["cost"]
+    assert f"Each answer: epsilon {sent['cost']['epsilon']}" in town.ask("GET", "/transparency").text
+    assert all(each["cost"]["epsilon"] > 0 for each in dataset["queries"])
+
+
 def test_only_approved_questions_are_in_it(town: Town) -> None:
     (dataset,) = [each for each in report(town)["datasets"] if each["dataset"] == "town"]  # type: ignore[attr-defined]
     names = {query["query"] for query in dataset["queries"]}

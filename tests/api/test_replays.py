@@ -81,12 +81,13 @@ def statements(town: Town) -> Iterator[list[str]]:
 
 def remembered(town: Town, query: str, **sent: Any) -> httpx.Response:
     """An answer that is given from memory: nothing was read for it."""
-    for _ in range(3):
-        assert town.run(query, **sent).status_code in {200, 201}
-    with statements(town) as seen:
-        answer = town.run(query, **sent)
-    assert (answer.status_code, seen) == (200, [])
-    return answer
+    for _ in range(20):  # a commit that comes late, of who asked what, empties the memory once more
+        with statements(town) as seen:
+            answer = town.run(query, **sent)
+        assert answer.status_code in {200, 201}
+        if answer.status_code == 200 and not seen:
+            return answer
+    raise AssertionError(f"it is read each time: {seen}")
 
 
 def problem(answer: httpx.Response) -> str:

@@ -97,3 +97,15 @@ def test_a_file_that_is_wrong_or_alone_is_refused(tmp_path: Path) -> None:
     (tmp_path / "dataset.yaml").unlink()
     with pytest.raises(FileError, match=r"dataset\.yaml"):
         from_file(file)
+
+
+def test_what_a_smallest_group_withholds_is_audited_too(tmp_path: Path) -> None:
+    """Else every number of the made data would be withheld, and nothing could be found."""
+    file = written(tmp_path, "by_town")
+    beside = file.parent / "dataset.yaml"
+    plain = from_file(file)
+    purposes = "purposes: {measurement: {title: Reporting, consent: notice, smallest_group: 90000}}\n"
+    beside.write_text(beside.read_text() + "smallest_group: 80000\n" + purposes)
+    subject = from_file(file)
+    assert subject.dataset.smallest_group_of("measurement") is None
+    assert (subject.queries, subject.dataset.tables) == (plain.queries, plain.dataset.tables)

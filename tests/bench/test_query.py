@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 from typer.testing import CliRunner
 
-from dpstats.bench.query import PLAIN, QUERIES, make
+from dpstats.bench.query import AT_REST, PLAIN, QUERIES, make
 from dpstats.cli.main import app
 
 
@@ -17,10 +17,12 @@ def test_every_work_is_measured() -> None:
     assert ended.exit_code == 0, ended.output
     found = json.loads(ended.stdout)
     assert (found["rows"], found["repeats"]) == (2000, 1)
-    assert list(found["works"]) == [*PLAIN, *QUERIES]
+    assert list(found["works"]) == [*PLAIN, *QUERIES, *(f"{AT_REST}{query}" for query in QUERIES)]
+    assert sorted(found["kept"]) == sorted(QUERIES)
     assert all(work["seconds"] > 0 and work["peak_mib"] > 0 for work in found["works"].values())
-    assert found["load_s"] > 0
+    assert found["load_s"] > found["ordering_s"] > 0
     assert found["plain_load_s"] > 0
+    assert found["writing_s"] > 0
 
 
 def test_the_made_customers_are_skewed_and_touch_many_groups(tmp_path: Path) -> None:

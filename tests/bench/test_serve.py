@@ -27,6 +27,8 @@ def test_everything_is_measured_and_the_share_is_of_the_two_rates() -> None:
         "replays_per_s",
         "new_ms",
         "engine_ms",
+        "many_ms",
+        "many_at_once_ms",
     }
     assert all(value > 0 for value in (*found.values(), *memory.values()))
 

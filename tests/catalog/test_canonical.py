@@ -87,6 +87,7 @@ def test_layout_comments_and_spelling_of_numbers_do_not_change_a_query(query_tex
         ("window: {from: $since, until: $until}\n", ""),
         ("{rho: 0.005}", "{epsilon: 0.005}"),
         ("{rho: 0.005}", "{accuracy: {spend: 0.005}}"),
+        ("{rho: 0.005}", "{accuracy: {spend: {half_width: 0.005, rows: 100}}}"),
         ("{rho: 0.005}", "{rho: 0.005}\nfresh_for: 1d"),
         ("{rho: 0.005}", "{rho: 0.005}\ntags: [a]"),
         ("nobody is known", "no one is known"),

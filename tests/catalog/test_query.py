@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dpstats.catalog.query import (
+    AccuracyAt,
     Contribution,
     CostAccuracy,
     CostEpsilon,
@@ -73,6 +74,10 @@ def test_what_a_small_file_leaves_out_has_its_default() -> None:
         ("{rho: 10}", CostRho(rho=Decimal(10))),
         ("{epsilon: 0.2}", CostEpsilon(epsilon=Decimal("0.2"))),
         ("{accuracy: {households: 20, spend: 0.5}}", {"households": Decimal(20), "spend": Decimal("0.5")}),
+        (
+            "{accuracy: {spend: {half_width: 0.5, rows: 1000}}}",
+            {"spend": AccuracyAt(half_width=Decimal("0.5"), rows=1000)},
+        ),
     ],
 )
 def test_a_cost_is_one_of_three(cost: str, meant: object) -> None:
@@ -188,6 +193,10 @@ def test_a_wrong_part_is_refused_with_its_line_and_key(added: str, key: str, wor
         ("{epsilon: 0.1}", "{accuracy: {}}", "cost.accuracy", "at least one entry"),
         ("{epsilon: 0.1}", "{accuracy: {n: 0}}", "cost.accuracy.n", "above 0"),
         ("{epsilon: 0.1}", "{accuracy: 20}", "cost.accuracy", "must be a mapping"),
+        ("{epsilon: 0.1}", "{accuracy: {n: {half_width: 5}}}", "cost.accuracy.n", "by one of rows, units"),
+        ("{epsilon: 0.1}", "{accuracy: {n: {half_width: 5, rows: 20, units: 20}}}", "cost.accuracy.n", "by one of"),
+        ("{epsilon: 0.1}", "{accuracy: {n: {half_width: 5, rows: 9}}}", "cost.accuracy.n.rows", "between 10 and"),
+        ("{epsilon: 0.1}", "{accuracy: {n: {rows: 100}}}", "cost.accuracy.n.half_width", "missing"),
     ],
 )
 def test_a_wrong_query_is_refused_with_its_key(old: str, new: str, key: str, word: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cli_running import Run
 
-from dpstats.engine import noise
+from dpstats.engine import ahead, noise
 from dpstats.privacy.mechanism import SCALE_MIN, Mechanism, draw
 
 
@@ -30,7 +30,8 @@ def test_the_built_in_cases_are_printed_with_claim_bound_share_and_bar(anywhere:
 
 
 def test_noise_that_is_too_small_ends_it_with_one_line(anywhere: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(noise, "draw", _weakened)
+    for drawing in (noise, ahead):
+        monkeypatch.setattr(drawing, "draw", _weakened)
     ran = anywhere("audit", "--runs", "500", "--json")
     assert ran.status == 1
     ran.one_line("the audit measured more than is claimed", "Gaussian, sum: epsilon is at least", "7.487 is paid for")

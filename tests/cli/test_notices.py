@@ -77,3 +77,29 @@ def test_requests_are_told_to_the_public_rounded_and_of_years_that_are_over(dpst
     report = json.loads(dpstats("transparency", "build", "--format", "json").done().out)
     assert "outside the guarantee" in report["requests"]["says"]
     assert report["requests"]["years"] == []
+
+
+def test_a_load_that_must_names_the_notice_that_its_rows_were_collected_under(dpstats: Run, shop: Path) -> None:
+    """1798.100(a), 11 CCR 7012(d): no notice, no collection."""
+    file = shop / "dataset.yaml"
+    file.write_text(file.read_text("utf-8").replace("tables:", "notice_at_load: required\ntables:", 1), "utf-8")
+    sources = [f"--source={table}={shop / table}.csv" for table in ("visits", "customers")]
+    add, load = ("dataset", "add", "dataset.yaml", *sources), ("dataset", "load", "shop", sources[0])
+    dpstats(*add).refused("takes rows under a notice alone")
+    dpstats(*add, "--notice", "sha256:" + "0" * 64).refused("was ever built here")
+    first = _built(dpstats)
+    dpstats(*add, "--notice", first).done()
+    before = json.loads(dpstats("dataset", "list", "--json").done().out)["items"]
+    dpstats(*load).refused("takes rows under a notice alone")
+    assert json.loads(dpstats("dataset", "list", "--json").done().out)["items"] == before
+    dpstats("notice", "build", "--kind", "collection", "--out", "collection.md").done()
+    file.write_text(file.read_text("utf-8").replace("unit: USD", "unit: USD, why: Finds what sells."), "utf-8")
+    dpstats(*add, "--notice", _built(dpstats)).done()
+    dpstats(*load, "--notice", first).done()  # rows that were collected under the notice before
+    (told,) = json.loads(dpstats("risk", "export", "--format", "json").done().out)["datasets"]
+    assert [load["notice"] for load in told["loads_under_notices"]].count(first) == 2
+
+
+def _built(dpstats: Run) -> str:
+    built = ("notice", "build", "dataset.yaml", "--kind", "collection", "--format", "json")
+    return str(json.loads(dpstats(*built).done().out)["version"])

@@ -57,6 +57,17 @@ def test_a_load_says_what_it_kept_and_dropped(dpstats: Run, shop: Path) -> None:
     assert "Keep them on this host" in ran.err
 
 
+def test_approved_queries_are_prepared_once_and_answer_as_before(dpstats: Run) -> None:
+    first = dpstats("dataset", "prepare", "shop").done().out
+    assert "by_town" in first
+    assert "made now" in first
+    lines = shown(dpstats, "dataset", "prepare", "shop")["items"]
+    assert {line["query"]: line["bytes"] for line in lines}["by_town"] is None, "it was there"
+    assert all(line["kept"] or line["why"] for line in lines)
+    assert dpstats("query", "run", "by_town").done().out
+    dpstats("dataset", "prepare", "nothing").refused("nothing")
+
+
 def test_there_is_no_report_of_what_was_never_loaded(dpstats: Run) -> None:
     dpstats("dataset", "report", "nope").refused("no dataset named 'nope'")
 

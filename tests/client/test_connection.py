@@ -88,7 +88,7 @@ def nowhere() -> Iterator[Callable[..., Client]]:
 @pytest.mark.parametrize("kind", EVERY_HTTPX_ERROR, ids=lambda kind: kind.__name__)
 def test_every_error_of_httpx_becomes_ours(nowhere: Callable[..., Client], kind: type[Exception]) -> None:
     with pytest.raises(errors.ClientError) as failed:
-        nowhere(*[lost(kind)] * 3).datasets()
+        nowhere(lost(kind)).grant("town", rho=1, reason="r")  # which is never sent again
     assert failed.value.status is None
     assert "http://town" in str(failed.value)
     assert "\n" not in str(failed.value)
@@ -131,6 +131,14 @@ def test_after_three_tries_the_error_is_given(town: Town) -> None:
         client.run("spend_by_band")
     assert len(network.requests) == 3
     assert town.charges() == 0
+
+
+def test_a_connection_that_broke_is_looked_for_until_the_patience_is_over() -> None:
+    network = Flaky(httpx.MockTransport(lost(httpx.ReadError)))
+    impatient = Client("http://town", "dps_x", patience_s=0, transport=network)
+    with impatient, pytest.raises(errors.ConnectionFailed):
+        impatient.run("spend_by_band")
+    assert len(network.requests) == 3
 
 
 def test_a_grant_is_never_sent_twice(town: Town) -> None:

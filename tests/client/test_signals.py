@@ -11,7 +11,7 @@ import pytest
 from api_town import BANDS, ME, Town
 
 from dpstats.client import Client
-from dpstats.client.signals import Z95, Seen, between_variance, rank, shrink
+from dpstats.client.signals import Z95, Seen, Segment, between_variance, rank, shrink
 
 TRIALS = 60
 
@@ -136,8 +136,15 @@ def test_nothing_is_said_of_a_segment_whose_people_are_lost_in_noise() -> None:
     assert rank(hidden, {"segment": "d"}) == []
 
 
-@pytest.mark.parametrize("segment", [{"segment": "z"}, {}, {"segment": "a", "other": 1}])
-def test_a_segment_that_is_not_there_is_refused(segment: dict[str, Any]) -> None:
+def test_of_a_view_with_one_key_its_value_alone_will_do() -> None:
+    assert rank(view(), "d") == rank(view(), {"segment": "d"}) != []
+    two = view(keys=[{"name": "segment"}, {"name": "region"}])
+    with pytest.raises(ValueError, match=r"for each key \(segment, region\)"):
+        rank(two, "d")
+
+
+@pytest.mark.parametrize("segment", [{"segment": "z"}, {}, {"segment": "a", "other": 1}, "z", None])
+def test_a_segment_that_is_not_there_is_refused(segment: Segment) -> None:
     with pytest.raises(ValueError, match="there is no such segment"):
         rank(view(), segment)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from dpstats.engine.duck import CONNECT_CONFIG
+from dpstats.engine.locked import CONNECT_CONFIG
 
 
 @pytest.fixture

@@ -128,6 +128,12 @@ def test_who_is_linked_to_one_that_is_left_out_is_left_out_too(sources, target, 
     assert units(target, rows_of) == [1, 1, 1, 5]
 
 
+def test_data_of_which_every_linked_person_was_erased_are_carried_over(sources, target, rows_of) -> None:
+    load(people(), sources, target=target, key=KEY, left_out=lambda each: each == "device")
+    load(people(), {}, target=target.with_name("next"), key=KEY, base=target)
+    assert units(target.with_name("next"), rows_of) == [4, 5]
+
+
 PAIRS = st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("12345")), max_size=12)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpstats.engine.bound import bounded, hash_key, ranked, text_cap, twins, units_over
+from dpstats.engine.bound import ROW_TEXT, bounded, hash_key, longest, ranked, text_cap, twins, units_over
 from dpstats.engine.load import load
 
 CAP = 3
@@ -125,6 +125,27 @@ def test_a_unit_keeps_no_more_text_than_its_rows_may_have(purchases):
     kept = Counter(person for person, _ in purchases(rows, max_rows=100))
     assert text_cap(["x"], 100) == 100_000
     assert kept == {1: 5, 2: 40}
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, ROW_TEXT // 4)), min_size=1, max_size=60), st.integers(1, 30)
+)
+def test_where_no_row_is_long_counting_rows_finds_every_unit_that_has_too_much(rows, max_rows):
+    """So a load need not add up texts whose longest row is within what rows may have on average."""
+    with duckdb.connect(":memory:") as connection:
+        units, sizes = zip(*rows, strict=True)
+        connection.execute(
+            "CREATE TABLE dp_rows AS SELECT unnest($units) AS unit, repeat('é', 2 * unnest($sizes)) AS x",
+            {"units": list(units), "sizes": list(sizes)},
+        )
+        ((most,),) = connection.execute(f"SELECT {longest(['x'])} FROM dp_rows").fetchall()
+        assert most == 4 * max(sizes) <= ROW_TEXT
+        added, counted = (
+            sorted(connection.execute(units_over("dp_rows", "unit", max_rows, texts)).fetchall())
+            for texts in (["x"], [])
+        )
+    assert added == counted
 
 
 def test_one_row_is_kept_however_long_its_text(purchases):

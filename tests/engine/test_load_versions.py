@@ -128,7 +128,14 @@ def test_progress_is_told_from_nothing_to_all(dataset, target, base, key):
     told = []
     spec = dataset(rows=PERSONAL, more=PERSONAL)
     load(spec, {}, target=target, key=key, base=base, progress=lambda *stage: told.append(stage))
-    assert told == [("loading rows", 0.0), ("loading more", 0.5), ("loaded", 1.0)]
+    assert told == [
+        ("loading rows", 0.0),
+        ("ordering rows", 0.25),
+        ("loading more", 0.5),
+        ("ordering more", 0.75),
+        ("finishing", 0.99),
+        ("loaded", 1.0),
+    ]
 
 
 def test_loads_into_one_folder_take_turns(dataset, base, tmp_path, rows_of, key):
@@ -146,7 +153,7 @@ from dpstats.catalog.dataset import load_dataset
 from dpstats.engine.load import load
 folder = Path(sys.argv[1])
 load(load_dataset(folder / "dataset.yaml"), {"rows": folder / "rows.parquet"}, target=folder / "data" / "v.duckdb",
-     key=bytes(32), progress=lambda stage, fraction: (print(stage, flush=True), sys.stdin.read() if fraction else None))
+     key=bytes(32), progress=lambda stage, done: (print(stage, flush=True), sys.stdin.read() if done == 1 else None))
 """
 
 

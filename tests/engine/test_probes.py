@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from dpstats.engine import duck
+from dpstats.engine.locked import CONNECT_CONFIG
 from dpstats.engine.probes import Probe, probe, probes, refused
 from dpstats.errors import LockdownFailed
 
@@ -62,7 +63,7 @@ def test_a_probe_that_fails_for_another_reason_than_the_lock_counts_as_let_throu
 
 @pytest.mark.parametrize("missing", ["enable_external_access", "lock_configuration", "temp_directory", "all"])
 def test_an_engine_with_a_setting_left_out_does_not_open(version, key, missing):
-    connection = duckdb.connect(version, read_only=True, config=duck.CONNECT_CONFIG)
+    connection = duckdb.connect(version, read_only=True, config=CONNECT_CONFIG)
     with connection:
         for name, value in {
             "temp_directory": "''",
@@ -77,7 +78,7 @@ def test_an_engine_with_a_setting_left_out_does_not_open(version, key, missing):
 
 
 def test_an_instance_that_was_locked_before_it_was_closed_is_not_served(version, key):
-    with duckdb.connect(version, read_only=True, config=duck.CONNECT_CONFIG) as connection:
+    with duckdb.connect(version, read_only=True, config=CONNECT_CONFIG) as connection:
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         with pytest.raises(LockdownFailed):

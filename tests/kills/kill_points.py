@@ -49,13 +49,13 @@ def _parsed(step: str) -> Step:
 POINTS = (
     # -- a release: validate, charge, run, noise, store, respond
     Point("validated", "release", ("return dpstats.catalog.parameters:bind_parameters",)),
-    Point("planned", "release", (f"call {LEDGER}.charge",)),
+    Point("planned", "release", (f"call {LEDGER}.charging",)),
     Point("charge decided, not committed", "release", (f"return {CHARGE}",)),
     Point("charge at its commit", "release", (f"return {CHARGE}", f"call {COMMIT}")),
     Point("charge committed", "release", (f"return {CHARGE}", f"return {COMMIT}")),
     Point("head written beside", "release", (f"return {CHARGE}", f"return {FILES}:_write_beside")),
     Point("head in its place", "release", (f"return {CHARGE}", f"return {FILES}:replace_durably")),
-    Point("charged", "release", (f"return {LEDGER}.charge",)),
+    Point("charged", "release", (f"return {LEDGER}.charging",)),
     Point("run begins", "release", ("call dpstats.engine.duck:DuckEngine.run",)),
     Point("rows are read", "release", ("call dpstats.engine.duck:_answer",), within_ms=4),
     Point("run", "release", ("return dpstats.engine.duck:DuckEngine.run",)),

@@ -23,6 +23,7 @@ from typing import Any
 import alembic.command
 import alembic.config  # noqa: F401 - what is loaded when it is first needed is loaded once, for every fork
 import cryptography.hazmat.primitives.asymmetric.ed25519  # noqa: F401
+import forkable  # noqa: F401 - before OpenDP
 import opendp.prelude  # noqa: F401
 import sqlalchemy.dialects.postgresql.psycopg
 import sqlalchemy.dialects.sqlite.pysqlite  # noqa: F401
@@ -222,6 +223,8 @@ def main() -> None:
     """Forks a worker for each task, one after the other, and tells how it ended."""
     load_everything()
     for line in iter(sys.stdin.readline, ""):
+        if not line.strip():  # a leave to read that came to a worker which was dead by then
+            continue
         process = os.fork()
         if not process:
             work(json.loads(line))

@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 import pytest
-from ledger_asking import LINEAGE, ask_for, charge, make_request, open_lineage, permit, release, rho
+from ledger_asking import LINEAGE, ask_for, charge, events_of, make_request, open_lineage, permit, release, rho
 from sqlalchemy.engine import Connection
 
 from dpstats.errors import BudgetExhausted, Conflict
@@ -14,6 +14,7 @@ from dpstats.ledger.blocks import BlockTerms
 from dpstats.ledger.records import Charged
 from dpstats.ledger.store import Store
 from dpstats.privacy.blocks import STATIC, Grain, Touched
+from dpstats.privacy.loss import Loss, Measure
 
 TERMS = BlockTerms("transactions.at", Grain.MONTH, rho(10, 5), 500, 5 * 10**11)
 
@@ -121,6 +122,28 @@ def test_a_blocks_delta_is_filtered_like_its_rho(store: Store) -> None:
     assert (refused.value.measure, refused.value.scope) == ("delta", "block")
     pay(store, span("2017-04"), delta=5)
     pay(store, span("2017-03"), delta=1)
+
+
+def test_a_block_of_a_pure_lineage_is_filtered_in_epsilon(store: Store) -> None:
+    def epsilon(amount: int) -> dict[str, Any]:
+        loss = Loss(Measure.PURE, amount)
+        return {"loss": loss, "events": events_of(loss)}
+
+    terms = BlockTerms("transactions.at", Grain.MONTH, Loss(Measure.PURE, 10), 10, 0)
+    pure = {"measure": Measure.PURE, "conversion_delta": 0, "cap": Loss(Measure.PURE, 15)}
+    open_lineage(store, lineage="timed", blocks=terms, **pure)
+    pay(store, span("2017-03"), **epsilon(9))
+    with pytest.raises(BudgetExhausted) as refused:
+        pay(store, span("2017-02", "2017-03"), **epsilon(2))
+    assert (refused.value.measure, refused.value.scope, refused.value.name) == ("epsilon", "block", "2017-03")
+    pay(store, span("2017-02", "2017-03", static=True), **epsilon(1))
+    assert [spent(store, block) for block in ("2017-02", "2017-03", STATIC)] == [1, 10, 1]
+    with pytest.raises(BudgetExhausted) as refused:
+        pay(store, span("2017-04"), **epsilon(6))
+    assert (refused.value.scope, refused.value.remaining) == ("dataset", Loss(Measure.PURE, 5).amount_decimal)
+    with pytest.raises(ValueError, match="counted in epsilon"):
+        pay(store, span("2017-04"), amount=1)
+    assert store.ledger.verify().ok
 
 
 def test_a_replay_of_an_exhausted_block_is_free(store: Store) -> None:

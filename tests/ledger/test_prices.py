@@ -24,7 +24,7 @@ def enter(store: Store, **changed: Any) -> None:
         content = {name: value for name, value in vars(newest).items() if name in Content.__dataclass_fields__}
         fields = content | {"release_id": f"{made.release_id}2"} | changed
         entry = chains.append(Content(**fields))
-    store.ledger._publish(entry)
+    store.ledger._heads.save(entry)
 
 
 def findings(store: Store) -> list[str]:

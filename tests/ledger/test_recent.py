@@ -105,11 +105,21 @@ def test_no_more_is_remembered_than_was_said(recent: Recent[str, str]) -> None:
 
 
 def test_what_is_larger_than_all_that_is_kept_is_not(store: Store, watch: Watch) -> None:
-    recent: Recent[str, str] = Recent(store.commits, watch, 10, len)
+    recent: Recent[str, str] = Recent(store.commits, watch, 13, lambda key, value: len(key + value))
     remember(recent, "key", "x" * 10)
     assert recent.find("key") is not None
-    remember(recent, "large", "x" * 11)
-    assert (recent.find("large"), recent.find("key")) == (None, "x" * 10)
+    for large, value in (("large", "x" * 9), ("a key as large", "")):
+        remember(recent, large, value)
+        assert (recent.find(large), recent.find("key")) == (None, "x" * 10)
+
+
+def test_what_was_known_until_the_last_commit_is_told_apart_from_what_never_was(
+    store: Store, recent: Recent[str, str]
+) -> None:
+    remember(recent, "key")
+    store.tokens.create("t", Role.ANALYST, (), None, "stu")
+    assert recent.find("key") is None
+    assert (recent.had("key"), recent.had("another")) == (True, False)
 
 
 def test_nothing_is_remembered_of_a_ledger_whose_commits_are_not_seen(tmp_path: Path, watch: Watch) -> None:

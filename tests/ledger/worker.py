@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ledger_asking import MONTH, ask_for, charge, make_request, permit, question, release
@@ -79,13 +80,24 @@ def release_with_keys(store: Store, count: str) -> None:
                 print(type(error).__name__, f"k{i}", flush=True)
 
 
+def charge_at_once(store: Store, count: str) -> None:
+    """Charges by so many callers at the same moment; prints each charge that a caller is told of."""
+
+    def ask(i: int) -> None:
+        told = store.ledger.charge(make_request(f"q{i}"))
+        print("told", told.release_id, flush=True)
+
+    with ThreadPoolExecutor(int(count)) as pool:
+        list(pool.map(ask, range(int(count))))
+
+
 def main() -> None:
     mode, home, name = sys.argv[1:4]
     if mode in {"read_only", "die_while_opening"}:
         {"read_only": read_only, "die_while_opening": die_while_opening}[mode](Path(home), name)
         return
     store = open_store(Path(home), url=os.environ["LEDGER_URL"])
-    runs = (exhaust, release_for_ever, die_after_charge, register, full_disk, release_with_keys)
+    runs = (exhaust, release_for_ever, die_after_charge, register, full_disk, release_with_keys, charge_at_once)
     modes = {run.__name__: run for run in runs}
     modes[mode](store, name)
     store.close()

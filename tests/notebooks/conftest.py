@@ -13,7 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from notebook_running import Run, Service, committed_notebook, executed, make_workspace, serving
+from notebook_running import Run, Service, committed_notebook, executed, make_workspace, renew, serving
 
 Loaded = tuple[Path, dict[str, str]]
 """A workspace that is only ever copied, and its tokens."""
@@ -40,10 +40,19 @@ def own_service(loaded: Loaded, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield service
 
 
+@pytest.fixture(scope="module")
+def renewed_service(loaded: Loaded, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The same, with the view of the job's notebook renewed."""
+    with _served(loaded, tmp_path_factory.mktemp("notebooks"), view="income_profile") as service:
+        yield service
+
+
 @contextmanager
-def _served(loaded: Loaded, folder: Path) -> Iterator[Service]:
+def _served(loaded: Loaded, folder: Path, view: str | None = None) -> Iterator[Service]:
     home, tokens = loaded
     shutil.copytree(home, folder / "home")
+    if view is not None:
+        assert renew(folder / "home", view) == "renewed"
     with serving(folder, tokens) as service:
         yield service
 

@@ -20,7 +20,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from dpstats.cli.bundled import bundled, bundled_queries
+from dpstats.cli.bundled import bundled, bundled_queries, bundled_views
 from dpstats.cli.demo import DATASET, package_files
 from dpstats.cli.session import Session
 from dpstats.client import Client
@@ -79,7 +79,16 @@ def make_workspace(home: Path) -> dict[str, str]:
         workspace.datasets.add(me, bundled(DATASET) / "dataset.yaml", package_files())
         for file in bundled_queries(DATASET):
             workspace.review.approve(me, *workspace.review.submit(me, file))
+        for file in bundled_views(DATASET):
+            workspace.features.submit(me, file)
         return {role: workspace.tokens.create(me, role, role, datasets=(DATASET,)) for role in ROLES}
+
+
+def renew(home: Path, view: str) -> str:
+    """Renews a feature view as `dpstats refresh` does; gives what became of it."""
+    with Session(home).opened() as (workspace, me):
+        (renewal,) = workspace.refreshing.refresh(me, [view])
+    return renewal.state
 
 
 @contextmanager

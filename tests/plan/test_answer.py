@@ -6,6 +6,7 @@ import json
 import math
 import random
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -14,8 +15,9 @@ from hypothesis import strategies as st
 from shop import PURE, SHOP, planned
 
 from dpstats.plan import answer as answers
-from dpstats.plan.answer import display, measures
+from dpstats.plan.answer import measures
 from dpstats.plan.arithmetic import Estimate
+from dpstats.plan.display import display
 from dpstats.plan.plan import Noisy, Plan
 from dpstats.privacy.mechanism import INT64_MAX
 
@@ -160,3 +162,27 @@ def test_a_typical_plan_is_quick() -> None:
     for _ in range(10):
         planned(ALL, **PARTS)
     assert (time.process_time() - start) / 10 < 0.2  # about 20 ms, the reading of the file included
+
+
+COUNTED = "SELECT item, COUNT(DISTINCT uid) AS u, SUM(paid) AS s FROM visits GROUP BY item"
+
+
+def test_writing_many_rows_holds_little_besides_what_is_written() -> None:
+    """A thousand rows at a time: of twice as many groups no more is held."""
+    held = {}
+    for groups in (11_000, 22_000):
+        plan = planned(
+            COUNTED,
+            keys={"item": {"values": list(range(groups))}},
+            bounds={"s": [0, 50]},
+            contribution={"max_groups": 5},
+        )
+        noisy = Noisy(tuple(plan.declared_groups()), tuple(tuple(range(groups)) for _ in plan.draws))
+        tracemalloc.start()
+        written = 0
+        for text in answers.row_texts(plan, noisy):
+            written += len(text)
+        held[groups] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert written > 150 * groups
+    assert held[22_000] < held[11_000] + 500_000

@@ -86,6 +86,8 @@ def test_a_measure_without_a_target_is_told_what_it_gets() -> None:
     parts: dict[str, Any] = {"keys": KEYS, "bounds": BOUNDS, "contribution": {"max_groups": 3}}
     text = told(**parts, cost={"accuracy": {"u": 20}})
     assert "n, s, a: no accuracy is asked for" in text
+    solved = told(**parts, cost={"accuracy": {"a": {"half_width": 5, "rows": 1200}}})
+    assert "a: the cost buys ± 5 USD for a group of 1,200 rows, which the file states" in solved
     assert "no accuracy" not in told(**parts)
 
 

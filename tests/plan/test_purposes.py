@@ -95,3 +95,50 @@ def test_a_public_table_has_nothing_sensitive_of_anybody() -> None:
     assert analysed(sql, shop=parse_dataset(text, "d"), **parts).consented is None
     sensitive = text.replace("item: {type: bigint, bounds", "item: {type: bigint, sensitive: true, bounds", 1)
     assert analysed(sql, shop=parse_dataset(sensitive, "d"), **parts).consented is not None
+
+
+def test_a_purpose_may_say_by_how_many_keys_people_are_grouped_at_most() -> None:
+    sql = (
+        "SELECT p.Band AS band, flag, COUNT(DISTINCT v.uid) AS n FROM visits v JOIN people p USING (uid) GROUP BY 1, 2"
+    )
+    parts: dict[str, Any] = {"keys": {"band": {"values": ["high", "low"]}}, "contribution": {"max_groups": 2}}
+    limited = {
+        most: parse_dataset(DATASET.replace("consent: notice}", f"consent: notice, max_keys: {most}}}"), "d")
+        for most in (1, 2)
+    }
+    (refusal,) = reasons(sql, shop=limited[1], **parts)
+    assert refusal.what == "2 keys (band, flag), and a query for measurement may have at most 1"
+    assert reasons(sql, shop=limited[2], **parts) == []
+    assert analysed(sql, shop=limited[2], **parts).version == analysed(sql, **parts).version, "its plan is the same"
+
+
+GROUPED_TWICE = {
+    "SELECT Band || CAST(age AS VARCHAR) AS k, COUNT(DISTINCT uid) AS n FROM people "
+    "GROUP BY k": "people.Band, people.age",
+    "SELECT CASE WHEN Band = 'low' AND age = 44 THEN 'x' ELSE 'y' END AS k, COUNT(DISTINCT uid) AS n FROM people "
+    "GROUP BY k": "people.Band, people.age",
+    "WITH made AS (SELECT uid, Band || CAST(age AS VARCHAR) AS both FROM people) "
+    "SELECT both AS k, COUNT(DISTINCT uid) AS n FROM made GROUP BY both": "people.Band, people.age",
+    "SELECT most AS k, COUNT(DISTINCT uid) AS n FROM (SELECT uid, MAX(word) FILTER (WHERE flag) AS most FROM visits "
+    "GROUP BY uid) AS s GROUP BY most": "visits.flag, visits.word",
+}
+
+
+@pytest.mark.parametrize("sql", GROUPED_TWICE)
+def test_columns_that_are_put_together_into_one_key_are_counted_one_by_one(sql: str) -> None:
+    limited = {
+        most: parse_dataset(DATASET.replace("consent: notice}", f"consent: notice, max_keys: {most}}}"), "d")
+        for most in (1, 2)
+    }
+    parts: dict[str, Any] = {"keys": {"k": {"values": ["x"]}}, "contribution": {"max_groups": 1}}
+    (refusal,) = reasons(sql, shop=limited[1], **parts)
+    said = f"keys of 2 columns ({GROUPED_TWICE[sql]})"
+    assert refusal.what == f"{said}, and a query for measurement may have at most 1"
+    assert reasons(sql, shop=limited[2], **parts) == []
+
+
+def test_several_bins_of_one_column_are_several_keys() -> None:
+    sql = "SELECT age >= 44 AS old, age >= 65 AS retired, COUNT(DISTINCT uid) AS n FROM people GROUP BY 1, 2"
+    limited = parse_dataset(DATASET.replace("consent: notice}", "consent: notice, max_keys: 1}"), "d")
+    (refusal,) = reasons(sql, shop=limited)
+    assert refusal.what.startswith("2 keys (old, retired)")

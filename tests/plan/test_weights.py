@@ -82,7 +82,7 @@ def test_no_weights_cost_more_than_what_was_asked(weights: dict[str, float]) -> 
     [
         ({"weights": {"nobody": 2}}, "weights: nobody is not a measure"),
         ({"weights": {"flag": 2}}, "weights: flag is not a measure"),
-        ({"weights": {"c": 1e15, "s": 1}}, "the cost of one query must be more than 0"),
+        ({"weights": {"c": 1e15, "s": 1}}, "the cost is too small to share among 5 draws of noise"),
         ({"weights": {"c": 2}, "cost": {"accuracy": {"c": 20}}}, "weights beside cost: {accuracy: ..}"),
     ],
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import statistics
 from fractions import Fraction
 
 import numpy as np
@@ -16,6 +18,7 @@ from dpstats.privacy.loss import AMOUNT_STEPS, Measure
 from dpstats.privacy.mechanism import (
     ADDED,
     INT64_MAX,
+    PIECE,
     SCALE_MAX,
     SCALE_MIN,
     Mechanism,
@@ -169,3 +172,26 @@ def test_nothing_in_nothing_out() -> None:
 def test_each_noise_has_a_measure() -> None:
     assert Noise.GAUSSIAN.measure is Measure.ZCDP
     assert Noise.LAPLACE.measure is Measure.PURE
+
+
+@pytest.mark.parametrize("noise", [Noise.GAUSSIAN, Noise.LAPLACE])
+def test_a_long_vector_is_drawn_in_pieces_each_entry_with_noise_of_its_own_and_in_its_place(noise: Noise) -> None:
+    length = 3 * PIECE + 17
+    exact = [1000 * i for i in range(length)]
+    found = draw(Mechanism(noise, 30.0, Sensitivity(1, 1)), exact)
+    off = [noisy - value for noisy, value in zip(found, exact, strict=True)]
+    assert len(off) == length
+    assert max(map(abs, off)) < 1000  # a shift by one place would be 1,000: beyond 33 scales
+    pieces = [tuple(off[start : start + PIECE]) for start in range(0, length, PIECE)]
+    assert len(set(pieces)) == len(pieces) == 4
+    for one, other in itertools.pairwise(pieces[:3]):
+        # Of independent noises about 1 in 3.5 x 30 entries agree; if a piece were drawn twice, all would.
+        assert sum(a == b for a, b in zip(one, other, strict=True)) < PIECE / 10
+    spread = statistics.pstdev(off) / (30.0 if noise is Noise.GAUSSIAN else 30.0 * math.sqrt(2))
+    assert spread == pytest.approx(1, abs=0.06)  # six standard errors of 12,305 entries, for Laplace too
+
+
+def test_a_vector_longer_than_a_piece_is_saturated_too() -> None:
+    exact = [2**70, -(2**70)] * PIECE
+    found = draw(Mechanism(Noise.GAUSSIAN, 1.0, Sensitivity(1, 1)), exact)
+    assert all(abs(noisy) > 2**62 and (noisy > 0) == (value > 0) for noisy, value in zip(found, exact, strict=True))

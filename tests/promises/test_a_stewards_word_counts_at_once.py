@@ -75,8 +75,8 @@ class Meanwhile:
         self._done.set()
 
     @contextmanager
-    def using(self, dataset: str, version_file: str) -> Iterator[Running]:
-        with self._engines.using(dataset, version_file) as engine:
+    def using(self, dataset: str, version_file: str, spark: str = "") -> Iterator[Running]:
+        with self._engines.using(dataset, version_file, spark) as engine:
             self._steward.start()
             if not self._charged:
                 self.pause()

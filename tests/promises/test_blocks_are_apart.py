@@ -121,6 +121,59 @@ def test_an_exhausted_block_answers_no_more_and_another_does(desk: Desk) -> None
     assert set(charged(desk)) == {"2017-03", "2017-04"}
 
 
+def left_of(desk: Desk, block: str) -> dict[str, Any]:
+    (found,) = (b for b in desk.workspace.budgets.one(ME, "gym")["blocks"] if b["block"] == block)
+    return dict(found)
+
+
+def test_the_delta_of_private_keys_is_charged_to_each_block_and_runs_out_in_each(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    rooms = DATASET.replace("at: {type: timestamp}", "at: {type: timestamp}\n      room: {type: varchar}")
+    desk.add(rooms.replace("1.0e-7", "3.0e-8"), visits=visits(ROWS) | {"room": ["hall"] * len(ROWS)}, members=MEMBERS)
+    sql = f"SELECT room, COUNT(*) AS visits FROM visits v WHERE {INSIDE} GROUP BY room"
+    found = {"keys": {"room": {"private": True}}, "contribution": {"max_groups": 1}, "cost": {"rho": 0.0001}}
+    desk.approve(query(sql, "rooms", **found))
+    whole = left_of(desk, "2017-03")["delta_remaining"]
+    assert whole == 1.5e-8
+    price = desk.ask("rooms", **MARCH)["cost"]["delta"]
+    assert 0 < price < whole
+    assert left_of(desk, "2017-03")["delta_remaining"] == pytest.approx(whole - price)
+    for _ in range(int(whole / price) - 1):
+        desk.ask("rooms", fresh=True, **MARCH)
+    before = len(desk.charges("gym"))
+    for until in ("2017-04-01", "2017-04-02"):
+        with pytest.raises(BudgetExhausted, match="block 2017-03's") as refused:
+            desk.ask("rooms", fresh=True, since="2017-03-31", until=until)
+        assert (refused.value.measure, refused.value.scope) == ("delta", "block")
+    assert len(desk.charges("gym")) == before
+    assert left_of(desk, "2017-04")["delta_remaining"] == whole
+    desk.ask("rooms", since="2017-04-01", until="2017-05-01")
+    assert desk.workspace.budgets.verify(ME).ok
+
+
+def test_in_pure_dp_a_block_adds_epsilon_up_exactly_and_no_delta_is_charged(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    pure = DATASET.replace("delta: 1.0e-6", "delta: 0").replace("delta: 1.0e-7", "delta: 0")
+    desk.add(pure, visits=visits(ROWS), members=MEMBERS)
+    desk.approve(query(cost={"epsilon": 0.4}))
+    desk.approve(query(name="dear", cost={"epsilon": 0.3}))
+    for _ in range(5):  # as floats, 5 x 0.4 is no more exact than 0.1 + 0.2
+        desk.ask("visits", fresh=True, **MARCH)
+    march = left_of(desk, "2017-03")
+    assert (march["epsilon_spent"], march["epsilon_remaining"], march["rho"]) == (2.0, 0.0, None)
+    with pytest.raises(BudgetExhausted, match="block 2017-03's") as refused:
+        desk.ask("dear", since="2017-03-31", until="2017-04-02")
+    assert (refused.value.measure, refused.value.remaining) == ("epsilon", 0)
+    assert left_of(desk, "2017-04")["epsilon_spent"] == 0
+    desk.ask("dear", since="2017-04-01", until="2017-05-01")
+    budget = desk.workspace.budgets.one(ME, "gym")
+    assert (budget["epsilon_spent"], left_of(desk, "2017-04")["epsilon_spent"]) == (2.3, 0.3)
+    assert {(entry["measure"], entry["delta"]) for entry in (e["content"] for e in desk.charges("gym"))} == {
+        ("pure", 0)
+    }
+    assert desk.workspace.budgets.verify(ME).ok
+
+
 def test_rows_without_time_and_rows_later_than_the_load_are_dropped_and_late_rows_stay(tmp_path: Path) -> None:
     now = datetime.now(UTC).replace(tzinfo=None)
     after = (now.replace(day=1) + timedelta(days=32)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)

@@ -23,7 +23,9 @@ from fastapi import FastAPI
 
 from dpstats.api.app import app_of_home, create_app
 from dpstats.api.server import serve
+from dpstats.engine import ahead as drawn_ahead
 from dpstats.engine import duck, noise
+from dpstats.engine.ahead import DrawnAhead
 from dpstats.errors import LockdownFailed, SelfTestFailed
 from dpstats.ledger.clock import is_right
 from dpstats.ledger.store import open_store
@@ -138,10 +140,22 @@ FAULTS: dict[str, tuple[Patch, str]] = {
         lambda patch: patch.setattr(threshold, "delta_steps", lambda made, groups, at: int(tail(made, at) * 10**18)),
         TAIL,
     ),
-    "an open DuckDB": (lambda patch: patch.setattr(duck, "_lock", lambda connection, limits: None), LOCKED),
+    "an open DuckDB": (lambda patch: patch.setattr(duck, "lock", lambda connection, limits: None), LOCKED),
     "a probe let through": (lambda patch: patch.setattr(duck, "probe", let_through), LOCKED),
     "an engine that cannot open": (lambda patch: patch.setattr("tempfile.tempdir", "/no/such/folder"), LOCKED),
-    "exact answers": (lambda patch: patch.setattr(noise, "draw", lambda made, exact: list(exact)), ONCE),
+    "exact answers": (lambda patch: patch.setattr(DrawnAhead, "draw", lambda _, made, exact: list(exact)), ONCE),
+    "exact answers where keys are private": (
+        lambda patch: patch.setattr(noise, "draw", lambda made, exact: list(exact)),
+        ONCE,
+    ),
+    "noise drawn ahead that is read and stays": (
+        lambda patch: patch.setattr(DrawnAhead, "_taken", lambda self, kind, most: self._drawn.get(kind, ())[:most]),
+        "discrete_gaussian that is drawn ahead",
+    ),
+    "half of the noise that is drawn ahead": (
+        lambda patch: patch.setattr(drawn_ahead, "draw", scaled(0.5)),
+        "discrete_laplace that is drawn ahead",
+    ),
     "an answer opened twice": (
         lambda patch: patch.setattr(noise, "_taken", lambda exact: exact._take.__self__[-1]),
         ONCE,

@@ -124,6 +124,22 @@ def test_what_fails_after_the_charge_gives_nothing_back(new_desk):
     assert before.remaining.amount - after.remaining.amount == PRICE
 
 
+def test_an_answer_whose_head_cannot_be_saved_is_neither_stored_nor_given_and_the_next_try_pays_nothing(desk):
+    """Its rows are read while the head is on its way: what they said is gone with the failure."""
+    lock = desk.home / "heads" / ".lock"
+    lock.unlink()
+    lock.mkdir()
+    with pytest.raises(Unavailable):
+        desk.ask("spend")
+    assert desk.spent("shop") == PRICE
+    assert desk.workspace.releases.all(ME)["items"] == []
+    lock.rmdir()
+    (charge,) = desk.charges("shop")
+    assert desk.ask("spend")["release_id"] == charge["release_id"]
+    assert desk.spent("shop") == PRICE
+    assert desk.workspace.budgets.verify(ME).ok
+
+
 def test_the_charge_is_in_the_ledger_while_rows_are_read(desk, worker):
     process = worker("once", desk.home, "heavy", 1)
     (charge,) = _soon(lambda: desk.charges("shop"))

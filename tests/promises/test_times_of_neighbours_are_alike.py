@@ -32,8 +32,8 @@ class Slow:
         self._engines, self._slower_s, self._failing = engines, slower_s, failing
 
     @contextmanager
-    def using(self, dataset: str, version_file: str) -> Iterator[Running]:
-        with self._engines.using(dataset, version_file) as engine:
+    def using(self, dataset: str, version_file: str, spark: str = "") -> Iterator[Running]:
+        with self._engines.using(dataset, version_file, spark) as engine:
             yield Running(engine, self._slowly)
 
     def _slowly(self) -> None:

@@ -28,8 +28,8 @@ class Gate:
         self.runs, self.reached, self.open = 0, threading.Event(), threading.Event()
 
     @contextmanager
-    def using(self, dataset: str, version_file: str) -> Iterator[Running]:
-        with self._engines.using(dataset, version_file) as engine:
+    def using(self, dataset: str, version_file: str, spark: str = "") -> Iterator[Running]:
+        with self._engines.using(dataset, version_file, spark) as engine:
             yield Running(engine, self._pass)
 
     def _pass(self) -> None:

@@ -24,6 +24,23 @@ FORBIDDEN = [
     "safe harbour",
     "safe harbor",
     "zero risk",
+    "ccpa approved",
+    "satisfies 1798.140",
+    "hashing removes",
+    "pseudonymising removes",
+    "mathematically impossible",
+    "deletes your data everywhere",
+    "honours all opt-outs",
+    "gpc certified",
+    "gpc conformant",
+    "gpp certified",
+    "gpp conformant",
+    "iso 27560 conformant",
+    "implements drop",
+    "meets admt",
+    "anonymized statistics",
+    "anonymous statistics",
+    "fully anonymous",
 ]
 ENDINGS = {".py", ".md", ".yaml", ".html", ".css", ".js", ".toml", ".ipynb", ".txt"}
 PLACES = ["dpstats", "queries", "notebooks", "README.md", "CHANGELOG.md", "pyproject.toml"]

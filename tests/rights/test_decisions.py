@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -23,6 +24,7 @@ from dpstats.rights.decisions import (
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ADS, OFFERS = Use("shop", "ads", sold=True), Use("shop", "offers", sold=False)
+TODAY = date(2026, 1, 2)
 YES, NO, NOTHING = Standing(said_yes=True), Standing(said_no=True), Standing()
 
 
@@ -35,10 +37,17 @@ def confirm(hour: int, opt_in: Event) -> Event:
     return at(hour, "confirm", opt_in.purpose, confirms=opt_in.event, dataset=opt_in.dataset)
 
 
+def minor(hour: int, turns_16_in_days: int) -> Event:
+    day = START.date() + timedelta(days=turns_16_in_days)
+    mark = at(hour, "opt_out", KNOWN_MINOR)
+    return replace(mark, event=f"{mark.event} {day}", until=day)
+
+
 @st.composite
 def histories(draw: st.DrawFn) -> list[Event]:
     opt_ins = [at(hour, "opt_in", purpose) for hour in range(4) for purpose in ("ads", "offers", LIMIT_SPI)]
     said = [at(h, d, p) for h in range(4) for d in ("opt_out", "withdraw") for p in ("ads", "offers", ALL_SALE_SHARE)]
+    said += [minor(h, day) for h in range(3) for day in (1, 2, 3)]
     said += [at(h, d, KNOWN_MINOR) for h in range(4) for d in ("opt_out", "withdraw")] + [at(1, "opt_out", LIMIT_SPI)]
     confirms = [confirm(hour, opt_in) for opt_in in opt_ins for hour in range(4)]
     return draw(st.lists(st.sampled_from([*opt_ins, *said, *confirms]), max_size=8))
@@ -50,7 +59,10 @@ def test_order_and_repetition_mean_nothing(events: list[Event], random_, data: s
     random_.shuffle(again)
     for use in (ADS, OFFERS):
         assert standing(again, use) == standing(events, use)
-    assert (is_limited(again, "shop"), is_minor(again)) == (is_limited(events, "shop"), is_minor(events))
+    assert (is_limited(again, "shop"), is_minor(again, TODAY)) == (
+        is_limited(events, "shop"),
+        is_minor(events, TODAY),
+    )
 
 
 @given(histories(), st.sampled_from(["ads", ALL_SALE_SHARE]))
@@ -111,7 +123,25 @@ def test_a_limit_ends_by_the_persons_own_opt_in_in_two_steps() -> None:
 
 
 def test_a_minor_s_mark_may_end() -> None:
-    assert is_minor([at(1, "opt_out", KNOWN_MINOR)])
-    assert is_minor([at(1, "opt_out", KNOWN_MINOR), at(0, "withdraw", KNOWN_MINOR)])
-    assert not is_minor([at(1, "opt_out", KNOWN_MINOR), at(2, "withdraw", KNOWN_MINOR)])
-    assert not is_minor([at(1, "withdraw", KNOWN_MINOR)])
+    assert is_minor([at(1, "opt_out", KNOWN_MINOR)], TODAY)
+    assert is_minor([at(1, "opt_out", KNOWN_MINOR), at(0, "withdraw", KNOWN_MINOR)], TODAY)
+    assert not is_minor([at(1, "opt_out", KNOWN_MINOR), at(2, "withdraw", KNOWN_MINOR)], TODAY)
+    assert not is_minor([at(1, "withdraw", KNOWN_MINOR)], TODAY)
+
+
+def test_a_known_minor_is_one_until_the_day_of_turning_16() -> None:
+    mark = minor(1, 3)
+    turns = START.date() + timedelta(days=3)
+    assert is_minor([mark], turns - timedelta(days=1))
+    assert not is_minor([mark], turns)
+    assert not is_minor([mark, at(2, "withdraw", KNOWN_MINOR)], TODAY)
+
+
+def test_the_day_told_last_counts_and_holds_for_marks_that_came_before_it() -> None:
+    undated = at(0, "opt_out", KNOWN_MINOR)
+    late = START.date() + timedelta(days=9)
+    assert not is_minor([undated, minor(1, 3)], late)
+    assert not is_minor([minor(1, 30), minor(2, 3)], late)
+    assert is_minor([minor(1, 3), minor(2, 30)], late)
+    assert is_minor([minor(1, 3), at(2, "opt_out", KNOWN_MINOR)], late)
+    assert not is_minor([minor(1, 3), at(2, "opt_out", KNOWN_MINOR), at(3, "withdraw", KNOWN_MINOR)], late)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from test_notice import clinic
+import pytest
+from test_notice import CLINIC, clinic
 
+from dpstats.errors import FileError
 from dpstats.rights.consent_schema import ConsentDatabase
 from dpstats.rights.notice import NOBODY_NAMED, notice_of
 from dpstats.rights.notice_kinds import NOT_KNOWN, collection_of, policy_of
@@ -42,6 +44,48 @@ def test_the_policy_has_a_key_for_each_item_and_says_what_is_not_known() -> None
     assert items["7011(e)(1)(F) purposes of selling or sharing"] == ["Adverts <b>elsewhere</b>"]
     assert items["7011(e)(1)(K) sensitive categories used"] == ["sensitive"]
     assert "<b>" not in markdown(policy_of(NOTICE), TODAY)
+
+
+DISCLOSED = """
+collected_from: [patients themselves, "insurers & brokers"]
+disclosed_to:
+  - {who: advertising networks, kind: third_party, categories: [identifiers], purposes: [ads]}
+  - {who: hosting providers, kind: service_provider, purposes: [care, ads]}
+tables:"""
+
+
+def test_what_the_file_says_of_sources_and_recipients_fills_the_items_in() -> None:
+    notice = notice_of(NOBODY_NAMED, [clinic(CLINIC.replace("tables:", DISCLOSED.strip(), 1))])
+    items = policy_of(notice)["items"]
+    assert items["7011(e)(1)(B) sources"] == ["insurers & brokers", "patients themselves"]
+    assert items["7011(e)(1)(E) to whom each is sold or shared"] == ["identifiers: advertising networks"]
+    assert items["7011(e)(1)(H) categories disclosed for a business purpose"] == ["identifiers", "sensitive"]
+    assert items["7011(e)(1)(I) to whom each is disclosed"] == [
+        "identifiers: hosting providers",
+        "sensitive: hosting providers",
+    ]
+    assert items["7011(e)(1)(J) purposes of disclosing"] == ["Adverts <b>elsewhere</b>", "Care"]
+    text = markdown(notice, TODAY)
+    assert "It comes from: patients themselves, insurers &amp; brokers." in text
+    assert "advertising networks (a third party): identifiers, sold or shared for" in text
+    assert "hosting providers (a service provider): identifiers, sensitive, disclosed for" in text
+    assert notice["version"] != NOTICE["version"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("disclosed_to: [{who: x, kind: friend, purposes: [care]}]", "kind"),
+        ("disclosed_to: [{who: x, kind: contractor, purposes: [sport]}]", "no purpose sport"),
+        ("disclosed_to: [{who: '', kind: contractor, purposes: [care]}]", "empty"),
+        ("disclosed_to: [{who: x, kind: contractor, purposes: [care], categories: [gossip]}]", "categories"),
+        ("collected_from: ['']", "empty"),
+        ("contract: business purposes", "says nothing"),
+    ],
+)
+def test_what_is_wrong_with_it_is_told(wrong: str, told: str) -> None:
+    with pytest.raises(FileError, match=told):
+        clinic(CLINIC.replace("tables:", f"{wrong}\ntables:", 1))
 
 
 def test_a_built_notice_is_warned_of_at_11_months_and_expires_at_12(tmp_path: Path) -> None:

@@ -95,6 +95,21 @@ def test_a_failed_verification_leaves_the_request_open() -> None:
     assert outward(failed, AT) == {"status": "in_progress", "reason": "need_user_verification"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "code"), [(Kind.DELETE, "1798.105(d)(8)"), (Kind.KNOW, "1798.145(k)")], ids=["delete", "know"]
+)
+def test_what_is_refused_in_part_ends_fulfilled_in_part_with_each_reason(kind: Kind, code: str) -> None:
+    ended = walked(kind, SURE, Started({"calls": code}), Fulfilled({}))
+    assert ended.state is State.PARTIALLY_FULFILLED
+    assert not ended.is_open
+    assert outward(ended, AT) == {"status": "fulfilled", "processing_details": f"in part: all but calls ({code})"}
+    for wrong in ("", "because", "1798.105(d)(8)" if kind is Kind.KNOW else "1798.145(k)"):
+        with pytest.raises(Conflict, match="why: one of"):
+            walked(kind, SURE, Started({"calls": wrong}))
+    with pytest.raises(Conflict, match="has no exceptions"):
+        walked(Kind.CORRECT, SURE, Started({"calls": code}))
+
+
 def test_a_denial_tells_its_reason() -> None:
     denied = walked(Kind.DELETE, Denied(Denial.NO_MATCH, "We hold nothing under this id."))
     assert outward(denied, AT) == {"status": "denied", "reason": "no_match"}

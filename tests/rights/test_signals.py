@@ -104,8 +104,24 @@ HEADERS = {7: "DBABLA", 8: CALIFORNIA}
 
 def header_of(section: int) -> str:
     """The header of a string with one section."""
-    code = {7: "01011", 8: "000011", 9: "100011", 10: "010011", 11: "001011", 12: "101011"}[section]
-    return segment(f"{3:06b}{1:06b}{1:012b}" + "0" + code)
+    return segment(f"{3:06b}{1:06b}{1:012b}" + "0" + fibonacci(section))
+
+
+def fibonacci(number: int) -> str:
+    """A number's Fibonacci code: the largest of 1, 2, 3, 5, 8 .. that fits, and so on, then a 1 that ends it."""
+    numbers = [1, 2]
+    while numbers[-1] <= number:
+        numbers.append(numbers[-1] + numbers[-2])
+    bits = ["0"] * (len(numbers) - 1)
+    for place in reversed(range(len(bits))):
+        if numbers[place] <= number:
+            bits[place], number = "1", number - numbers[place]
+    return "".join(bits) + "1"
+
+
+def test_section_numbers_are_coded_as_the_specification_has_them() -> None:
+    expected = {7: "01011", 8: "000011", 9: "100011", 10: "010011", 11: "001011", 12: "101011", 13: "0000011"}
+    assert {number: fibonacci(number) for number in expected} == expected
 
 
 def test_headers_are_those_of_the_bureaus_encoder() -> None:
@@ -121,6 +137,17 @@ NATIONAL_AND_STATES = [
     (10, 1, 38, (12, 14)),
     (11, 1, 42, (14, 16)),
     (12, 1, 44, (12, 14)),
+    (13, 1, 46, (12, 14)),
+    (14, 1, 46, (12, 14)),
+    (15, 1, 52, (12, 14)),
+    (16, 1, 42, (12, 14)),
+    (17, 1, 52, (12, 14)),
+    (18, 1, 42, (14, 16)),
+    (19, 1, 42, (12, 14)),
+    (20, 1, 46, (12, 14)),
+    (21, 1, 54, (12, 14)),
+    (22, 1, 42, (12, 14)),
+    (23, 1, 42, (12, 14)),
 ]
 
 
@@ -138,6 +165,39 @@ def test_a_refusal_under_another_us_section_counts_and_nothing_else_in_it_does(
     assert said_by(f"{head}~{core(version, bits)}.{segment('011')}").sale_or_sharing
     assert said_by(f"{head}~{core(version, bits - 12, at=places[0])}") == NOTHING  # cut short
     assert said_by(f"{head}~{core(9, bits, at=places[0])}") == NOTHING  # a version that nobody knows
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(16, "BVWSSVW.Y"), (16, "BVWSSVWA.YA"), (16, "BVWSSVW"), (21, "BVWSSRklWA.YA"), (21, "BVWSSRklWA")],
+)
+def test_the_bureaus_own_vectors_of_states_are_read_as_it_reads_them(number: int, text: str) -> None:
+    """Sale and targeted advertising are refused in them, and the control is asked for; sensitive data are no wish."""
+    assert said_by(f"{header_of(number)}~{text}") == Said(sale_or_sharing=True)
+
+
+@pytest.mark.parametrize(("number", "text"), [(16, "BAAAAAQ.Q"), (21, "BAAAAAAAQA.QA"), (28, "BVVV")])
+def test_a_state_that_refuses_nothing_or_is_not_known_says_nothing(number: int, text: str) -> None:
+    assert said_by(f"{header_of(number)}~{text}") == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        # Written by the bureau's encoder, `@iabgpp/cmpapi` 3.2.0: Maryland, Indiana, Kentucky and Rhode Island.
+        ("DBABEYA~BQBA.QA", True),  # sale
+        ("DBABEYA~BQAQ.QA", True),  # targeted advertising
+        ("DBABEYA~BQAA.YA", True),  # the control
+        ("DBABEYA~BRWg.QA", False),  # every notice given, nothing refused
+        ("DBABUYA~BQBA.AAA", True),
+        ("DBABCYA~BQAQ.AAA", True),
+        ("DBABSYA~BQBA.AAA", True),
+        ("DBABSYA~BQSk.ZVU", False),  # no consent for sensitive data, nor for a child's: its bits begin as a control's
+        ("DBABEYA~YBBA.QA", False),  # a section that begins with its number, as the text out for comment has it
+    ],
+)
+def test_the_newest_states_are_read_as_the_bureaus_encoder_writes_them(text: str, refused: bool) -> None:
+    assert said_by(text) == Said(sale_or_sharing=refused)
 
 
 def test_a_section_that_cannot_be_read_takes_nothing_from_another() -> None:

@@ -88,7 +88,7 @@ def test_days_to_come_are_not_invented() -> None:
 
 @pytest.mark.parametrize("unit", ["bigint", "uuid"])
 def test_what_is_invented_loads_whole_and_answers(unit: str, tmp_path: Path) -> None:
-    texts = Texts({"all": EVERY_TYPE.replace("UNIT", unit)}, {"said": QUERY}, frozenset({"said"}))
+    texts = Texts({"all": EVERY_TYPE.replace("UNIT", unit)}, {"said": QUERY}, frozenset({"said"}), {})
     with sandbox(read_settings(home=tmp_path), texts) as box:
         workspace = Workspace.open(box.settings)
         me = operator("tests")

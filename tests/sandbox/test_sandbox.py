@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shutil
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from api_town import BANDS, MARKER, ME, Town, opened
 from typer.testing import CliRunner
 
 from dpstats.api.marked import HEADER, LINE
+from dpstats.api.renewals import renew_due
 from dpstats.cli.main import app
 from dpstats.client import Client, errors
 from dpstats.errors import DpstatsError, FileError
@@ -64,6 +66,14 @@ def test_the_client_works_unchanged(sandbox_town: Town) -> None:
             client.run("draft")
         with pytest.raises(errors.InvalidParameters):
             client.run("spend_by_band", since="2031-01-01")
+
+
+def test_feature_views_are_there_and_renewed(sandbox_town: Town) -> None:
+    with Client("http://town", sandbox_town.token("job"), transport=sandbox_town.transport) as client:
+        assert [item["view"] for item in client.feature_views()] == ["bands"]
+        renew_due(sandbox_town.workspace, threading.Event())  # as its service does, by its settings
+        table = client.features("bands")
+        assert sorted(row["band"] for row in table.rows) == sorted(BANDS)
 
 
 def test_its_versions_and_prices_are_those_of_the_workspace(sandbox_town: Town, real_home: Path) -> None:

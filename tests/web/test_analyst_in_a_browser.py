@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from api_town import ME
 from axe_core_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from dpstats.ledger.chain import Kind
 from dpstats.ledger.records import Which
@@ -132,7 +132,8 @@ def test_a_double_click_makes_one_charge(chromium: Browser, served: Served, anal
         sign_in(visit.page, analyst)
         visit.page.goto(f"/queries/spend_by_band?p.since={day}")
         visit.page.get_by_role("button", name="Ask", exact=True).dblclick()
-        visit.page.wait_for_url("**/releases/*")
+        # The second submission cuts off the first one's navigation, which is no failure.
+        expect(visit.page).to_have_url(re.compile(r"/releases/[^/]+$"))
         assert "spend by band" in visit.page.locator("h1").inner_text().lower()
     after = served[1].budgets.latest(ME, "town", Which(kind=Kind.CHARGE), limit=2)["entries"]
     assert after[1:] == before, "one entry more, and no other"
@@ -146,6 +147,7 @@ def test_no_words_lie_upon_others_and_every_table_shows_its_first_number(
         sign_in(visit.page, analyst)
         visit.page.goto("/queries/spend_by_band")
         visit.page.get_by_role("button", name="Ask", exact=True).click()
+        expect(visit.page).to_have_url(re.compile(r"/releases/[^/]+$"))
         answer = visit.page.url
         for address in (
             "/queries",
@@ -180,7 +182,7 @@ def test_everything_but_the_preview_works_without_scripts(chromium: Browser, ser
         page.get_by_role("button", name="Show what this costs").click()
         assert page.get_by_label("Since").input_value() == "2017-02-03"
         page.get_by_role("button", name="Ask", exact=True).click()
-        assert "This answer is new" in page.get_by_role("status").first.inner_text()
+        expect(page.get_by_role("status").first).to_contain_text("This answer is new")
         page.reload()
         assert page.get_by_text("This answer is new").count() == 0
 
@@ -190,8 +192,8 @@ def test_a_form_that_fails_keeps_what_was_typed(chromium: Browser, served: Serve
         sign_in(visit.page, analyst)
         visit.page.goto("/queries/spend_by_band?p.since=2017-05-05&p.until=2017-04-04")
         visit.page.get_by_role("button", name="Ask", exact=True).click()
+        expect(visit.page.locator(".fault").first).to_be_visible()
         assert visit.page.get_by_label("Since").input_value() == "2017-05-05"
-        assert visit.page.locator(".fault").count() >= 1
 
 
 def test_what_is_not_there_and_a_sign_in_that_ended_are_told_in_words(chromium: Browser, served: Served) -> None:

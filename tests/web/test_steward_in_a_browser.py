@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 import pytest
 from api_town import ME
@@ -10,6 +11,7 @@ from playwright.sync_api import Browser
 from test_analyst_in_a_browser import LOOKS, Served, Visit, sign_in, visiting
 
 from dpstats.release import Ask
+from dpstats.workspace.stewards import NewPolicy
 
 QUERY = """
 query: {name}
@@ -55,6 +57,8 @@ def test_every_page_of_a_steward_is_in_order(
             "/budgets": "What is left, and until when?",
             "/budgets/town/grant": "How much more may be learned of town?",
             "/budgets/town/freeze": "Freeze town?",
+            "/budgets/town/caps": "Who may charge how much of town?",
+            "/proposals": "What waits for a second steward?",
             "/asked": "Who asked what?",
             "/ledger": "Is every charge in its place?",
             "/ledger/town/1": "Entry 1 of town",
@@ -67,6 +71,59 @@ def test_every_page_of_a_steward_is_in_order(
             for fold in visit.page.locator("summary").all():
                 fold.click()
             visit.look()
+
+
+@pytest.mark.parametrize(("width", "theme"), LOOKS)
+def test_the_log_and_the_terms_are_in_order(chromium: Browser, served: Served, width: int, theme: str) -> None:
+    workspace = served[1]
+    whole = workspace.tokens.create(ME, f"whole-{width}-{theme}", "steward")
+    with visiting(chromium, served, width=width, theme=theme) as visit:
+        enter(visit, whole)
+        visit.page.goto("/log")
+        assert visit.page.locator("h1").inner_text() == "Who asked what, and with what outcome?"
+        visit.look()
+        visit.page.goto("/terms")
+        visit.look()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_steward_caps_a_role_and_another_steward_confirms_a_grant(
+    chromium: Browser, served: Served, scripts: bool
+) -> None:
+    workspace = served[1]
+    names = [f"{name}-{scripts}" for name in ("ada", "bob")]
+    ada, bob = (workspace.tokens.create(ME, name, "steward", datasets=("town",)) for name in names)
+    with visiting(chromium, served, scripts=scripts) as visit:
+        page = visit.page
+        enter(visit, ada)
+        page.goto("/budgets/town/caps")
+        page.get_by_label("Of whom").select_option(label="role job")
+        page.get_by_label("In all, rho").fill("0.3")
+        page.get_by_label("Why").fill("a third for jobs")
+        page.get_by_role("button", name="See what it does").click()
+        if scripts:  # axe is one
+            visit.look()
+        page.get_by_role("button", name="Cap job at rho 0.3").click()
+        if scripts:
+            visit.look()
+        assert "role job" in page.locator("table").first.inner_text()
+        workspace.stewards.set_policy(ME, NewPolicy(grants_above=Decimal(0)))
+        proposed = workspace.budgets.grant(ME, "town", rho=None, epsilon=Decimal("0.1"), reason="a little more")
+        page.goto("/proposals")
+        if scripts:
+            visit.look()
+        page.get_by_role("link", name=re.compile("^Confirm")).click()
+        if scripts:
+            visit.look()
+        page.get_by_role("button", name=re.compile("^Confirm")).click()
+        assert "Done, in your name" in page.get_by_role("status").inner_text()
+        found = {item["proposal_id"]: item["decided_by"] for item in workspace.stewards.all(ME)}
+        assert found[proposed["proposal_id"]] == names[0]
+        assert visit.said == []
+    with visiting(chromium, served, scripts=scripts) as other:
+        enter(other, bob)
+        other.page.goto("/proposals")
+        assert names[0] in other.page.locator("table").inner_text()
 
 
 @pytest.mark.parametrize("scripts", [True, False])

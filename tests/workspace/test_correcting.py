@@ -272,7 +272,7 @@ POINTS = [
     ("_Loader.finish", "return"),
     ("_publish", "return"),
     ("Datasets._enter", "return"),
-    ("_sweep", "return"),
+    ("sweep", "return"),
     ("Correcting.carried_out", "return"),
 ]
 """Where a correction is killed: as a function begins, or just after it ended."""

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from workspace_shop import DATASET as SHOP
+from workspace_shop import Shop
 
 from dpstats.access import operator
 from dpstats.settings import read_settings
@@ -143,3 +145,21 @@ def test_the_service_sweeps_by_the_timetable_and_the_doctor_says_when_nobody_doe
     assert not baths.workspace.retaining.overdue(dataset, now + timedelta(days=1))
     assert baths.workspace.retaining.overdue(dataset, now + timedelta(days=3))
     assert not any("retention" in each.what for each in baths.workspace.doctor.findings(ME))
+
+
+def test_what_waits_for_an_epoch_and_for_a_sweep_is_one_line_of_the_doctor(shop: Shop) -> None:
+    """The shop's ledger is of March: its data are old, whatever else is true of them."""
+    file = shop.folder / "dataset.yaml"
+    for consent, told in (
+        ("notice", "`dpstats retention sweep`"),
+        ("opt_in", "`dpstats consent epoch` closes one, and"),
+    ):
+        text = SHOP.format(name="shop", most=100).replace("Offers, consent: notice", f"Offers, consent: {consent}")
+        file.write_text(text.replace("spent: {type", "spent: {retention: 395d, type"))
+        shop.workspace.datasets.add(ME, file, {"visits": shop.folder / "visits.csv"})
+        lines = [each.what for each in shop.workspace.doctor.findings(ME) if "retention" in each.what]
+        assert len(lines) == 1
+        assert told in lines[0]
+    shop.workspace.epochs.close(ME)
+    (line,) = (each.what for each in shop.workspace.doctor.findings(ME) if "retention" in each.what)
+    assert line.endswith("`dpstats retention sweep`")

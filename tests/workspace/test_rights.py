@@ -47,6 +47,7 @@ cost: {rho: 2}
 """
 PATIENTS = [str(uuid.UUID(int=(7919 * place) << 64 | place)) for place in range(1, 2001)]
 GONE = PATIENTS[1000]
+NOBODY = str(uuid.UUID(int=0))
 
 
 class Clinic:
@@ -130,7 +131,10 @@ def test_what_other_systems_keep_is_said_and_nothing_of_it_stays_here(clinic: Cl
             clinic.workspace.rights.execute(ME, request, exceptions=wrong)
     done = clinic.workspace.rights.execute(ME, request, exceptions={"bills": "1798.105(d)(8)"})
     assert done["evidence"]["exceptions"] == {"bills": "1798.105(d)(8)"}
-    assert "We keep bills outside these data, because the law obliges us" in done["evidence"]["told"][-1]
+    assert "We keep bills outside these data, because the law obliges us" in done["evidence"]["told"][-2]
+    assert "You can say no to the sale and sharing of what is kept" in done["evidence"]["told"][-1]
+    assert done["state"] == "partially_fulfilled"
+    assert done["status"] == {"status": "fulfilled", "processing_details": "in part: all but bills (1798.105(d)(8))"}
     assert clinic.rows(GONE) == {"visits": 0, "people": 0}
     with pytest.raises(Conflict, match="exceptions"):
         clinic.workspace.rights.execute(ME, clinic.request("opt_out"), exceptions={"bills": "1798.105(d)(8)"})
@@ -227,8 +231,8 @@ POINTS = [
     ("_publish", "return"),
     ("Datasets._enter", "return"),
     ("Datasets._forget_old", "return"),
-    ("_sweep", "return"),
-    ("Rights._erased", "return"),
+    ("sweep", "return"),
+    ("Erasing.carried_out", "return"),
 ]
 """Where an erasure is killed: as a function begins, or just after it ended."""
 
@@ -262,11 +266,40 @@ def test_nobody_is_erased_before_it_is_known_who_asks(clinic: Clinic) -> None:
     assert clinic.rows(GONE) == {"visits": 3, "people": 1}
 
 
-def test_a_person_who_is_deleted_can_be_deleted_again_and_an_unknown_one_too(clinic: Clinic) -> None:
+def test_sensitive_data_are_erased_for_who_is_known_with_a_high_certainty(clinic: Clinic) -> None:
+    sensitive = DATASET.replace("age: {type: integer,", "age: {type: integer, sensitive: health,")
+    clinic.workspace.datasets.register(ME, sensitive, "dataset.yaml")
+    request = clinic.request()
+    clinic.workspace.rights.verify(ME, request, "reasonable", "two facts matched")
+    with pytest.raises(Conflict, match="verify it as reasonably_high first"):
+        clinic.workspace.rights.execute(ME, request)
+    assert clinic.rows(GONE) == {"visits": 3, "people": 1}
+    clinic.workspace.rights.verify(ME, request, "reasonably_high", "signed declaration")
+    clinic.workspace.rights.execute(ME, request)
+    assert clinic.rows(GONE) == {"visits": 0, "people": 0}
+
+
+def test_a_person_who_is_deleted_is_not_deleted_again_and_an_unknown_one_is_kept_out(clinic: Clinic) -> None:
     clinic.erased()
-    (again,) = clinic.erased()["evidence"]["erased"]  # type: ignore[index]
+    version = clinic.workspace.store.registry.data_version("clinic")
+    for spelling in (GONE, GONE.upper()):
+        with pytest.raises(Conflict, match=r"was deleted on .*, and nothing is held since: deny it as no_match"):
+            clinic.erased(spelling)
+    assert clinic.workspace.store.registry.data_version("clinic") == version
+    again = next(each for each in clinic.workspace.rights.all(ME) if each["state"] == "verified")
+    assert clinic.workspace.rights.deny(ME, again["id"], "no_match")["state"] == "denied"
     (unknown,) = clinic.erased(str(uuid.uuid4()))["evidence"]["erased"]  # type: ignore[index]
-    assert again["rows_before"] == unknown["rows_before"] == {"visits": 0, "people": 0}
+    assert unknown["rows_before"] == {"visits": 0, "people": 0}
+
+
+def test_a_deleted_person_whom_an_old_data_version_brought_back_is_deleted_again(clinic: Clinic) -> None:
+    clinic.erased()
+    clinic.workspace.rights._erasing._suppressions.add(
+        "clinic", PATIENTS[3], request="rr_0000000000000000", now=datetime.now(UTC)
+    )
+    assert clinic.rows(PATIENTS[3]) == {"visits": 3, "people": 1}
+    clinic.erased(PATIENTS[3])
+    assert clinic.rows(PATIENTS[3]) == {"visits": 0, "people": 0}
 
 
 def test_opening_a_request_says_the_same_of_a_known_and_an_unknown_person(clinic: Clinic) -> None:
@@ -280,6 +313,12 @@ def test_an_opt_out_needs_nobodys_identity(clinic: Clinic) -> None:
     assert (done["state"], done["evidence"]["decision"]) == ("fulfilled", "all_sale_share")
     limited = clinic.workspace.rights.execute(ME, clinic.request("limit"))
     assert limited["evidence"]["decision"] == "limit_spi"
+
+
+def test_who_is_denied_a_deletion_is_offered_to_opt_out(clinic: Clinic) -> None:
+    request = clinic.request()
+    clinic.workspace.rights.deny(ME, request, "insufficient_verification")
+    assert "You can say no" in clinic.workspace.rights.one(ME, request)["evidence"]["told"][0]
 
 
 def test_a_denial_keeps_its_reason_and_closes(clinic: Clinic) -> None:
@@ -311,6 +350,41 @@ def test_who_is_known_well_gets_the_pieces_but_none_that_are_never_disclosed(cli
     assert [event["decision"] for event in told["consent"]] == ["opt_out"]
     assert set(package.namelist()) == {"package.json", "package.html", "visits.csv", "people.csv"}
     assert not any(other.encode() in package.read(name) for name in package.namelist() for other in PATIENTS[:5])
+
+
+def test_a_piece_that_may_not_be_told_is_refused_with_its_reason_and_the_others_are_told(clinic: Clinic) -> None:
+    rights, request = clinic.workspace.rights, clinic.request("know")
+    refused = {"people.age": "1798.145(a)"}
+    rights.verify(ME, request, "reasonable", "two facts matched")
+    with pytest.raises(Conflict, match="no pieces are told at this level"):
+        rights.execute(ME, request, exceptions=refused)
+    rights.verify(ME, request, "reasonably_high", "signed declaration")
+    for wrong in ("people.height", "age", "people.patient"):
+        with pytest.raises(InvalidParameters, match="is no column that would be told"):
+            rights.execute(ME, request, exceptions={wrong: "1798.145(a)"})
+    with pytest.raises(Conflict, match="why: one of 1798"):
+        rights.execute(ME, request, exceptions={"people.age": "1798.105(d)(8)"})
+    done = rights.execute(ME, request, exceptions=refused)
+    assert (done["state"], done["evidence"]["exceptions"]) == ("partially_fulfilled", refused)
+    assert done["status"]["processing_details"] == "in part: all but people.age (1798.145(a))"
+    why = "We hold people.age and do not tell it, because a law, a court or an inquiry keeps us from it (1798.145(a))."
+    assert done["evidence"]["told"] == [f"{why} All the rest is told."]
+    package = zipfile.ZipFile(io.BytesIO(rights.package(ME, done["package"]["path"].rpartition("/")[2])))
+    pieces = {each["table"]: each for each in json.loads(package.read("package.json"))["specific_pieces"]}
+    assert pieces["people"]["rows"] == [{"patient": GONE}]
+    assert [each["column"] for each in pieces["people"]["refused"]] == ["age"]
+    assert pieces["visits"]["rows"] == [{"patient": GONE, "paid": "5.0"}] * 3
+    assert why in package.read("package.html").decode()
+    assert package.read("people.csv").decode().splitlines() == ["patient", GONE]
+
+
+def test_who_is_not_there_and_who_was_erased_are_told_the_same(clinic: Clinic) -> None:
+    clinic.erased()
+    told = [json.loads(fetched(clinic, "reasonably_high", unit).read("package.json")) for unit in (GONE, NOBODY)]
+    for package in told:
+        assert [table["rows"] for table in package["specific_pieces"]] == [[], []]
+        del package["request"], package["made_at"]
+    assert told[0] == told[1]
 
 
 def test_somebody_who_could_not_be_verified_is_told_of_the_notice_alone(clinic: Clinic) -> None:
@@ -346,6 +420,7 @@ def test_published_statistics_are_told_with_their_noise_and_what_they_give_away_
     release, _ = clinic.workspace.releases.make(Ask(ME, "visits", {}))
     told = json.loads(fetched(clinic, "reasonable").read("package.json"))
     (statistic,) = told["statistics"]["items"]
+    assert statistic["purpose"] == "measurement"
     assert statistic["rows"] == release["rows"]
     assert told["privacy_loss"]["epsilon_at_most"] == clinic.workspace.budgets.one(ME, "clinic")["epsilon_spent"] > 0
 
@@ -363,8 +438,8 @@ def test_a_package_is_fetched_once(clinic: Clinic) -> None:
     assert list((clinic.home / "packages").iterdir()) == []
 
 
-def fetched(clinic: Clinic, level: str) -> zipfile.ZipFile:
-    request = clinic.request("know")
+def fetched(clinic: Clinic, level: str, unit: str = GONE) -> zipfile.ZipFile:
+    request = clinic.request("know", unit)
     clinic.workspace.rights.verify(ME, request, level, "as the test says")
     secret = clinic.workspace.rights.execute(ME, request)["package"]["path"].rpartition("/")[2]
     return zipfile.ZipFile(io.BytesIO(clinic.workspace.rights.package(ME, secret)))

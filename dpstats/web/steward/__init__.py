@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from dpstats.web.steward import asked, budgets, consent, ledger, rights, rights_acts, tokens, waiting
+from dpstats.web.steward import (
+    asked,
+    budgets,
+    caps,
+    consent,
+    ledger,
+    log,
+    proposals,
+    rights,
+    rights_acts,
+    tokens,
+    waiting,
+)
 
 ROUTERS = (
     waiting.router,
+    proposals.router,
     rights.router,
     rights_acts.router,
     consent.router,
     budgets.router,
+    caps.router,
     asked.router,
+    log.router,
     ledger.router,
     tokens.router,
 )

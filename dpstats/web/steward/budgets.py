@@ -10,12 +10,13 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from dpstats.errors import DpstatsError, InvalidParameters
+from dpstats.errors import DpstatsError, InvalidParameters, NotFound
 from dpstats.ledger.chain import Kind
 from dpstats.ledger.records import Which
-from dpstats.web.refusals import FormRefused
+from dpstats.web.charts import DRAWN_AS, Theme
+from dpstats.web.refusals import FormRefused, refused_by_field
 from dpstats.web.rendering import done, page
-from dpstats.web.steward.burn_chart import burn_chart
+from dpstats.web.steward.burn_chart import SIZES, burn_spec
 from dpstats.web.steward.visiting import Steward, by_dataset, confirm
 from dpstats.web.visiting import Form, Sent, Visitor, page_router
 from dpstats.web.words import at_least, counted, number
@@ -60,12 +61,23 @@ def budget(dataset: str, request: Request, visit: Steward) -> Response:
         forecast=spending["forecast"],
         share=percent(share),
         level=_level(share, spending),
-        charts=[("wide", burn_chart(spending, 720, 280)), ("narrow", burn_chart(spending, 350, 240))],
+        sizes=SIZES,
         spenders=[(head, _table(spending["spent_by"][way])) for way, head in WAYS.items()],
         grants=budgets.latest(identity, dataset, Which(kind=Kind.GRANT))["entries"],
         freezes=budgets.freezes(identity, dataset),
         percent=percent,
     )
+
+
+@router.get("/budgets/{dataset}/burn-down.{form}")
+def burn_down(dataset: str, form: str, visit: Steward, theme: str = "light", size: str = "wide") -> Response:
+    """The burn-down's chart, as SVG or PNG, for a light or a dark ground."""
+    themes = {str(item): item for item in Theme}
+    if form not in DRAWN_AS or theme not in themes or size not in SIZES:
+        raise NotFound("chart", f"burn-down.{form}")
+    draw, media_type = DRAWN_AS[form]
+    spending = visit.workspace.spending.of(visit.identity, dataset)
+    return Response(draw(burn_spec(spending, themes[theme], size)), media_type=media_type)
 
 
 def _level(share: float, spending: Mapping[str, Any]) -> str:
@@ -123,8 +135,8 @@ def grant(dataset: str, request: Request, visit: Steward, sent: Sent) -> Respons
         raise _refused(request, visit, dataset, sent, error) from None
     if is_proposal(entry):
         told = f"Nothing is granted yet: another steward must confirm proposal {entry['proposal_id']}."
-    else:
-        told = f"The budget of {dataset} is raised, as entry {entry['seq']} of its ledger."
+        return done(request, "/proposals", told)
+    told = f"The budget of {dataset} is raised, as entry {entry['seq']} of its ledger."
     return done(request, f"/budgets/{dataset}", told)
 
 
@@ -168,10 +180,9 @@ def _confirm_grant(request: Request, dataset: str, left: Mapping[str, Any], epsi
 
 
 def _refused(request: Request, visit: Visitor, dataset: str, sent: Form, error: DpstatsError) -> FormRefused:
-    problems = error.problems if isinstance(error, InvalidParameters) else {}
-    detail = "" if problems else str(error)
-    return FormRefused(
-        error, lambda told: _grant_form(request, visit, dataset, sent, told.status, faults=problems, wrong=detail)
+    return refused_by_field(
+        error,
+        lambda status, faults, wrong: _grant_form(request, visit, dataset, sent, status, faults=faults, wrong=wrong),
     )
 
 

@@ -24,6 +24,7 @@ STATES = {
     "verified": "ready to be carried out",
     "executing": "begun and not finished: carry it out again",
     "fulfilled": "fulfilled",
+    "partially_fulfilled": "fulfilled in part",
     "denied": "denied",
     "revoked": "taken back by the person",
     "expired": "its latest day is over and nothing was answered",

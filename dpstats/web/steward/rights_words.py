@@ -63,7 +63,7 @@ _CONFIRM = Act(
 def _verify(found: Mapping[str, Any]) -> Act:
     gives = {
         "know": "A request to know gives the categories at a reasonable level, and the very pieces at the high one.",
-        "delete": "A deletion can be carried out from a reasonable level on.",
+        "delete": "A deletion can be carried out from a reasonable level on; of sensitive data from the high one on.",
     }
     return Act(
         "How sure are you of who asks?",

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from dpstats.errors import InvalidParameters
+from dpstats.errors import InvalidParameters, SecondStewardNeeded
 from dpstats.web.rendering import done, page
 from dpstats.web.steward.visiting import Steward, confirm
 from dpstats.web.visiting import Sent, page_router
@@ -43,6 +43,7 @@ def waiting(request: Request, visit: Steward) -> Response:
         states=STATES,
         waiting=[item for item in found if item not in ended],
         ended=ended,
+        proposed=sum(item["outcome"] == "pending" for item in visit.workspace.stewards.all(visit.identity)),
         approved=visit.workspace.review.all(visit.identity, approved_only=True),
         until=_until,
     )
@@ -118,7 +119,11 @@ def approve(query: str, request: Request, visit: Steward, sent: Sent) -> Respons
         raise InvalidParameters({"days": "choose how long the approval holds"})
     span = timedelta(days=int(days)) if days else None
     # An empty version is none that stands: a form without one approves nothing.
-    visit.workspace.review.approve(visit.identity, query, sent.get("version", ""), expires_after=span)
+    try:
+        visit.workspace.review.approve(visit.identity, query, sent.get("version", ""), expires_after=span)
+    except SecondStewardNeeded as needed:
+        told = f"{query} is not approved yet: another steward must confirm proposal {needed.proposal}."
+        return done(request, "/proposals", told)
     return done(request, "/waiting", f"{query} is approved {SPANS[days]}: it can be asked.")
 
 

@@ -1,0 +1,109 @@
+"""What is told of a request, and of a person's data, in words and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from dpstats.catalog.dataset import DatasetFile
+from dpstats.ledger.records import StoredRelease
+from dpstats.rights.decisions import Event
+from dpstats.rights.notice import PAST_STATISTICS
+from dpstats.rights.request_log import Kept
+from dpstats.rights.requests import CLOSED, EXCEPTIONS, UNVERIFIED_KINDS, WITHHOLDINGS, Kind, Level, State
+from dpstats.views import whole
+
+TOLD_AFTER_ERASURE = (
+    "The data about you were erased from every version that is kept.",
+    "Files that are loaded later, and backups that are restored, leave you out.",
+    PAST_STATISTICS,
+    "No budget is given back for it: what was released stays charged.",
+)
+
+TOLD_OF_THE_NOTICE = (
+    "We could not make sure enough of who you are to send anything that is about you.",
+    "Our privacy notice, at /privacy, says what we collect, what for, and for how long.",
+)
+
+OPT_OUT_OFFERED = (
+    "You can say no to the sale and sharing of what is kept about you, at /opt-out, without saying who you are."
+)
+"""What is told to who asked for a deletion and does not get all of it (7022(g))."""
+
+
+def statistic(stored: StoredRelease, purposes: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+    """A release, as the person is told of it: with its published values.
+
+    Args:
+      purposes: what queries are for, by query and version.
+    """
+    body = whole(stored.body)
+    return {
+        "release_id": stored.release_id,
+        "title": stored.query.replace("_", " "),
+        "purpose": purposes.get((stored.query, stored.query_version), ""),
+        "as_of": body["as_of"],
+        "cost": body["cost"],
+        "rows": body["rows"],
+    }
+
+
+def consented(event: Event) -> dict[str, str]:
+    """A decision, as the person is told of it."""
+    return {"at": event.observed_at.isoformat(), "purpose": event.purpose, "decision": str(event.decision)}
+
+
+def kept_elsewhere(what: str, code: str) -> str:
+    """What the business keeps of a deletion in other systems, as the person is told of it."""
+    return f"We keep {what} outside these data, {EXCEPTIONS[code]} ({code}), and use it for nothing else."
+
+
+def pieces_told(dataset: DatasetFile) -> frozenset[str]:
+    """The columns whose cells who asks is told, as `table.column`, but for the id by which it is asked."""
+    return frozenset(
+        f"{table}.{column}"
+        for table, spec in dataset.personal_tables.items()
+        for column, told in spec.columns.items()
+        if column != dataset.privacy_unit and not told.never_disclose
+    )
+
+
+def refused_pieces(kept: Kept) -> dict[str, str]:
+    """The columns that are kept from who asked to know, each with what the person is told of it."""
+    return {
+        what: f"We hold {what} and do not tell it, {WITHHOLDINGS[code]} ({code}). All the rest is told."
+        for what, code in kept.standing.exceptions.items()
+    }
+
+
+def offered(kept: Kept) -> dict[str, Any]:
+    """What is told to who was denied a deletion."""
+    denied = kept.asked.kind is Kind.DELETE and kept.standing.state is State.DENIED
+    return {"told": [OPT_OUT_OFFERED]} if denied else {}
+
+
+def level_name(level: Level) -> str:
+    """A level, as requests name it."""
+    return level.name.lower()
+
+
+def next_step(kept: Kept, now: datetime) -> str | None:
+    """What to do next, as the last word of a command."""
+    state, kind = kept.standing.stands_at(now), kept.asked.kind
+    if kind is Kind.KNOW and state is State.CONFIRMED and kept.standing.method:
+        return "execute"  # it is answered by less: nobody could be verified
+    if kept.standing.state is State.EXECUTING or kind in UNVERIFIED_KINDS:
+        return None if state in CLOSED else "execute"
+    steps: Mapping[State, str] = {
+        State.RECEIVED: "verify",
+        State.CONFIRMED: "verify",
+        State.VERIFIED: "execute",
+    }
+    return steps.get(state)
+
+
+def holds_sensitive(dataset: DatasetFile) -> bool:
+    """Whether a dataset holds what the statute calls sensitive personal information."""
+    columns = (spec for table in dataset.personal_tables.values() for spec in table.columns.values())
+    return any(isinstance(spec.sensitive, str) for spec in columns)
