@@ -22,7 +22,7 @@ from dpstats.engine.locked import Limits, connect, lock
 from dpstats.engine.meta import ConsentMeta, Meta, read_meta
 from dpstats.engine.names import quoted
 from dpstats.engine.noise import Exact
-from dpstats.engine.passes import ROWS_A_PASS, Deadline, Pass, one_deadline, passes_of
+from dpstats.engine.passes import ROWS_A_PASS, Deadline, Pass, TableRows, one_deadline, passes_of
 from dpstats.engine.probes import probe
 from dpstats.errors import NotFound, Unavailable
 from dpstats.plan.plan import Plan
@@ -89,6 +89,7 @@ class DuckEngine:
     ) -> None:
         self._connection, self._meta, self._kept = connection, meta, kept
         self._sampling_key, self._limits, self._rows_a_pass = sampling_key, limits, rows_a_pass
+        self._table_rows = TableRows()
         self._counts: dict[tuple[str, tuple[tuple[str, object], ...]], int] = {}  # public numbers
 
     @property
@@ -131,7 +132,7 @@ class DuckEngine:
 
     def _in_passes(self, cursor: duckdb.DuckDBPyConnection, plan: Plan) -> Exact:
         """The answer by the plan's SQL, in as many passes as its rows ask for."""
-        passes = passes_of(cursor, plan, self._rows_a_pass)
+        passes = passes_of(cursor, plan, self._rows_a_pass, self._table_rows)
         if len(passes) == 1:
             return _answer(cursor, plan, self._sampling_key)
         with one_deadline(cursor, self._limits.deadline_s) as deadline:

@@ -49,17 +49,32 @@ class Pass:
     binds: dict[str, Any] = field(default_factory=dict)
 
 
-def passes_of(cursor: duckdb.DuckDBPyConnection, plan: Plan, rows_a_pass: int) -> list[Pass]:
+class TableRows:
+    """How many rows the tables of one data version have, counted once: a data version never changes. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._counted: dict[str, int] = {}
+
+    def of(self, cursor: duckdb.DuckDBPyConnection, table: str) -> int:
+        """The rows of a table, through a cursor on that data version."""
+        if table not in self._counted:
+            ((count,),) = cursor.execute(f"SELECT count(*) FROM main.{quoted(table)}").fetchall()
+            self._counted[table] = int(count)
+        return self._counted[table]
+
+
+def passes_of(cursor: duckdb.DuckDBPyConnection, plan: Plan, rows_a_pass: int, counts: TableRows) -> list[Pass]:
     """The passes that answer a plan; one, the plan's own SQL, where there is nothing to win.
 
     Args:
       cursor: on the data version.
       rows_a_pass: about how many rows of personal tables each reads, >= 1.
+      counts: those of this data version.
     """
     by_unit = plan.by_unit
     if by_unit is None:
         return [Pass(plan.sql)]
-    rows = {table: _rows(cursor, table) for table in by_unit.tables}
+    rows = {table: counts.of(cursor, table) for table in by_unit.tables}
     count = min(sum(rows.values()) // rows_a_pass, ENTRIES_MAX // _entries(plan))
     if count <= 1:
         return [Pass(plan.sql)]
@@ -111,11 +126,6 @@ def _pass(sql: str, by_unit: ByUnit, first: object, end: object) -> Pass:
     if start != "WITH ":
         raise ValueError("a plan's SQL begins with its tables")
     return Pass(f"{start}{', '.join(tables)},\n{rest}", {name: value for name, (_, value) in kept.items()})
-
-
-def _rows(cursor: duckdb.DuckDBPyConnection, table: str) -> int:
-    ((count,),) = cursor.execute(f"SELECT count(*) FROM main.{quoted(table)}").fetchall()
-    return int(count)
 
 
 def _entries(plan: Plan) -> int:

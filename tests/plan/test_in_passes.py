@@ -19,7 +19,7 @@ from dpstats.engine.answers import answered
 from dpstats.engine.duck import _answer, _result, open_engine
 from dpstats.engine.load import load
 from dpstats.engine.noise import _open_groups
-from dpstats.engine.passes import ENTRIES_MAX, one_deadline, passes_of
+from dpstats.engine.passes import ENTRIES_MAX, TableRows, one_deadline, passes_of
 from dpstats.errors import Unavailable
 from dpstats.plan.plan import Plan
 
@@ -59,7 +59,7 @@ def in_passes(connection: duckdb.DuckDBPyConnection, plan: Plan, passes: int) ->
     assert plan.by_unit is not None
     cursor = connection.cursor()
     total = sum(cursor.execute(f"SELECT count(*) FROM {t}").fetchall()[0][0] for t in plan.by_unit.tables)
-    each = passes_of(cursor, plan, total // passes)
+    each = passes_of(cursor, plan, total // passes, TableRows())
     return len(each), _open_groups(plan, answered(plan, (_result(cursor, plan, KEY, one) for one in each)))
 
 
@@ -119,7 +119,7 @@ def test_an_engine_answers_alike_however_many_rows_it_bounds_at_a_time(tmp_path:
 def test_one_unit_with_most_of_the_rows_makes_no_fewer_passes(tmp_path: Path) -> None:
     plan = planned(COUNTED, **BOUNDED)
     with duckdb.connect(loaded(tmp_path, "bigint", range(5)), read_only=True) as connection:
-        assert len(passes_of(connection, plan, 21)) == 10
+        assert len(passes_of(connection, plan, 21, TableRows())) == 10
 
 
 def test_more_groups_than_are_worth_adding_up_are_answered_in_one_pass(shop: duckdb.DuckDBPyConnection) -> None:
@@ -128,8 +128,8 @@ def test_more_groups_than_are_worth_adding_up_are_answered_in_one_pass(shop: duc
         replace(plan, keys=(replace(plan.keys[0], values=tuple(range(groups))),))
         for groups in (ENTRIES_MAX // 8, ENTRIES_MAX // 4 + 1)
     )
-    assert len(passes_of(shop, few, 1)) > 1
-    assert len(passes_of(shop, many, 1)) == 1
+    assert len(passes_of(shop, few, 1, TableRows())) > 1
+    assert len(passes_of(shop, many, 1, TableRows())) == 1
 
 
 def test_a_column_that_hides_where_rows_lie_is_no_ground_for_passes() -> None:
