@@ -50,12 +50,12 @@ def test_whoever_goes_away_takes_no_turn_along() -> None:
     async def two_leave() -> None:
         first, second, third = (asyncio.ensure_future(reading.read("a", 60)) for _ in range(3))
         await asyncio.sleep(0)
+        reading.found["a"] = 0  # the third finds it, once it has its turn: the first would read for a minute
         for leaves in (second, first):
             leaves.cancel()
             with suppress(asyncio.CancelledError):
                 await leaves
-        reading.found["a"] = 0
-        await third
+        await asyncio.wait_for(third, 30)
 
     asyncio.run(two_leave())
     assert not reading.turns._turns
