@@ -78,7 +78,7 @@ def test_a_pipe_is_written_to_not_replaced(tmp_path: Path) -> None:
     reader.start()
     with destination(pipe) as write:
         write(b"new")
-    reader.join(timeout=10)
+    reader.join(timeout=60)
     assert read == [b"new"]
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 

