@@ -83,6 +83,7 @@ def run(
 
         with workspace.asked.noting(me, "query run", query=name), working("computing the answer"):
             title = workspace.review.one(me, name)["title"]
+            workspace.leave_out_erased()
             release, _ = workspace.releases.make(Ask(me, name, parameters, fresh=fresh))
         if shape is Shape.TABLE:
             release = for_people(release, workspace.datasets.one(me, release["dataset"]))

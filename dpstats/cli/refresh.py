@@ -29,6 +29,7 @@ def refresh(
         workspace.asked.noting(me, "refresh"),
         working("renewing"),
     ):
+        workspace.leave_out_erased()
         found = workspace.refreshing.refresh(me, names or ())
     if as_json:
         show_json({"items": [item.as_json() for item in found], "next": None})

@@ -229,11 +229,15 @@ class Workspace:
         Raises:
           LockdownFailed: a probe got through.
         """
-        self._behind.catch_up(operator("service"))
+        self.leave_out_erased()
         for dataset in self._library.datasets(operator("service"))[: self._engines.datasets_open]:
             # One dataset that cannot be opened must not keep the others from being served.
             with suppress(NotLoaded, FileError), self._road.data(dataset):
                 pass
+
+    def leave_out_erased(self) -> None:
+        """Makes data anew that are older than an erasure; before whatever draws answers from data that may be so."""
+        self._behind.catch_up(operator("service"))
 
     def self_test(self) -> None:
         """Checks noise, prices, engine and clock; once a process, but for the clock.

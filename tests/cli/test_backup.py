@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
+import pytest
 from cli_running import Run
 
 
@@ -75,6 +77,24 @@ def test_a_backup_from_before_takes_nobody_back_in(dpstats: Run, shop: Path) -> 
     dpstats("ledger", "restore", "saved").done()
     dpstats(*LOAD).done()
     assert (held(dpstats), held(dpstats, "2"), held(dpstats, "3") > 0) == (0, 0, True)
+
+
+@pytest.mark.parametrize("command", [("query", "run", "by_town"), ("refresh",)], ids=" ".join)
+def test_old_data_that_are_put_back_answer_a_command_without_who_was_erased(
+    dpstats: Run, shop: Path, command: tuple[str, ...]
+) -> None:
+    dpstats("ledger", "backup", "saved").done()
+    shutil.copytree(shop / "home" / "data", shop / "old")
+    erased(dpstats)
+    for file in (shop / "home").glob("ledger.db*"):
+        file.unlink()
+    dpstats("ledger", "restore", "saved").done()
+    shutil.rmtree(shop / "home" / "data")
+    shutil.copytree(shop / "old", shop / "home" / "data")
+    assert "older than an erasure" in dpstats("doctor").out
+    dpstats(*command).done()
+    assert "older than an erasure" not in dpstats("doctor").out
+    assert held(dpstats) == 0
 
 
 def test_a_consent_database_without_its_key_is_refused(dpstats: Run, anywhere: Run, shop: Path) -> None:
