@@ -108,6 +108,7 @@ class Doctor:
             ("tokens", self._token_caps),
             ("proposals", self._proposals),
             ("rights", self._requests),
+            ("rights", self._request_log),
             ("log", self._lost_lines),
         ):
             found += _explained(about, look)
@@ -147,6 +148,11 @@ class Doctor:
         overdue = self._publishing.overdue_notice(datetime.now(UTC))
         if overdue:
             yield Finding("notice", f"{overdue} (`dpstats notice build`)")
+
+    def _request_log(self) -> Iterator[Finding]:
+        if not self._rights.log_verifies():
+            what = "the log of requests does not verify: a step was changed, removed or inserted"
+            yield Finding("rights", f"{what}; a backup (`FILE.consent`) has it as it was")
 
     def _datasets(self) -> Iterator[Finding]:
         for dataset in self._library.datasets(operator("doctor")):

@@ -15,7 +15,7 @@ from typing import Any
 from dpstats.access import Action, check, sees
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.catalog.ids import id_text
-from dpstats.errors import Conflict, InvalidParameters, NotFound, Unavailable
+from dpstats.errors import Conflict, InvalidParameters, LedgerBroken, NotFound, Unavailable
 from dpstats.ledger.chain import sha256
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
@@ -290,6 +290,14 @@ class Rights:
             for kept in self._log.all()
             for alarm in alarms(kept.standing, now)
         ]
+
+    def log_verifies(self) -> bool:
+        """Whether the chain of every request's steps holds."""
+        try:
+            self._log.verify()
+        except LedgerBroken:
+            return False
+        return True
 
     def tidy(self) -> None:
         """Removes what may be kept no longer: old packages, ids of expired requests, requests closed 24 months ago."""

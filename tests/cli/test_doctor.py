@@ -205,3 +205,13 @@ def test_a_ledger_that_does_not_verify_is_a_line_and_the_rest_is_looked_at_too(
     assert any(line.startswith("ledger: it does not verify: ") for line in lines)
     assert any("it is frozen" in line for line in lines)
     assert not any("Traceback" in line for line in lines)
+
+
+def test_a_changed_step_of_a_rights_request_is_found(dpstats: Run, shop: Path) -> None:
+    dpstats("rights", "open", "limit", "shop", "1").done()
+    assert dpstats("doctor").done().out == "all well\n"
+    with closing(sqlite3.connect(shop / "home" / "consent.db")) as log:
+        log.execute("UPDATE rights_steps SET content = replace(content, '\"limit\"', '\"opt_out\"')")
+        log.commit()
+    (line,) = found(dpstats("doctor"))
+    assert line.startswith("rights: the log of requests does not verify")
