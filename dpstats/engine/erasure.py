@@ -6,7 +6,7 @@ Looked at before and after an erasure: a scan that finds nothing says something 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +54,21 @@ def held(dataset: DatasetFile, file: Path, is_person: LeftOut) -> Held:
     except duckdb.Error:
         raise FileError(str(file), "cannot be read as a data version: load the dataset again") from None
     return Held(rows, frozenset(ids))
+
+
+SEEN_AND_GONE = "Bytes of what must be gone were seen before, and are in no file after."
+STILL_SEEN = "Bytes of what must be gone are in a file still: look at it, for other data may hold the same."
+UNSEEN = (
+    "No bytes of what must be gone could be seen before either, as where an id is short or a column compressed: the "
+    "scan shows nothing. What shows it is that no row is left, in a new file, and that every older one was removed."
+)
+
+
+def scan_says(before: Collection[str], after: Collection[str]) -> str:
+    """What a scan shows, by the files in which it saw something before and after."""
+    if after:
+        return STILL_SEEN
+    return SEEN_AND_GONE if before else UNSEEN
 
 
 def files_holding(folder: Path, ids: frozenset[str]) -> tuple[str, ...]:

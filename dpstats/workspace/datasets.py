@@ -17,7 +17,7 @@ from dpstats.catalog.source import load_file
 from dpstats.engine.consent import Roll
 from dpstats.engine.corrected import right_rows, wrong_cells
 from dpstats.engine.corrections import Fix
-from dpstats.engine.erasure import Held, files_holding, held
+from dpstats.engine.erasure import Held, files_holding, held, scan_says
 from dpstats.engine.links import LeftOut, ids_of, linked_ids
 from dpstats.engine.load import load
 from dpstats.engine.load_report import read_report
@@ -200,7 +200,7 @@ class Datasets:
 
         Returns:
           The evidence: rows to go by table, before and after; files removed; a scan of the folder's bytes for what
-          must be gone, before (its positive control) and after.
+          must be gone, before (its positive control) and after, and what it shows.
 
         Raises:
           NotFound: no such dataset. FileError: the data cannot be carried over; nothing is changed then.
@@ -220,13 +220,18 @@ class Datasets:
             sweep(folder, keep=current)
             removed = {Path(each.file).name for each in versions} | (there - names_in(folder))
             after = look(dataset, current)
+            found_after = files_holding(folder, before.ids)
             return {
                 "dataset": name,
                 "data_version": version,
                 "rows_before": dict(before.rows),
                 "rows_after": dict(after.rows),
                 "files_removed": sorted(removed),
-                "scan": {"found_before": list(found_before), "found_after": list(files_holding(folder, before.ids))},
+                "scan": {
+                    "found_before": list(found_before),
+                    "found_after": list(found_after),
+                    "says": scan_says(found_before, found_after),
+                },
             }
 
     def rows_of(self, identity: Identity, name: str, fix: Fix, is_person: LeftOut) -> tuple[int, int]:

@@ -30,6 +30,15 @@ def test_each_step_says_the_next_command(dpstats: Run) -> None:
     assert sum(evidence["rows_after"].values()) == 0 < sum(evidence["rows_before"].values())
 
 
+def test_a_scan_without_a_positive_control_says_that_it_shows_nothing(dpstats: Run) -> None:
+    request = opened(dpstats)
+    verified(dpstats, request)
+    done = json.loads(dpstats("rights", "execute", request, "--json").done().out)
+    scan = done["evidence"]["erased"][0]["scan"]
+    assert (scan["found_before"], scan["found_after"]) == ([], []), "an id of one digit cannot be looked for"
+    assert "the scan shows nothing" in scan["says"]
+
+
 def test_a_step_out_of_order_is_one_line(dpstats: Run) -> None:
     dpstats("rights", "execute", opened(dpstats)).refused("verify who asks first")
     dpstats("rights", "execute", opened(dpstats, "correct")).refused("verify who asks first")

@@ -109,6 +109,7 @@ def test_an_erased_person_is_in_no_table_and_no_file(clinic: Clinic) -> None:
     assert clinic.rows(PATIENTS[0]) == {"visits": 3, "people": 1}
     assert evidence["scan"]["found_before"], "the positive control"
     assert evidence["scan"]["found_after"] == []
+    assert "were seen before, and are in no file after" in evidence["scan"]["says"]
     stored = (uuid.UUID(GONE).int ^ (1 << 127)).to_bytes(16, "little")
     held = [path for path in (clinic.home / "data").rglob("*") if path.is_file() and stored in path.read_bytes()]
     assert held == []
