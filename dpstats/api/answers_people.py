@@ -176,9 +176,12 @@ class RightsRequest(Answer):
 
 
 class RightsStep(Answer):
+    """`said`: what was noted of it, as how it was verified, or why it was denied; empty if nothing."""
+
     step: str
     at: str
     actor: str
+    said: str
 
 
 class RightsPackage(Answer):

@@ -9,7 +9,7 @@ import typer
 
 from dpstats.cli import inputs
 from dpstats.cli.exits import FAILED
-from dpstats.cli.output import Table, destination, note, say, show, show_json
+from dpstats.cli.output import Table, destination, note, say, show, show_json, tell
 from dpstats.cli.session import session_of
 
 app = typer.Typer(help="Rights requests: open, list, show, confirm, verify, execute, extend, deny, notify, metrics.")
@@ -25,6 +25,9 @@ def open_request(
     dataset: inputs.DatasetName,
     unit: Annotated[str, typer.Argument(metavar="UNIT", help="The person's id, as the data have it.")],
     agent: Annotated[str, typer.Option("--agent", help="Who asks for the person, if another.")] = "",
+    permission: Annotated[
+        str, typer.Option("--permission", help="Of an agent: where the person's signed permission is.")
+    ] = "",
     waive: Annotated[
         bool, typer.Option("--waive", help="Answer a third request to know within 12 months too.")
     ] = False,
@@ -32,7 +35,8 @@ def open_request(
 ) -> None:
     """Keep a new request, and print its dates."""
     with session_of(context).opened() as (workspace, me):
-        _say(workspace.rights.open(me, kind, dataset, unit, agent=agent, waive=waive), as_json)
+        opened = workspace.rights.open(me, kind, dataset, unit, agent=agent, permission=permission, waive=waive)
+    _say(opened, as_json)
 
 
 @app.command("list")
@@ -86,7 +90,8 @@ def show_request(context: typer.Context, request: RequestId, as_json: inputs.AsJ
         return
     _say(found, False)
     for step in found["steps"]:
-        say(f"  {step['at'][:19]}Z  {step['step']} by {step['actor']}")
+        said = f": {step['said']}" if step["said"] else ""
+        tell(f"  {step['at'][:19]}Z  {step['step']} by {step['actor']}{said}")
     if found["evidence"]:
         show_json(found["evidence"])
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -158,14 +158,16 @@ class RequestLog:
             return tuple(_kept(connection, request_id) for request_id in _known(connection))
 
     def history(self, request_id: str) -> tuple[Mapping[str, str], ...]:
-        """The steps of a request: what, when, by whom.
+        """The steps of a request: what, when, by whom, and in `said` what was noted of it (11 CCR 7101(b)).
 
         Raises:
           NotFound: there is no such request, or it was purged.
         """
         with self._database.reading() as connection:
             found = _said(connection, request_id)
-        return tuple({"step": said.step, "at": said.at, "actor": said.actor} for said in found)
+        return tuple(
+            {"step": said.step, "at": said.at, "actor": said.actor, "said": "; ".join(_noted(said))} for said in found
+        )
 
     def verify(self) -> int:
         """Checks the chain; gives the number of steps in it.
@@ -217,6 +219,26 @@ class _Said:
     at: str
     actor: str
     salt: str = ""
+
+
+def _noted(said: _Said) -> Iterator[str]:
+    """What a step says beside that it was made: whose agent asked, how it was verified, why it was denied ..
+
+    The person's keyed hash and the evidence are told elsewhere, or not at all.
+    """
+    if said.step == _RECEIVED:
+        yield from ([f"by an agent: {said.body['agent']}"] if said.body["agent"] else [])
+        yield from ([f"permission: {said.body['permission']}"] if said.body["permission"] else [])
+        return
+    match _step(said):
+        case Verified(level, method):
+            yield f"{level.name.lower()}: {method}"
+        case Extended(reason):
+            yield reason
+        case Denied(_, text):
+            yield text
+        case Started(exceptions):
+            yield from (f"all but {what} ({code})" for what, code in exceptions.items())
 
 
 def _is_over(standing: RightsRequest, now: datetime) -> bool:

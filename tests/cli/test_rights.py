@@ -30,6 +30,18 @@ def test_each_step_says_the_next_command(dpstats: Run) -> None:
     assert sum(evidence["rows_after"].values()) == 0 < sum(evidence["rows_before"].values())
 
 
+def test_who_asked_how_it_was_verified_and_why_it_was_denied_are_shown(dpstats: Run) -> None:
+    command = ("rights", "open", "delete", "shop", "1", "--agent", "Agent Co", "--permission", "letter 7", "--json")
+    request = json.loads(dpstats(*command).done().out)["id"]
+    dpstats("rights", "verify", request, "--level", "reasonable", "--method", "two facts matched").done()
+    dpstats("rights", "deny", request, "--reason", "The order is not paid for.").done()
+    lines = dpstats("rights", "show", request).done().out.splitlines()
+    received, verified_, denied = (line for line in lines if line.startswith("  2"))
+    assert received.endswith(": by an agent: Agent Co; permission: letter 7")
+    assert verified_.endswith(": reasonable: two facts matched")
+    assert denied.endswith(": The order is not paid for.")
+
+
 def test_a_scan_without_a_positive_control_says_that_it_shows_nothing(dpstats: Run) -> None:
     request = opened(dpstats)
     verified(dpstats, request)

@@ -64,6 +64,7 @@ OPTIONS = {
     "--accepts-terms",
     "--after",
     "--agent",
+    "--permission",
     "--append",
     # Above which two stewards are asked for: who may raise a budget or approve, never the price or the noise.
     "--approvals-above",

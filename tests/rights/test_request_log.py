@@ -12,7 +12,19 @@ import pytest
 from dpstats.errors import Conflict, LedgerBroken, NotFound
 from dpstats.rights.consent_schema import ConsentDatabase
 from dpstats.rights.request_log import KEPT_FOR, Asked, RequestLog
-from dpstats.rights.requests import Denial, Denied, Extended, Fulfilled, Kind, Level, Revoked, Started, State, Verified
+from dpstats.rights.requests import (
+    Confirmed,
+    Denial,
+    Denied,
+    Extended,
+    Fulfilled,
+    Kind,
+    Level,
+    Revoked,
+    Started,
+    State,
+    Verified,
+)
 
 AT = datetime(2026, 12, 18, 20, tzinfo=UTC)
 PERSON = "canary-4b1d7e"
@@ -60,6 +72,24 @@ def test_a_request_is_what_its_steps_say(log: RequestLog) -> None:
     assert [(step["step"], step["actor"]) for step in log.history(request)] == [
         ("received", "stu"), ("verified", "stu"), ("extended", "ann"),
     ]  # fmt: skip
+
+
+def test_what_was_noted_of_each_step_is_told_until_the_request_goes(log: RequestLog) -> None:
+    by_agent = Asked(Kind.DELETE, "shop", "shop", "f" * 64, agent="Agent Co", permission="letter 7")
+    request = log.open(by_agent, PERSON, actor="stu", now=AT).request_id
+    for step in (Confirmed(), SURE, Extended("many files"), Denied(Denial.NOT_COVERED, "not covered")):
+        log.step(request, step, actor="stu", now=AT)
+    assert [step["said"] for step in log.history(request)] == [
+        "by an agent: Agent Co; permission: letter 7",
+        "",
+        f"reasonably_high: {SURE.method}",
+        "many files",
+        "not covered",
+    ]
+    begun = log.open(asked(), PERSON, actor="stu", now=AT).request_id
+    for other in (SURE, Started({"bills": "1798.105(d)(8)"}), Fulfilled({"rows_after": {"visits": 0}})):
+        log.step(begun, other, actor="stu", now=AT)
+    assert [step["said"] for step in log.history(begun)][2:] == ["all but bills (1798.105(d)(8))", ""]
 
 
 def test_a_step_out_of_order_is_not_kept(log: RequestLog) -> None:
