@@ -8,6 +8,7 @@
     |   +-- TermsNotAccepted         the token's holder has not accepted the recipients' terms in force
     +-- ForeignForm                  a form that does not come from a page of this sign-in
     +-- NotFound                     nothing by this name
+    |   +-- PackageGone              nothing under this link, any more
     +-- NotApproved                  the query's current version has no approval
     +-- InvalidParameters            a parameter is missing, unknown or out of its range
     +-- BudgetExhausted              the charge does not fit in what is left
@@ -146,6 +147,14 @@ class NotFound(DpstatsError):
         hint = f": `dpstats {rooms[noun]} list`{calls.get(noun, '')} shows what there is" if noun in rooms else ""
         super().__init__(f"no {kind} named {name!r}{hint}")
         self.kind, self.name = kind, name
+
+
+class PackageGone(NotFound):
+    """No package of a request to know under a link: never, or no more, which are not told apart."""
+
+    def __init__(self) -> None:
+        super().__init__("package", "of this link")
+        self.args = ("there is no package under this link: each is fetched once, within a week",)
 
 
 class NotApproved(DpstatsError):

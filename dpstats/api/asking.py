@@ -44,6 +44,20 @@ def _text(value: str) -> str:
     return value
 
 
+MOST_HEADERS = 20
+"""Values of one header that a request may have."""
+
+
+def _header(value: object) -> object:
+    """A header as a browser sends it: its text, or a text for each of several."""
+    texts = value if isinstance(value, list) else [value]
+    if not all(isinstance(each, str) for each in texts):
+        raise ValueError('must be the header\'s text, "1" in quotes for instance, or a list of such texts')
+    if len(texts) > MOST_HEADERS:
+        raise ValueError(f"must have at most {MOST_HEADERS} texts")
+    return value
+
+
 Amount = Annotated[
     Decimal,
     BeforeValidator(_exact, json_schema_input_type=float),
@@ -230,7 +244,9 @@ class ConsentSignal(_Asking):
 
     dataset: Word
     units: Annotated[list[PersonId], Field(min_length=1, max_length=100)]
-    gpc: StrictStr | Annotated[list[StrictStr], Field(max_length=20)] = ""
+    gpc: Annotated[StrictStr | Annotated[list[StrictStr], Field(max_length=MOST_HEADERS)], BeforeValidator(_header)] = (
+        ""
+    )
     gpp: StrictStr = ""
     observed_at: Word = ""
     event_id: Word = ""

@@ -249,6 +249,10 @@ def _what(item: Mapping[str, Any]) -> str:
             return "must be given"
         case "model_attributes_type" | "model_type" | "dict_type":
             return "must be a JSON object"
+        case "too_short":
+            return f"must have {item['ctx']['min_length']} or more of them"
+        case "too_long":
+            return f"must have at most {item['ctx']['max_length']} of them"
         case _:
             text = str(item["msg"]).removeprefix("Value error, ")
             return text[:1].lower() + text[1:]

@@ -67,6 +67,8 @@ def load(
     Tables without a source are carried over from the version before.
     """
     files = inputs.sources(source, more)
+    if not files:
+        raise typer.BadParameter("name the file of at least one table: TABLE=PATH", param_hint="--source")
     with session_of(context).opened() as (workspace, me):
         with values_refused(), loading() as progress:
             version = workspace.datasets.load(

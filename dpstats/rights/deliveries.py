@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from dpstats.errors import NotFound
+from dpstats.errors import PackageGone
 from dpstats.ledger.clock import stamp
 from dpstats.ledger.database import faults_explained
 from dpstats.ledger.files import create_durably
@@ -38,19 +38,19 @@ class Deliveries:
         """The file of a secret; it is gone afterwards.
 
         Raises:
-          NotFound: there is none, it was fetched before, or its time is over: the three are not told apart.
+          PackageGone: there is none, it was fetched before, or its time is over: the three are not told apart.
         """
         self.sweep(now)
         path = next(iter(self._folder.glob(f"{_hashed(secret)}.*.zip")), None)
         if path is None:
-            raise NotFound("package", "of this link")
+            raise PackageGone
         taken = path.with_suffix(f".{secrets.token_hex(8)}")
         with faults_explained():
             try:
                 path.rename(taken)  # of two who come at once, one has it
                 return taken.read_bytes()
             except FileNotFoundError:
-                raise NotFound("package", "of this link") from None
+                raise PackageGone from None
             finally:
                 taken.unlink(missing_ok=True)
 

@@ -19,10 +19,10 @@ from typing import Any
 
 from dpstats.rights.notice_text import NOBODY_SAID, from_where, got_by
 
-ELIGIBLE = (
-    "These statistics were published from data versions that may have held data about you. You were eligible to be "
-    "counted; limits on how much one person adds mean that you may not have been. The values are the published ones, "
-    "with noise."
+MAY_BE_IN = (
+    "These are all statistics that were published from these data. Data about you may be in any of them, or in none: "
+    "that went by when the data came, what you had decided by then, what was asked, and limits on how much one person "
+    "adds. It is not looked up again for each. The values are the published ones, with noise."
 )
 BOUND = (
     "Everything published so far, taken together, tells about you at most what this epsilon allows, whoever looks and "
@@ -112,7 +112,7 @@ def _json(told: Told) -> dict[str, Any]:
         "linked_ids": list(told.linked),
         "corrections": [dict(each) for each in told.corrections],
         "consent": [dict(event) for event in told.consent],
-        "statistics": {"says": ELIGIBLE, "items": [dict(item) for item in told.statistics]},
+        "statistics": {"says": MAY_BE_IN, "items": [dict(item) for item in told.statistics]},
         "privacy_loss": {"epsilon_at_most": told.epsilon_at_most, "delta": told.delta, "says": BOUND},
     }
 
@@ -146,7 +146,7 @@ def _html(told: Told) -> Iterator[str]:
         yield "</ul>"
     yield "<h2>What you decided</h2><ul>"
     yield from (f"<li>{escape(e['at'])}: {escape(e['decision'])} for {escape(e['purpose'])}</li>" for e in told.consent)
-    yield "</ul><h2>Statistics that your data could have entered</h2>" + f"<p>{ELIGIBLE}</p><ul>"
+    yield "</ul><h2>Statistics that your data could have entered</h2>" + f"<p>{MAY_BE_IN}</p><ul>"
     yield from (
         f"<li>{escape(i['as_of'])}: {escape(i['title'])} ({escape(i['purpose'])})</li>" for i in told.statistics
     )

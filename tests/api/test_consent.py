@@ -112,6 +112,21 @@ def test_a_signal_refuses_for_every_id_and_nonsense_says_nothing(town: Town) -> 
     assert kept(town) == before + 6
 
 
+@pytest.mark.parametrize("gpc", [1, True, None, ["1", 1], {"1": "1"}, ["0"] * 21])
+def test_a_signal_that_is_no_text_is_refused_in_one_clear_line(town: Town, gpc: object) -> None:
+    before = kept(town)
+    answer = signal(town, gpc=gpc)
+    assert answer.status_code == 422
+    ((place, what),) = answer.json()["problems"].items()
+    assert (place, what.partition(" ")[0]) == ("gpc", "must")
+    assert "str" not in what
+    assert kept(town) == before
+
+
+def test_a_signal_about_nobody_is_refused_in_the_words_of_a_person(town: Town) -> None:
+    assert signal(town, gpc="1", units=[]).json()["problems"] == {"units": "must have 1 or more of them"}
+
+
 def test_the_header_of_a_server_s_own_request_is_no_signal(town: Town) -> None:
     sent = {"dataset": "town", "units": [7], "event_id": secrets.token_hex(8)}
     answer = town.ask("POST", "/v1/consent/signals", role="collector", json=sent, headers={"Sec-GPC": "1"})

@@ -72,6 +72,7 @@ def test_no_text_breaks_the_line(dpstats: Run) -> None:
         (["token", "create", "a", "--role", "king"], "'analyst'"),
         (["token", "create", "a"], "--role"),
         (["dataset", "load", "shop", "--source", "visits"], "TABLE=PATH"),
+        (["dataset", "load", "shop"], "name the file of at least one table"),
         (["ledger", "list", "shop", "--after", "-1"], "--after"),
         (["serve", "--port", "99999"], "--port"),
     ],

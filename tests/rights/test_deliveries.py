@@ -20,7 +20,7 @@ def test_a_file_is_fetched_once_with_its_secret(tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         deliveries.take(secret[:-1], NOW)
     assert deliveries.take(secret, NOW) == b"theirs"
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match="fetched once, within a week"):
         deliveries.take(secret, NOW)
 
 

@@ -446,6 +446,14 @@ def fetched(clinic: Clinic, level: str, unit: str = GONE) -> zipfile.ZipFile:
     return zipfile.ZipFile(io.BytesIO(clinic.workspace.rights.package(ME, secret)))
 
 
+def test_nobody_is_told_to_have_been_counted_where_that_is_not_known(clinic: Clinic) -> None:
+    clinic.workspace.releases.make(Ask(ME, "visits", {}))
+    for unit in (GONE, NOBODY):
+        told = json.loads(fetched(clinic, "reasonably_high", unit).read("package.json"))["statistics"]
+        assert len(told["items"]) == 1
+        assert "in any of them, or in none" in told["says"]
+
+
 def test_data_from_before_an_erasure_are_made_anew_before_they_are_served(clinic: Clinic) -> None:
     clinic.close()
     copies = clinic.folder / "copies"
