@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from dpstats.rights.notice_text import escaped
+from dpstats.rights.notice_text import category_name, escaped, kept_for
 
 
 def markdown(report: Mapping[str, Any], made_on: date) -> str:
@@ -25,6 +25,19 @@ def _lines(report: Mapping[str, Any], made_on: date) -> Iterator[str]:
     yield from ("## Promised", "", report["reidentification_commitment"]["text"], "", report["past_statistics"], "")
     yield from (report["how_to_opt_out"], "", disk_encryption(report["disk_encryption"]), "")
     yield f"Signatures are checked with {report['public_key']}."
+
+
+def data_lines(dataset: Mapping[str, Any]) -> Iterator[str]:
+    """Each purpose of a dataset, and each category of its columns: which they are, what for, and kept for how long."""
+    for purpose in dataset["purposes"]:
+        yield f"{purpose['title']}: {purpose['says'].replace('this notice', 'the privacy notice')}."
+    titles = {purpose["purpose"]: purpose["title"] for purpose in dataset["purposes"]}
+    for category in dataset["categories"]:
+        columns = ", ".join(dict.fromkeys(each["column"].replace("_", " ") for each in category["columns"]))
+        sensitive = " (sensitive)" if category["sensitive"] else ""
+        uses = ", ".join(titles.get(each, each) for each in category["purposes"])
+        name, kept = category_name(category["category"]), kept_for(category["retention_days"])
+        yield f"{name}{sensitive}: {columns}. For {uses}. Kept {kept}."
 
 
 def _query(query: Mapping[str, Any]) -> str:
@@ -73,7 +86,10 @@ def _dataset(dataset: Mapping[str, Any]) -> Iterator[str]:
     unit = "epsilon" if budget["rho"] is None else "rho"
     yield from (f"## {escaped(dataset['title'])}", "", f"Protected is {escaped(dataset['unit_of_privacy'])}.", "")
     yield f"Budget for life: epsilon {budget['epsilon']:g} at delta {budget['delta']:g};"
-    yield f"{budget['epsilon_spent']:g} of it is spent. {dataset['who_may_raise']}"
+    yield f"{budget['epsilon_spent']:g} of it is spent, {budget['epsilon_remaining']:g} is left."
+    yield f"Who may raise it: {dataset['who_may_raise'][:1].lower()}{dataset['who_may_raise'][1:]}"
+    yield from ("", "### Data, and what they are used for", "")
+    yield from (f"- {escaped(line)}" for line in data_lines(dataset))
     yield from ("", "### Approved questions", "")
     yield from (_query(query) for query in dataset["queries"])
     if not dataset["queries"]:

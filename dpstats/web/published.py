@@ -9,6 +9,7 @@ from fastapi import Request, Response
 from markupsafe import Markup
 
 from dpstats.rights.notice_text import NOBODY_SAID, acts_for, category_name, from_where, got_by, kept_for
+from dpstats.rights.transparency_text import data_lines
 from dpstats.web.assets import asset_named
 from dpstats.web.rendering import environment, page
 from dpstats.web.visiting import page_router
@@ -42,7 +43,8 @@ def privacy(request: Request) -> Response:
 def transparency(request: Request) -> Response:
     """Which questions are approved, what their answers cost, and what is left."""
     workspace: Workspace = request.app.state.workspace
-    return page(request, "transparency.html", layout=LAYOUT, report=workspace.publishing.transparency())
+    report = workspace.publishing.transparency()
+    return page(request, "transparency.html", layout=LAYOUT, report=report, data_lines=data_lines)
 
 
 def privacy_alone(notice: Mapping[str, Any]) -> str:
@@ -52,7 +54,7 @@ def privacy_alone(notice: Mapping[str, Any]) -> str:
 
 def transparency_alone(report: Mapping[str, Any]) -> str:
     """The report as one HTML file that needs nothing else."""
-    return _alone("transparency.html", report=report)
+    return _alone("transparency.html", report=report, data_lines=data_lines)
 
 
 def _alone(template: str, **values: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 
 from api_town import BANDS, MARKER, Town
@@ -41,6 +42,17 @@ def test_each_question_says_what_one_answer_of_it_gives_away_alone(town: Town) -
     assert query["cost"] == sent["cost"]
     assert f"Each answer: epsilon {sent['cost']['epsilon']}" in town.ask("GET", "/transparency").text
     assert all(each["cost"]["epsilon"] > 0 for each in dataset["queries"])
+
+
+def test_the_page_tells_what_is_left_and_what_each_column_is_for(town: Town) -> None:
+    town.run()
+    (dataset,) = [each for each in report(town)["datasets"] if each["dataset"] == "town"]  # type: ignore[attr-defined]
+    text = html.unescape(town.ask("GET", "/transparency").text)
+    assert f"<dt>Left, as epsilon</dt><dd>{dataset['budget']['epsilon_remaining']:g}</dd>" in text
+    assert all(f"<li>{purpose['title']}: used" in text for purpose in dataset["purposes"])
+    for category in dataset["categories"]:
+        assert all(column["column"].replace("_", " ") in text for column in category["columns"])
+    assert 'href="/opt-out"' in text[text.index("What is promised?") : text.index("<footer")]
 
 
 def test_only_approved_questions_are_in_it(town: Town) -> None:

@@ -30,7 +30,10 @@ def test_the_report_names_what_is_approved_and_what_was_spent(dpstats: Run) -> N
     (dataset,) = json.loads(dpstats("transparency", "build", "--format", "json").done().out)["datasets"]
     assert [query["says"] for query in dataset["queries"]] == ["Customers and spend by town, by town."]
     assert [line["amount"] for line in dataset["spent"]] == [0.01]
-    assert "Customers and spend by town" in dpstats("transparency", "build").done().out
+    text = dpstats("transparency", "build").done().out
+    assert "Customers and spend by town" in text
+    assert "of it is spent, " in text
+    assert "customer id, spent, day, town. For Measurement." in text
     assert "Customers and spend by town" in dpstats("transparency", "build", "--format", "html").done().out
 
 
