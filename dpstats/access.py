@@ -13,7 +13,7 @@ class Action(StrEnum):
 
     READ = "read datasets, budgets, queries or releases"
     RELEASE = "preview or run queries"
-    STEWARD = "approve queries, manage budgets or read the ledger"
+    STEWARD = "approve queries, manage budgets, read the ledger or see what people asked about their own data"
     CONSENT = "send consent events"
 
 

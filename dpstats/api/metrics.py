@@ -121,7 +121,7 @@ class _Budgets:
     def __init__(self, workspace: Workspace) -> None:
         self._registry, self._ledger = workspace.store.registry, workspace.store.ledger
         self._charges = ChargeCounts(workspace.store.engine)
-        self._is_overdue = workspace.notifying.is_overdue
+        self._clocks = workspace.notifying.clocks
 
     def collect(self) -> Iterator[Metric]:
         """The metrics; what cannot be read is missing, and `dpstats_ledger_readable` says so."""
@@ -139,8 +139,11 @@ class _Budgets:
         }
         readable = 1
         with suppress(DpstatsError):
+            clocks = self._clocks()
             told = "Whether some rights request is past one of its dates (1) or none is (0)."
-            yield GaugeMetricFamily("dpstats_rights_overdue", told, value=int(self._is_overdue()))
+            yield GaugeMetricFamily("dpstats_rights_overdue", told, value=int(clocks.overdue))
+            told = "Whether some rights request is near one of its dates, or past it (1), or none is (0)."
+            yield GaugeMetricFamily("dpstats_rights_due", told, value=int(clocks.near))
         try:
             for dataset in self._registry.datasets():
                 state = self._ledger.budget(dataset.lineage)

@@ -11,6 +11,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,9 +26,17 @@ from dpstats.rights.requests import Kind, alarms
 from dpstats.workspace.webhooks import ALARMS, Post, Webhook, post
 
 LOOKED_S = 30.0
-"""How old the answer of `is_overdue` may be: anybody may ask for the metrics, and requests may be many."""
+"""How old the answer of `clocks` may be: anybody may ask for the metrics, and requests may be many."""
 TOLD = {Kind.DELETE: "deleted", Kind.CORRECT: "corrected", Kind.OPT_OUT: "opted_out", Kind.LIMIT: "limited"}
 """What a recipient is told when a request of a kind is carried out."""
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """Whether some request is near one of its dates, or past it (`near`), and whether one is past it (`overdue`)."""
+
+    near: bool
+    overdue: bool
 
 
 class Notifying:
@@ -47,20 +56,20 @@ class Notifying:
         self._webhooks = {webhook.name: webhook for webhook in webhooks}
         self._now, self._send = now, send
         self._looking = threading.Lock()
-        self._overdue: tuple[float, bool] | None = None
+        self._clocks: tuple[float, Clocks] | None = None
 
     @property
     def tells_somebody(self) -> bool:
         """Whether anybody is sent anything."""
         return bool(self._webhooks)
 
-    def is_overdue(self) -> bool:
-        """Whether some request is past one of its dates; as of at most half a minute ago."""
+    def clocks(self) -> Clocks:
+        """Whether some request is near one of its dates, or past it; as of at most half a minute ago."""
         with self._looking:
-            known = self._overdue
+            known = self._clocks
             if known is None or time.monotonic() - known[0] > LOOKED_S:
-                known = time.monotonic(), self._some_overdue()
-                self._overdue = known
+                known = time.monotonic(), self._looked_at()
+                self._clocks = known
         return known[1]
 
     def notify(self, identity: Identity) -> dict[str, int]:
@@ -112,9 +121,10 @@ class Notifying:
             for name, state, since in self._outbox.stuck()
         ]
 
-    def _some_overdue(self) -> bool:
+    def _looked_at(self) -> Clocks:
         now = self._now()
-        return any(alarm.is_overdue for kept in self._log.all() for alarm in alarms(kept.standing, now))
+        found = [alarm for kept in self._log.all() for alarm in alarms(kept.standing, now)]
+        return Clocks(near=bool(found), overdue=any(alarm.is_overdue for alarm in found))
 
     def _alarms(self) -> list[Message]:
         now = self._now()

@@ -41,6 +41,7 @@ def test_every_name_begins_with_dpstats_and_labels_are_these_alone(town: Town) -
         "dpstats_budget_remaining_delta",
         "dpstats_budget_remaining_ratio",
         "dpstats_ledger_readable",
+        "dpstats_rights_due",
         "dpstats_rights_overdue",
         "dpstats_refusals_total",
     }

@@ -22,6 +22,7 @@ from test_metrics import samples
 
 from dpstats.errors import FileError
 from dpstats.rights.consent_schema import ConsentDatabase
+from dpstats.rights.deadlines import carried_out_by, day_of
 from dpstats.rights.intake import Wish
 from dpstats.rights.outbox import GIVE_UP, LONGEST_PAUSE, STUCK_AFTER, Message, Outbox, pause_after
 from dpstats.rights.request_log import Asked, RequestLog
@@ -92,14 +93,21 @@ def told_town(home: Path, taker: Taker) -> Iterator[Workspace]:
     workspace.close()
 
 
-def late(home: Path, days: int = 50) -> str:
+def late(home: Path, days: int = 50, kind: Kind = Kind.DELETE) -> str:
     """A request that came so many days ago."""
     database = ConsentDatabase(home / "consent.db")
-    asked = Asked(Kind.DELETE, "town", "town", "0" * 64)
+    asked = Asked(kind, "town", "town", "0" * 64)
     now = datetime.now(UTC) - timedelta(days=days)
     request = RequestLog(database).open(asked, "171717", actor="tests", now=now).request_id
     database.close()
     return request
+
+
+def near_its_end() -> int:
+    """How many days ago an opt-out came whose alarm is on, and which is due tomorrow at the earliest."""
+    now = datetime.now(UTC)
+    of = {days: carried_out_by(now - timedelta(days=days)) for days in range(30)}
+    return next(days for days, dates in of.items() if dates.respond_alarm <= day_of(now) < dates.respond_due)
 
 
 def test_what_is_overdue_is_told_once_signed_and_names_nobody(told_town: Workspace, taker: Taker) -> None:
@@ -249,10 +257,14 @@ def test_who_does_not_take_it_is_told_by_doctor(told_town: Workspace, tmp_path: 
 
 
 def test_the_metric_says_whether_something_is_overdue_and_counts_nothing(town: Town) -> None:
-    assert samples(town)["dpstats_rights_overdue", ()] == 0
+    clocks = ("dpstats_rights_due", ()), ("dpstats_rights_overdue", ())
+    assert [samples(town)[clock] for clock in clocks] == [0, 0]
+    late(town.workspace.home, near_its_end(), Kind.OPT_OUT)
+    with opened(town.workspace.home, town.files) as again:
+        assert [samples(again)[clock] for clock in clocks] == [1, 0]
     late(town.workspace.home)
     with opened(town.workspace.home, town.files) as again:
-        assert samples(again)["dpstats_rights_overdue", ()] == 1
+        assert [samples(again)[clock] for clock in clocks] == [1, 1]
 
 
 @pytest.mark.parametrize(
