@@ -19,7 +19,7 @@ from dpstats.catalog.consented import asked_purposes, consent_rules
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.engine.at_rest import files_of
 from dpstats.engine.spark.export import folder_of
-from dpstats.errors import DpstatsError
+from dpstats.errors import Conflict, DpstatsError
 from dpstats.ledger.database import faults_explained
 from dpstats.ledger.proposals import Outcome
 from dpstats.ledger.records import BudgetState
@@ -157,9 +157,24 @@ class Doctor:
     def _datasets(self) -> Iterator[Finding]:
         for dataset in self._library.datasets(operator("doctor")):
             about = f"dataset {dataset.dataset}"
-            looks = (self._data, self._budget, self._caps, self._frozen, self._consent, self._retention, self._erased)
+            looks = (
+                self._acting,
+                self._data,
+                self._budget,
+                self._caps,
+                self._frozen,
+                self._consent,
+                self._retention,
+                self._erased,
+            )
             for look in looks:
                 yield from _explained(about, partial(look, about, dataset))
+
+    def _acting(self, about: str, dataset: DatasetFile) -> Iterator[Finding]:
+        try:
+            self._library.check_held(dataset)
+        except Conflict as error:
+            yield Finding(about, f"nothing of it is answered: {str(error).removeprefix(f'{about}: ')}")
 
     def _data(self, about: str, dataset: DatasetFile) -> Iterator[Finding]:
         with self._road.data(dataset):

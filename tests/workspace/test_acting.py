@@ -107,7 +107,9 @@ def test_what_was_registered_before_answers_nothing_and_charges_nothing_once_it_
     with pytest.raises(NotApproved):
         held.ask()
     assert held.workspace.budgets.one(ME, "shop") == spent
-    assert any(each.about == "query spend" for each in held.workspace.doctor.findings(ME))
+    found = {each.about: each.what for each in held.workspace.doctor.findings(ME)}
+    assert "query spend" in found
+    assert found["dataset shop"].startswith("nothing of it is answered: a service provider's dataset names its")
     held.reopen("business")
     held.ask()
 
