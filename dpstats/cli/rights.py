@@ -107,7 +107,7 @@ def confirm(context: typer.Context, request: RequestId, as_json: inputs.AsJson =
 def verify(
     context: typer.Context,
     request: RequestId,
-    level: Annotated[str, typer.Option("--level", help="none, reasonable or reasonably_high.")],
+    level: Annotated[str, typer.Option("--level", help="none, reasonable or reasonably_high (or high, for short).")],
     method: Annotated[str, typer.Option("--method", help="How it was found out who asks.")],
     as_json: inputs.AsJson = False,
 ) -> None:
@@ -144,8 +144,9 @@ def execute(
 ) -> None:
     """Carry a request out; after a crash, run it again.
 
-    A correction names a table, what is true instead, and in which rows, if a person may have several there. Every later
-    load puts it in place too, until the source says the same.
+    A deletion erases the whole person here, whatever other systems keep. A correction names a table, what is true
+    instead, and in which rows, if a person may have several there. Every later load puts it in place too, until the
+    source says the same.
     """
     from dpstats.workspace.correcting import Wanted
 
