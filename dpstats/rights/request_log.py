@@ -258,6 +258,7 @@ def _asked_before(connection: Connection, asked: Asked, now: datetime) -> int:
         (each.asked.kind, each.asked.lineage, each.asked.unit) == (asked.kind, asked.lineage, asked.unit)
         and now - each.standing.received_at < COUNTED_FOR
         and each.standing.stands_at(now) not in _UNANSWERED
+        and not each.standing.tells_the_notice_alone
         for each in earlier
     )
 

@@ -214,6 +214,21 @@ class RightsRequest:
         return (Disclosure.POLICY_ONLY, Disclosure.CATEGORIES, Disclosure.SPECIFIC_PIECES)[self.level]
 
     @property
+    def tells_the_notice_alone(self) -> bool:
+        """Whether it is to know and ended without a word about the person, whom nobody could verify (7024(b))."""
+        return self.kind is Kind.KNOW and self.state in COMPLIED and self.disclosure is Disclosure.POLICY_ONLY
+
+    @property
+    def is_complied(self) -> bool:
+        """Whether it was complied with, in whole or in part, as a year's totals count it."""
+        return self.state in COMPLIED and not self.tells_the_notice_alone
+
+    @property
+    def denied_because(self) -> Denial | None:
+        """Why it was denied, as a year's totals count it; None if it was not."""
+        return Denial.INSUFFICIENT_VERIFICATION if self.tells_the_notice_alone else self.denial
+
+    @property
     def ended_at(self) -> date | None:
         """The day on which it was answered, or on which the time to answer was over; None while it is executed."""
         if self.responded_at is not None:

@@ -12,7 +12,7 @@ from datetime import datetime
 from statistics import median
 
 from dpstats.rights.deadlines import CALIFORNIA
-from dpstats.rights.requests import COMPLIED, Kind, RightsRequest, State
+from dpstats.rights.requests import Kind, RightsRequest, State
 
 OUTSIDE = (
     "These are rounded totals of requests by year, of years that are over. They count requests, not people in the "
@@ -57,7 +57,7 @@ def _total(year: int, kind: Kind, requests: list[RightsRequest]) -> Total:
         year,
         kind,
         len(requests),
-        sum(r.state in COMPLIED for r in requests),
-        sum(r.state is State.DENIED for r in requests),
+        sum(r.is_complied for r in requests),
+        sum(r.denied_because is not None for r in requests),
         float(median(days)) if days else None,
     )

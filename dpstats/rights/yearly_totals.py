@@ -15,7 +15,8 @@ from dpstats.rights.requests import COMPLIED, Denial, Kind, RightsRequest, State
 def totals(requests: Iterable[RightsRequest], year: int) -> Mapping[str, Mapping[str, object]]:
     """The totals of each type of request that was received in a year, by days in Los Angeles.
 
-    `open`: neither complied with, denied nor taken back by now. Days are those from receipt to the answer, of what was
+    `open`: neither complied with, denied nor taken back by now. Who could not be verified, and was told of the notice
+    alone, was denied. Days are those from receipt to the answer, of what was
     complied with or denied; None where there was none.
     """
     there = [request for request in requests if day_of(request.received_at).year == year]
@@ -30,11 +31,11 @@ def _of(requests: list[RightsRequest]) -> Mapping[str, object]:
         for request in answered
         if request.responded_at is not None
     ]
-    reasons = [request.denial for request in requests if request.denial is not None]
+    reasons = [request.denied_because for request in requests if request.denied_because is not None]
     return {
         "received": len(requests),
-        "complied": sum(state in COMPLIED for state in states),
-        "denied": states.count(State.DENIED),
+        "complied": sum(request.is_complied for request in requests),
+        "denied": len(reasons),
         "denied_because": {str(reason): reasons.count(reason) for reason in Denial if reason in reasons},
         "taken_back": states.count(State.REVOKED),
         "open": sum(request.is_open for request in requests),

@@ -144,6 +144,14 @@ def test_a_closed_request_goes_after_24_months_and_the_chain_of_the_others_holds
     assert log.verify() == 9
 
 
+def test_who_could_not_be_verified_uses_up_nobodys_requests_to_know(log: RequestLog) -> None:
+    for _ in range(3):
+        tried = log.open(asked(Kind.KNOW), PERSON, actor="stu", now=AT)
+        assert tried.standing.state is State.RECEIVED
+        for step in (Verified(Level.NONE, "no fact matched"), Started(), Fulfilled({"disclosed": "policy_only"})):
+            log.step(tried.request_id, step, actor="stu", now=AT)
+
+
 def test_a_third_request_to_know_within_12_months_is_denied_unless_it_is_waived(log: RequestLog) -> None:
     def ask(now: datetime = AT, kind: Kind = Kind.KNOW, unit: str = "f" * 64, *, waived: bool = False) -> State:
         one = Asked(kind, "shop", "shop", unit, waived=waived)

@@ -18,6 +18,7 @@ from dpstats.rights.requests import (
     after,
     received,
 )
+from dpstats.rights.totals import totals as rounded_totals
 from dpstats.rights.yearly_totals import totals
 
 AT = datetime(2026, 3, 2, 20, tzinfo=UTC)
@@ -59,3 +60,17 @@ def test_they_are_those_of_the_list() -> None:
     assert (found["opt_out"]["complied"], found["opt_out"]["mean_days"]) == (1, 0)
     assert (found["know"]["received"], found["know"]["denied"]) == (1, 1)
     assert (found["correct"]["received"], found["correct"]["median_days"]) == (0, None)
+
+
+def test_who_was_told_of_the_notice_alone_was_denied() -> None:
+    tried = Verified(Level.NONE, "no fact matched")
+    there = [
+        walked(Kind.KNOW, 4, tried, Started(), Fulfilled({})),
+        walked(Kind.KNOW, 6, SURE, Started(), Fulfilled({})),
+    ]
+    found = totals(there, 2026)["know"]
+    assert (found["complied"], found["denied"]) == (1, 1)
+    assert found["denied_because"] == {"insufficient_verification": 1}
+    assert found["median_days"] == 5
+    (told,) = rounded_totals(there)
+    assert (told.complied, told.denied) == (1, 1)
