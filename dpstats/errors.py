@@ -128,7 +128,9 @@ class ForeignForm(DpstatsError):
     slug = "foreign-form"
 
     def __init__(self) -> None:
-        super().__init__("the form does not come from a page of this sign-in, so nothing was done")
+        super().__init__(
+            "the form does not come from a page that was opened here, with its cookie, so nothing was done"
+        )
 
 
 class NotFound(DpstatsError):

@@ -63,7 +63,7 @@ KINDS: dict[str, Kind] = {
     "bad-request": Kind(400, "Request not understood", "Send what /openapi.json describes."),
     "unauthorized": Kind(401, "No valid token", "Send `Authorization: Bearer TOKEN`. A steward makes tokens."),
     "forbidden": Kind(403, "Not allowed", "The token's role does not allow this. Ask a steward."),
-    "foreign-form": Kind(403, "Form not from here", "Open the page again, and send the form from there."),
+    "foreign-form": Kind(403, "Form not from here", "Open the page again, with cookies allowed, and send its form."),
     "not-found": Kind(404, "Not found", "It is not there, or this token may not see it."),
     "method-not-allowed": Kind(405, "Method not allowed", "The `Allow` header names the methods that there are."),
     "not-acceptable": Kind(406, "No such format", "Ask in `Accept` for one of the formats that the detail names."),

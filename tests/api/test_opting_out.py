@@ -61,7 +61,9 @@ def test_what_is_no_id_is_told_beside_the_field(town: Town, unit: str) -> None:
 
 def test_a_form_from_elsewhere_is_refused(town: Town) -> None:
     with town.browser() as browser:
-        assert browser.request("POST", "/opt-out", data={"unit": "1"}).status_code == 403
+        refused = browser.request("POST", "/opt-out", data={"unit": "1"})
+        assert refused.status_code == 403
+        assert "with cookies allowed" in refused.text
 
 
 def test_a_browsers_own_signal_is_shown_and_kept_as_such(town: Town) -> None:
