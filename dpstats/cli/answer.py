@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from dpstats.cli.output import Table, plain, printable, show, tell
@@ -29,16 +28,21 @@ Measure = Mapping[str, Any]
 """One of a release's or a preview's measures."""
 
 
-def show_answer(release: Release, title: str, now: datetime) -> None:
-    """A release on stdout, its rows in the order that they come in. `now` carries the zone in which its day is told."""
+def show_answer(release: Release, title: str, now: datetime, times: int) -> None:
+    """A release on stdout, its rows in the order that they come in.
+
+    Args:
+      now: carries the zone in which its day is told.
+      times: how many more answers like it are covered.
+    """
     tell(*head(release, title), "")
     show(table(release))
-    tell("", *foot(release, now))
+    tell("", *foot(release, now, times))
 
 
-def answer_text(release: Release, title: str, now: datetime) -> str:
+def answer_text(release: Release, title: str, now: datetime, times: int) -> str:
     """The same as plain text, for a file."""
-    above, below = ([printable(line) for line in lines] for lines in (head(release, title), foot(release, now)))
+    above, below = ([printable(line) for line in lines] for lines in (head(release, title), foot(release, now, times)))
     return "\n".join([*above, "", plain(table(release)), "", *below, ""])
 
 
@@ -82,14 +86,14 @@ def _key_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def foot(release: Release, now: datetime) -> list[str]:
+def foot(release: Release, now: datetime, times: int) -> list[str]:
     """How it was bounded, what it cost, whether it is new, and what is left."""
     return [
         "Brackets hold 95 % intervals of the bounded answer; clipping to these bounds may bias it:",
         *(f"  {name}: {bounding(measure)}" for name, measure in release["measures"].items()),
         *withheld(release),
         paid(release, now),
-        left(release),
+        left(release, times),
     ]
 
 
@@ -156,11 +160,9 @@ def price(cost: Mapping[str, Any]) -> str:
     return f"rho {number(cost['rho'])}{delta} (epsilon {number(cost['epsilon'])} alone)"
 
 
-def left(release: Release) -> str:
-    """What is left of the dataset's budget, and for how many answers of this price that is enough."""
+def left(release: Release, times: int) -> str:
+    """What is left of the dataset's budget, and for how many such answers it, its blocks and every cap are enough."""
     budget, cost = release["budget"], release["cost"]
-    measure = "epsilon" if cost["rho"] is None else "rho"
-    times = int(Decimal(str(budget[f"{measure}_remaining"])) // Decimal(str(cost[measure])))
     spent, cap, rest = (number(budget[key]) for key in ("epsilon_spent", "epsilon", "epsilon_remaining"))
     rho = "" if cost["rho"] is None else f" (rho {at_least(budget['rho_remaining'])})"
     return f"Of the budget, epsilon {spent} of {cap} is spent; {rest}{rho} is left, {enough(times)}."

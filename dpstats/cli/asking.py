@@ -85,19 +85,18 @@ def run(
             title = workspace.review.one(me, name)["title"]
             workspace.leave_out_erased()
             release, _ = workspace.releases.make(Ask(me, name, parameters, fresh=fresh))
-        if shape is Shape.TABLE:
-            release = for_people(release, workspace.datasets.one(me, release["dataset"]))
-        if shape is Shape.TABLE and out is None:
-            show_answer(release, title, datetime.now().astimezone())
+        if shape is not Shape.TABLE:
+            write(_written(release, shape))
         else:
-            write(_written(release, title, shape))
+            times = workspace.releases.remaining_like(me, release)
+            release = for_people(release, workspace.datasets.one(me, release["dataset"]))
+            told = (release, title, datetime.now().astimezone(), times)
+            show_answer(*told) if out is None else write(answer_text(*told).encode())
     if out is not None:
         note(f"wrote release {release['release_id']} to {out}")
 
 
-def _written(release: dict[str, Any], title: str, shape: Shape) -> bytes:
-    if shape is Shape.TABLE:
-        return answer_text(release, title, datetime.now().astimezone()).encode()
+def _written(release: dict[str, Any], shape: Shape) -> bytes:
     if shape is Shape.JSON:
         return json_bytes(release)
     from dpstats.formats import Format, encode

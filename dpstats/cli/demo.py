@@ -141,8 +141,9 @@ def _answer(workspace: Workspace, me: Identity) -> None:
     title = workspace.review.one(me, QUERY)["title"]
     with working("computing the first answer"):
         release, _ = workspace.releases.make(Ask(me, QUERY, {}))
+        times = workspace.releases.remaining_like(me, release)
     say()
-    show_answer(for_people(release, workspace.datasets.one(me, DATASET)), title, datetime.now().astimezone())
+    show_answer(for_people(release, workspace.datasets.one(me, DATASET)), title, datetime.now().astimezone(), times)
     say()
 
 

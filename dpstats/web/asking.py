@@ -66,17 +66,16 @@ def ask(request: Request, visit: Visit, sent: Sent, name: str) -> Response:
     )
     try:
         release, made_now = visit.workspace.releases.make(asked)
+        said = _said(visit, release, made_now)
     except DpstatsError as error:
         raise FormRefused(error, _again(request, visit, query, sent, error)) from error
-    return done(request, f"/releases/{release['release_id']}", _said(release, made_now))
+    return done(request, f"/releases/{release['release_id']}", said)
 
 
-def _said(release: Mapping[str, Any], made_now: bool) -> str:
+def _said(visit: Visitor, release: Mapping[str, Any], made_now: bool) -> str:
     if not made_now:
         return f"This answer was already released on {day(release['created_at'])}. Showing it again is free."
-    budget, cost = release["budget"], release["cost"]
-    measure = "epsilon" if cost["rho"] is None else "rho"
-    times = int(budget[f"{measure}_remaining"] / cost[measure] + 1e-9)
+    times = visit.workspace.releases.remaining_like(visit.identity, release)
     return f"This answer is new. What is left of the budget is {enough(times)}."
 
 

@@ -63,6 +63,12 @@ class Releases:
             notes=(*consequences(analysis, plan), *compared(plan, measures(plan), self._earlier(plan))),
         )
 
+    def remaining_like(self, identity: Identity, release: Mapping[str, Any]) -> int:
+        """How many more answers like this one are covered, as a preview tells it; reads no data."""
+        known, analysis = self._library.runnable(identity, release["query"])
+        bound = bind_parameters(known.query, release["parameters"])
+        return self._times(identity, known, analysis, bound, self._road.plan(known, analysis, bound))
+
     def _earlier(self, plan: Plan) -> tuple[Earlier, ...]:
         return earlier_releases(self._store, self._library, plan.dataset, plan.query)
 

@@ -166,6 +166,15 @@ def test_an_exhausted_budget_refuses_what_is_new_and_still_shows_what_is_not(dps
     assert "not enough for another answer like this" in dpstats("query", "run", "by_town").done().out
 
 
+def test_an_answer_tells_as_many_more_as_a_preview_where_a_cap_leaves_fewer_than_the_budget(dpstats: Run) -> None:
+    dpstats("budget", "cap", "shop", "--purpose", "measurement", "--rho", "0.03", "--reason", "a share").done()
+    told = "enough for about 2 more answers like this"
+    assert told in dpstats("query", "run", "by_town").done().out
+    dpstats("query", "run", "by_town", "--out", "answer.txt").done()
+    assert told in Path("answer.txt").read_text(encoding="utf-8")
+    assert told in dpstats("query", "preview", "by_town").done().out
+
+
 def test_what_commands_ask_is_in_the_log_with_its_outcome_and_without_parameters(dpstats: Run) -> None:
     dpstats("query", "preview", "by_town").done()
     dpstats("query", "run", "by_town", "--format", "json").done()

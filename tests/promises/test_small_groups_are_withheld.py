@@ -104,7 +104,7 @@ def test_every_format_has_the_row_with_its_key_and_no_number(made: dict[str, Any
 def test_people_are_told_that_it_is_withheld_and_not_that_it_is_noisy(desk: Desk, made: dict[str, Any]) -> None:
     held = Held.from_json(made)
     assert "withheld: 1 of 4 rows, whose noisy count is below 100" in repr(held)
-    assert "Withheld: 1 of 4 groups, below 100." in foot(made, held.created_at)
+    assert "Withheld: 1 of 4 groups, below 100." in foot(made, held.created_at, 1)
     found = column(made, "members")
     assert summary(found)[-1] == "1 of 4 groups is withheld: fewer people than may be told about."
     rare = next(cell for cell in found.cells if cell.label == "rare")
