@@ -25,6 +25,17 @@ STEWARD = (
 CUT = """() => [...document.querySelectorAll(".scroll")]
   .filter((table) => table.checkVisibility() && table.scrollWidth > table.clientWidth + 1)
   .map((table) => table.getAttribute("aria-label"))"""
+OFF_LINE = """() => {
+  const tops = (row) => [...row.cells].filter((cell) => cell.checkVisibility() && cell.innerText.trim()).map((cell) => {
+    const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT, (text) => text.data.trim() ? 1 : 2);
+    const text = walker.nextNode(), range = document.createRange();
+    range.selectNodeContents(text);
+    return [getComputedStyle(text.parentElement).fontSize, range.getClientRects()[0].top, text.data];
+  }).filter(([size]) => size === "16px");
+  return [...document.querySelectorAll("tbody tr")].map(tops)
+    .filter((found) => found.some(([, top]) => Math.abs(top - found[0][1]) > 1));
+}"""
+"""Rows of tables of which a cell's first line stands higher or lower than the others'."""
 
 
 def seen(page: Page) -> Image.Image:
@@ -62,6 +73,7 @@ def test_every_page_can_be_seen_whole(
             look_at(visit.page)
             if path != "{answer}" or width > 390:  # three measures, each with its interval, go on beyond a phone's edge
                 assert visit.page.evaluate(CUT) == [], path
+            assert visit.page.evaluate(OFF_LINE) == [], path
 
 
 @pytest.mark.parametrize(("width", "theme"), LOOKS)
