@@ -49,8 +49,8 @@ def question(request: Request, visit: Visit, name: str) -> Response:
 def expectation(request: Request, visit: Visit, name: str) -> Response:
     """The part of a query's page that follows its form while somebody types."""
     query = visit.workspace.review.one(visit.identity, name)
-    values, _ = _expectation(visit, query, request.query_params)
-    return fragment("expected.html", query=query, **values)
+    values, faults = _expectation(visit, query, request.query_params)
+    return fragment("expected.html", query=query, faults=faults, **values)
 
 
 @router.post("/queries/{name}/ask")
@@ -109,6 +109,7 @@ def _question(
         query=query,
         dataset=dataset,
         fields=fields_of(query, typed, faults),
+        faults={},  # they stand beside their fields
         key=secrets.token_hex(16),
         wrong=wrong,
         calls=calls_of(str(request.base_url).rstrip("/"), query["query"], parameters_of(query, typed)),

@@ -19,6 +19,8 @@ from dpstats.web.reading import rounded
 from dpstats.web.visiting import Visitor
 from dpstats.web.words import amount, counted, day, in_words
 
+_JOINED = re.compile("of one unit at most (.+) in joins")
+_NUMBER = re.compile("[0-9]+(?= rows)")
 _SPAN = re.compile(r"\[([^,\]]+), ([^\]]+)\]")
 LOOKED_AT = 50
 """The newest releases of a query among which one is looked for."""
@@ -68,12 +70,14 @@ def expected(
         with suppress(DpstatsError):
             release = visitor.workspace.releases.earlier(visitor.identity, earlier.release_id)
     return [
-        Expected(in_words(name), _sureness(name, measure), _beside(name, measure, query, release, noun(unit)))
+        Expected(
+            in_words(name), _sureness(name, measure, noun(unit)), _beside(name, measure, query, release, noun(unit))
+        )
         for name, measure in preview["measures"].items()
     ]
 
 
-def _sureness(name: str, measure: Mapping[str, Any]) -> str:
+def _sureness(name: str, measure: Mapping[str, Any], one: str) -> str:
     unit = measure.get("unit") or (in_words(name) if measure["type"] == "integer" else None)
     if measure.get("rank_error_95") is not None:
         return f"its place in the order is right to {counted(measure['rank_error_95'], 'row')}"
@@ -83,7 +87,7 @@ def _sureness(name: str, measure: Mapping[str, Any]) -> str:
     if not told:
         return "each number will say how sure it is"
     size, width = told[len(told) // 2] if len(told) > 2 else told[0]
-    of = "in the denominator" if measure["denominator"] == "denominator" else measure["denominator"]
+    of = {"denominator": "in the denominator", "units": plural(one)}.get(measure["denominator"], measure["denominator"])
     return f"give or take {amount(width, measure.get('unit'))} where there are {float(size):,.0f} {of}"
 
 
@@ -142,7 +146,11 @@ def _limit(bounding: str, one: str, unit: str | None) -> str:
         elif head == "max_rows" and number.isdecimal():
             parts.append(f"with at most {counted(int(number), 'row')} of its own")
         elif part.startswith("max_norm"):
-            parts.append(f"what one {one} adds to all groups together is at most {part.removeprefix('max_norm ')}")
+            most = f"{_grouped(part.removeprefix('max_norm '))} {unit or ''}".strip()
+            parts.append(f"what one {one} adds to all groups together is at most {most}")
+        elif joined := _JOINED.fullmatch(part):
+            most = _NUMBER.sub(lambda number: _grouped(number[0]), in_words(joined[1]))
+            parts.append(f"in joins with at most {most}")
         else:
             kept = part.replace("values clipped to", "each value kept between").replace("clipped to", "kept between")
             parts.append(

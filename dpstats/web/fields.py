@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,10 @@ PREFIX = "p."
 
 @dataclass(frozen=True)
 class Field:
-    """A parameter as it is asked for. `value` is what was typed, or its default; `fault`, what is wrong with it."""
+    """A parameter as it is asked for.
+
+    `value` is what was typed, or its default; `fault`, what is wrong with it; `hint`, what to know beforehand.
+    """
 
     name: str
     kind: str
@@ -21,14 +25,15 @@ class Field:
     low: str
     high: str
     fault: str
+    hint: str
 
 
 def fields_of(query: Mapping[str, Any], typed: Mapping[str, str], faults: Mapping[str, str]) -> list[Field]:
     """The fields of a query's form, with what was typed in them."""
-    return [_field(name, spec, typed, faults) for name, spec in query["parameters"].items()]
+    return [_field(name, spec, typed, faults, query.get("sql", "")) for name, spec in query["parameters"].items()]
 
 
-def _field(name: str, spec: Mapping[str, Any], typed: Mapping[str, str], faults: Mapping[str, str]) -> Field:
+def _field(name: str, spec: Mapping[str, Any], typed: Mapping[str, str], faults: Mapping[str, str], sql: str) -> Field:
     default = "" if spec["default"] is None else str(spec["default"])
     return Field(
         name=name,
@@ -38,7 +43,15 @@ def _field(name: str, spec: Mapping[str, Any], typed: Mapping[str, str], faults:
         low=str(spec.get("min", "")),
         high=str(spec.get("max", "")),
         fault=faults.get(name, ""),
+        hint="This day itself is left out." if spec["type"] == "date" and _left_out(name, sql) else "",
     )
+
+
+def _left_out(name: str, sql: str) -> bool:
+    """Whether rows are kept that are before the parameter, in each place where it stands; not said where SQL turns that
+    around."""
+    before = re.findall(rf"([<>=!]*)\s*\${name}\b", sql)
+    return bool(before) and set(before) == {"<"} and not re.search(r"\b(NOT|CASE)\b", sql, re.IGNORECASE)
 
 
 def parameters_of(query: Mapping[str, Any], typed: Mapping[str, str]) -> dict[str, object]:

@@ -121,7 +121,20 @@ def test_the_preview_follows_while_somebody_types(chromium: Browser, served: Ser
             with visit.page.expect_response("**/expected?**"):
                 visit.page.get_by_label("Since").fill(day)
             visit.page.get_by_text(says).wait_for()
+        assert "Since: must be from 2017-01-01" in visit.page.locator("#expected").inner_text()
         assert visit.said == []
+
+
+def test_what_was_wrong_is_no_longer_marked_when_something_else_is_typed(
+    chromium: Browser, served: Served, analyst: str
+) -> None:
+    with visiting(chromium, served) as visit:
+        sign_in(visit.page, analyst)
+        visit.page.goto("/queries/spend_by_band?p.since=2017-05-05&p.until=2017-04-04")
+        expect(visit.page.locator(".fault")).to_have_count(1)
+        visit.page.get_by_label("Until").fill("2017-06-06")
+        expect(visit.page.locator("[aria-invalid], .fault")).to_have_count(0)
+        visit.page.get_by_text("Enough for about").wait_for()
 
 
 @pytest.mark.parametrize("scripts", [True, False])
@@ -202,6 +215,10 @@ def test_what_is_not_there_and_a_sign_in_that_ended_are_told_in_words(chromium: 
         sign_in(visit.page, token)
         visit.page.goto("/queries/nothing")
         assert visit.page.locator("h1").inner_text() == "Not found"
+        visit.page.goto("/compare")
+        told = visit.page.locator("main").inner_text()
+        assert told.startswith("Invalid parameters\n\nLeft: must be given.")
+        assert "`" not in told, "that is for programs"
         served[1].tokens.revoke(ME, "brief")
         visit.page.goto("/queries")
         assert visit.page.locator("h1").inner_text() == "Your sign-in has ended"

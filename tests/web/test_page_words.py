@@ -93,6 +93,12 @@ def test_limits_are_words_with_the_unit_that_they_bound() -> None:
         "households: one household counts in at most 1 group",
         "spend: one household counts in at most 1 group, kept between 0 and 6,000 USD",
     ]
+    joined = "of one unit at most 1000 rows of campaigns and 2000 rows of coupon_redemptions in joins"
+    one = {"measures": {"spend": {"bounding": f"max_norm 3500, {joined}", "unit": "USD"}}}
+    assert limits(one, "household_id") == [
+        "what one household adds to all groups together is at most 3,500 USD, "
+        "in joins with at most 1,000 rows of campaigns and 2,000 rows of coupon redemptions"
+    ]
 
 
 # -- fields --------------------------------------------------------------------------------------------------------
@@ -104,6 +110,23 @@ QUERY = {
         "shop": {"type": "enum", "values": [1, "north"], "default": "north"},
     }
 }
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("t.at >= '2017-01-01' AND t.at<$since", True),
+        ("t.at < $since OR t.at <= $since", False),
+        ("t.at >= $since", False),
+        ("t.at < $since_then", False),
+        ("not (t.at < $since)", False),
+        ("SUM(CASE WHEN t.at < $since THEN 0 END) > 0", False),
+    ],
+)
+def test_a_form_says_of_a_day_that_it_is_left_out_where_that_is_sure(condition: str, said: bool) -> None:
+    since, *others = fields_of(QUERY | {"sql": f"SELECT COUNT(*) FROM t WHERE {condition}"}, {}, {})
+    assert bool(since.hint) is said
+    assert not any(field.hint for field in others)
 
 
 def test_a_form_shows_what_was_typed_and_what_is_wrong_with_it() -> None:

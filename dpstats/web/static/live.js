@@ -16,6 +16,9 @@ for (const form of document.querySelectorAll("form[data-expected]")) {
     if (answer.ok && mine === newest) into.innerHTML = await answer.text();
   };
   form.addEventListener("input", () => {
+    // Marks of what was sent are not of what is typed now; the part that follows tells what is wrong with that.
+    for (const mark of form.querySelectorAll(".fault")) mark.remove();
+    for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
     clearTimeout(waiting);
     waiting = setTimeout(follow, 200);
   });
