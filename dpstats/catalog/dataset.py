@@ -437,7 +437,8 @@ def _personal_problems(dataset: DatasetFile, name: str, table: Table) -> Iterato
     if unit is None:
         yield (
             ("tables", name),
-            f"table {name} has no column {dataset.privacy_unit}: add it, or declare the table `public: true`",
+            f"table {name} has no column {dataset.privacy_unit}, the privacy unit: list it, or correct `privacy_unit`; "
+            "only a table with nothing about people may say `public: true`",
         )
         return
     place = ("tables", name, "columns", dataset.privacy_unit)

@@ -224,7 +224,7 @@ def test_a_wrong_column_is_refused_at_its_place(column: str, key: str, word: str
 def test_a_personal_table_without_the_unit_says_what_to_do(dataset_text: str) -> None:
     error = refused(dataset_text.replace("    public: true\n", ""))
     assert (error.line, error.key) == (22, "tables.products")
-    assert "table products has no column household_id: add it, or declare the table `public: true`" in error.what
+    assert "table products has no column household_id, the privacy unit: list it, or correct" in error.what
 
 
 def test_the_unit_s_column_is_found_by_its_exact_name() -> None:
