@@ -44,7 +44,7 @@ class Minimising:
         return tuple(found for each in chosen for found in self._of(each, self._read(identity, each)))
 
     def _read(self, identity: Identity, dataset: DatasetFile) -> Mapping[str, set[str]]:
-        """The columns that live queries read, by table; and the column of time that a load needs for blocks."""
+        """The columns that live queries read, by table, and what such a table cannot do without: its unit, its time."""
         read: dict[str, set[str]] = {name: set() for name in dataset.tables}
         if dataset.blocks is not None:
             read[dataset.blocks.table].add(dataset.blocks.time)
@@ -52,6 +52,9 @@ class Minimising:
             if known.record.dataset == dataset.dataset and known.approved and known.analysis is not None:
                 for table, columns in known.analysis.reads.items():
                     read[table] |= columns
+        for name, declared in dataset.personal_tables.items():
+            if read[name]:
+                read[name] |= {dataset.privacy_unit, *filter(None, [declared.retention_by])}
         return read
 
     def _of(self, dataset: DatasetFile, read: Mapping[str, set[str]]) -> Iterator[Needless]:

@@ -31,6 +31,19 @@ def test_a_column_is_unread_when_no_approved_query_reads_it(dpstats: Run, shop: 
     assert lines[1].startswith("shop: visits.spent: no live query reads it: remove it from dataset.yaml")
 
 
+def test_the_privacy_unit_of_a_table_that_is_read_is_never_advised_away(dpstats: Run, shop: Path) -> None:
+    text = (shop / "by_town.yaml").read_text(encoding="utf-8")
+    query = text.partition("sql: |")[0].replace("by_town", "rows")
+    counted = (
+        "sql: SELECT COUNT(*) AS visits FROM visits WHERE spent > 10\nbounds: {visits: [0, 20]}\ncost: {rho: 0.01}\n"
+    )
+    (shop / "rows.yaml").write_text(query + counted, encoding="utf-8")
+    dpstats("query", "revoke", "by_town").done()
+    dpstats("query", "approve", "rows.yaml").done()
+    found = {name for name, item in report(dpstats).items() if item["unread"]}
+    assert found == {"visits.day", "customers.customer_id", "customers.town"}
+
+
 def test_what_is_explained_and_read_is_not_in_it(dpstats: Run, shop: Path) -> None:
     assert report(dpstats)["visits.spent"]["unsaid"] == ["category", "purposes", "why", "retention"]
     text = (shop / "dataset.yaml").read_text(encoding="utf-8").replace("unit: USD", f"unit: USD, {SAID}")
