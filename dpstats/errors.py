@@ -93,7 +93,8 @@ class Unauthorized(DpstatsError):
 
     def __init__(self) -> None:
         super().__init__(
-            "no valid token: send `Authorization: Bearer TOKEN`; a steward makes one with `dpstats token create`"
+            "no valid token: it is missing, mistyped, expired or revoked; send `Authorization: Bearer TOKEN`. "
+            "A steward makes one with `dpstats token create`"
         )
 
 
@@ -189,6 +190,7 @@ _WAYS_OUT = {
     "role": "a steward can raise the role's cap with `dpstats budget cap`",
     "purpose": "a steward can raise the purpose's cap with `dpstats budget cap`",
     "block": "a block never refills and cannot be granted more: ask about other blocks",
+    "block static": "it never refills and pays for every question about a table without time blocks: ask about others",
 }
 
 
@@ -204,9 +206,10 @@ class BudgetExhausted(DpstatsError):
         self, *, measure: str, requested: Decimal, remaining: Decimal, scope: str = "dataset", name: str = ""
     ) -> None:
         whose = f"{scope} {name}" if name else scope
+        way_out = _WAYS_OUT.get(whose, _WAYS_OUT[scope])
         super().__init__(
             f"the {whose}'s privacy budget does not cover this: it costs {measure} {requested:f}, "
-            f"{remaining:f} is left; nothing was charged. Answers released before are still free; {_WAYS_OUT[scope]}"
+            f"{remaining:f} is left; nothing was charged. Answers released before are still free; {way_out}"
         )
         self.measure, self.requested, self.remaining, self.scope = measure, requested, remaining, scope
         self.name = name

@@ -241,18 +241,32 @@ def _place(loc: tuple[int | str, ...]) -> str:
     return name if _FIELD.fullmatch(name) else quoted(name)
 
 
+_WORDS = {
+    "extra_forbidden": "there is no such field",
+    "missing": "must be given",
+    **dict.fromkeys(("model_attributes_type", "model_type", "dict_type"), "must be a JSON object"),
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "must be a whole number"),
+    **dict.fromkeys(("float_parsing", "float_type", "finite_number"), "must be a number"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "must be true or false"),
+    "string_type": "must be text",
+    "list_type": "must be a list",
+    "greater_than": "must be above {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "too_short": "must have {min_length} or more of them",
+    "too_long": "must have at most {max_length} of them",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_pattern_mismatch": "must have the form {pattern}",
+    **dict.fromkeys(("enum", "literal_error"), "must be {expected}"),
+}
+"""Pydantic's kinds of errors, as we say them; numbers and forms are the field's own, never the caller's."""
+
+
 def _what(item: Mapping[str, Any]) -> str:
     match item["type"]:
-        case "extra_forbidden":
-            return "there is no such field"
-        case "missing":
-            return "must be given"
-        case "model_attributes_type" | "model_type" | "dict_type":
-            return "must be a JSON object"
-        case "too_short":
-            return f"must have {item['ctx']['min_length']} or more of them"
-        case "too_long":
-            return f"must have at most {item['ctx']['max_length']} of them"
+        case kind if kind in _WORDS:
+            return _WORDS[kind].format(**item.get("ctx", {}))
         case _:
             text = str(item["msg"]).removeprefix("Value error, ")
             return text[:1].lower() + text[1:]

@@ -91,6 +91,23 @@ def test_a_wrong_field_is_named_and_nothing_is_charged(quiet_town: Town, body: A
     assert quiet_town.charges() == before
 
 
+def test_what_is_wrong_with_a_field_is_said_in_our_words(quiet_town: Town) -> None:
+    def told(method: str, path: str, **sent: Any) -> str:
+        return str(quiet_town.ask(method, path, role="steward", **sent).json()["detail"])
+
+    grants, ledger = "/v1/datasets/town/budget/grants", "/v1/datasets/town/ledger"
+    assert told("GET", f"{ledger}?after=x") == "invalid parameters: after: must be a whole number"
+    assert told("POST", grants, json={"rho": -1, "reason": "x"}) == "invalid parameters: rho: must be above 0"
+    assert told("POST", grants, json={"rho": "much", "reason": "x"}).endswith("rho: must be a number")
+    assert told("POST", grants, json={"rho": 1, "reason": 7}).endswith("reason: must be text")
+    assert told("PUT", "/v1/datasets/town/frozen", json={"frozen": "no"}).endswith("frozen: must be true or false")
+    assert told("POST", "/v1/features", json={"queries": []}).endswith("queries: must have 1 or more of them")
+    approvals = "/v1/queries/spend_by_band/approvals"
+    assert told("POST", approvals, json={"version": "1"}).endswith("version: must have the form ^sha256:[0-9a-f]{64}$")
+    wrong = {"reuse": "sometimes"}
+    assert told("POST", "/v1/queries/spend_by_band/releases", json=wrong).endswith("reuse: must be 'always' or 'never'")
+
+
 def test_of_many_wrong_fields_some_are_named(quiet_town: Town) -> None:
     answer = quiet_town.run(json={f"field_{number}": 1 for number in range(1000)})
     assert len(answer.json()["problems"]) == 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -244,3 +245,12 @@ def test_a_block_that_was_overcharged_is_found(store: Store, raw: Connection) ->
     pay(store, span("2017-03"), amount=8)
     found = store.ledger.verify("timed").findings
     assert any("charges a block more than was left of it (2017-03)" in line for line in found), found
+
+
+def test_nobody_is_told_to_ask_about_other_blocks_where_the_static_one_is_exhausted() -> None:
+    def told(name: str) -> str:
+        one = Decimal(1)
+        return str(BudgetExhausted(measure="rho", requested=one, remaining=one, scope="block", name=name))
+
+    assert told("2017-03").endswith("ask about other blocks")
+    assert told("static").endswith("pays for every question about a table without time blocks: ask about others")
