@@ -234,7 +234,9 @@ def _budget_line(budget: Mapping[str, Any]) -> str:
 def _summary(told: Mapping[str, Any]) -> str:
     changes = [item["change"] for item in told["queries"]]
     datasets = sum(item["change"] in {"new", "changed"} for item in told["datasets"])
-    parts = [f"{counted(changes.count(change), 'query', 'queries')} {change}" for change in dict.fromkeys(changes)]
+    parts = [f"{counted(datasets, 'dataset')} to register"] if datasets else []
+    parts += [f"{counted(changes.count(change), 'query', 'queries')} {change}" for change in dict.fromkeys(changes)]
     changes = [item["change"] for item in told["views"]]
     parts += [f"{counted(changes.count(change), 'feature view')} {change}" for change in dict.fromkeys(changes)]
-    return "; ".join([f"{counted(datasets, 'dataset')} to register", *parts])
+    parts += [f"{counted(len(told['refusals']), 'refusal')}: nothing is applied"] if told["refusals"] else []
+    return "; ".join(parts) or "nothing to change"

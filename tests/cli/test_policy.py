@@ -158,6 +158,7 @@ def test_what_is_refused_is_told_with_its_reason_and_nothing_is_applied(
     assert words in ran.out
     ran.one_line("nothing is changed")
     assert registered(dpstats) == before
+    assert dpstats("plan").done().out.endswith(": nothing is applied\n")
 
 
 def test_a_query_whose_file_is_wrong_is_not_withdrawn(dpstats: Run, folder: Path) -> None:
