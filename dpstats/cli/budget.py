@@ -10,7 +10,7 @@ import typer
 from dpstats.cli import inputs
 from dpstats.cli.output import Table, say, show, show_json, tell
 from dpstats.cli.session import session_of, values_refused
-from dpstats.cli.words import number
+from dpstats.cli.words import at_least, at_most, number
 
 app = typer.Typer(
     help="Budgets: show, grant, cap, freeze, thaw; what takes two stewards, and what waits for the second."
@@ -34,10 +34,10 @@ def show_budget(context: typer.Context, dataset: inputs.DatasetName, as_json: in
         say(f"  rho {spent} of {cap} spent, {left} left")
         say(f"  delta {number(budget['delta_remaining'])} left for private keys")
     if "blocks" in budget:
-        say(
-            "  blocks, each with a budget of its own that never refills; epsilon is for the data of one unit that is in"
+        tell(
+            "  blocks, each with a budget of its own that never refills; epsilon is for the data of one unit that is "
+            "in this block alone, the line above for a unit's whole history:"
         )
-        say("  this block alone, the line above for a unit's whole history:")
         show(_blocks_table(budget["blocks"]))
     for cap in caps["items"]:
         say(f"  {cap_text(cap)}")
@@ -48,11 +48,16 @@ def show_budget(context: typer.Context, dataset: inputs.DatasetName, as_json: in
         say(f"  frozen: nobody can ask it anything until `dpstats budget thaw {dataset}`")
 
 
+def _rounded(key: str, value: float) -> str:
+    """To four digits, so that a row fits a terminal; against us, as everything."""
+    return at_most(value) if key.endswith("spent") else at_least(value)
+
+
 def _blocks_table(blocks: list[dict[str, Any]]) -> Table:
     pure = all(block["rho"] is None for block in blocks)
     zcdp = () if pure else ("rho_spent", "rho", "rho_remaining", "delta_remaining")
     shown = ("epsilon_spent", "epsilon", "epsilon_remaining", *zcdp)
-    rows = tuple((block["block"], *(number(block[key]) for key in shown)) for block in blocks)
+    rows = tuple((block["block"], *(_rounded(key, block[key]) for key in shown)) for block in blocks)
     heads = ("block", *(key.replace("_", " ").replace("remaining", "left") for key in shown))
     return Table(heads, rows, numeric=frozenset(heads[1:]))
 

@@ -19,6 +19,8 @@ from pathlib import Path
 from dpstats.errors import FileError
 
 _GAP = "  "
+_WORD = 10
+"""Characters of a word that stay together on a terminal, if it is no number."""
 _STYLES = {
     "approved": "green",
     "open": "green",
@@ -153,13 +155,55 @@ def _show_ruled(table: Table) -> None:
     from rich.table import Table as Ruled
     from rich.text import Text
 
-    ruled = Ruled(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for head in table.heads:
-        ruled.add_column(Text(head), justify="right" if head in table.numeric else "left", overflow="fold")
+    console = Console(file=sys.stdout)
+    widths = _widths(table, console.width)
+    if widths is None:
+        tell(*_records(table))
+        return
+    ruled = Ruled(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
+    for head, width in zip(table.heads, widths, strict=True):
+        justify = "right" if head in table.numeric else "left"
+        ruled.add_column(Text(head), justify=justify, overflow="fold", width=width)  # type: ignore[arg-type]
     for row in table.rows:
         ruled.add_row(*(Text(printable(cell), style=_STYLES.get(cell.partition(" ")[0], "")) for cell in row))
     with _stdout_explained():
-        Console(file=sys.stdout).print(ruled)
+        console.print(ruled)
+
+
+def _widths(table: Table, room: int) -> list[int] | None:
+    """A width for each column, so that all fit: words of text may be folded from ten characters on, numbers never.
+
+    None where even that does not fit: a number on two lines reads as another number.
+    """
+    columns = [[head, *cells] for head, *cells in zip(table.heads, *table.rows, strict=True)]
+    full = [max(map(_cells, column)) for column in columns]
+    words = [max(_cells(word) for cell in column for word in cell.split() or [""]) for column in columns]
+    widths = [
+        word if head in table.numeric else min(word, _WORD) for head, word in zip(table.heads, words, strict=True)
+    ]
+    room -= len(_GAP) * (len(columns) - 1)
+    if sum(widths) > room:
+        return None
+    for _ in range(min(room, sum(full)) - sum(widths)):
+        narrowest = max(range(len(widths)), key=lambda place: full[place] - widths[place])
+        widths[narrowest] += 1
+    return widths
+
+
+def _cells(text: str) -> int:
+    from rich.cells import cell_len
+
+    return cell_len(printable(text))
+
+
+def _records(table: Table) -> Iterator[str]:
+    """Each row as lines of a head and a cell, for a terminal that is too narrow for the table."""
+    longest = max(map(len, table.heads))
+    for place, row in enumerate(table.rows):
+        if place:
+            yield ""
+        for head, cell in zip(table.heads, row, strict=True):
+            yield f"{head.ljust(longest)}{_GAP}{cell}".rstrip()
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from typing import Any
 
 MONTHS = tuple(
@@ -26,10 +26,19 @@ def number(value: float | None) -> str:
 
 def at_least(value: float) -> str:
     """An amount that is left, rounded down to four digits: 0.165749908689 is `0.1657`."""
+    return _four_digits(value, ROUND_DOWN)
+
+
+def at_most(value: float) -> str:
+    """An amount that is spent, rounded up to four digits: 0.004189769875 is `0.00419`."""
+    return _four_digits(value, ROUND_UP)
+
+
+def _four_digits(value: float, rounding: str) -> str:
     exact = Decimal(repr(value))
     if not exact:
         return "0"
-    return f"{exact.quantize(Decimal(1).scaleb(exact.adjusted() - 3), rounding=ROUND_DOWN).normalize():f}"
+    return f"{exact.quantize(Decimal(1).scaleb(exact.adjusted() - 3), rounding=rounding).normalize():f}"
 
 
 def give_or_take(half_width: float | None) -> str:

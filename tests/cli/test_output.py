@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import stat
 import threading
 from contextlib import redirect_stdout, suppress
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpstats.cli.output import Table, destination, plain, printable, say
+from dpstats.cli.output import Table, destination, plain, printable, say, show
 from dpstats.errors import FileError
 
 
@@ -35,6 +36,36 @@ def test_a_plain_table_sets_numbers_to_the_right_and_cuts_nothing() -> None:
     assert first.endswith("    1")
     assert second == f"{long}  1,204"
     assert len(head) == len(first) == len(second)
+
+
+class Terminal(io.StringIO):
+    """A terminal that shows what it was sent, without its styles."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def lines(self) -> list[str]:
+        return re.sub(r"\x1b\[[0-9;]*m", "", self.getvalue()).splitlines()
+
+
+AMOUNTS = Table(
+    ("month", "rho spent", "rho", "delta left", "why"),
+    (("2026-01", "0.004189769875", "0.019189769875", "0.00000005", "the budget stated when it was opened"),) * 2,
+    frozenset({"rho spent", "rho", "delta left"}),
+)
+
+
+@pytest.mark.parametrize("width", [200, 80, 70, 60, 40])
+def test_no_number_and_no_date_is_on_two_lines_however_narrow_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    with redirect_stdout(Terminal()) as shown:
+        show(AMOUNTS)
+    text = "\n".join(shown.lines())
+    assert all(text.count(cell) == 2 for cell in AMOUNTS.rows[0][:4])
+    assert all(len(line) <= width for line in shown.lines())
+    assert text.split().count("opened") == 2
 
 
 def test_a_cell_cannot_break_its_row() -> None:

@@ -91,3 +91,8 @@ def test_an_error_that_depends_on_the_denominator_is_told_at_one_that_tells_some
     assert words.sureness(measure | {"denominator": "denominator"}) == "too noisy at 600,000 in the denominator"
     assert words.sureness({"half_width_95": None}) == "differs by row"
     assert words.sureness({"half_width_95": 28}) == "± 28"
+
+
+def test_what_is_spent_is_rounded_up_and_what_is_left_down() -> None:
+    assert (words.at_most(0.004189769875), words.at_least(0.004189769875)) == ("0.00419", "0.004189")
+    assert (words.at_most(0.015), words.at_most(0.0)) == ("0.015", "0")
