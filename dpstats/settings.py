@@ -135,4 +135,7 @@ def read_settings(**given: object) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise FileError("settings", first["msg"], key=f"DPSTATS_{key.upper()}") from None
+        said = first["msg"].removeprefix("Value error, ")
+        for theirs, ours in (("Input should be", "must be"), ("String should match pattern", "must have the form")):
+            said = said.replace(theirs, ours)
+        raise FileError("settings", said, key=f"DPSTATS_{key.upper()}") from None

@@ -57,7 +57,7 @@ def _say(line: str, status: int) -> int:
 
 def _usage_line(error: Any) -> str:
     """What click says, on one line, with the command whose help tells more."""
-    what = " ".join(error.format_message().split()).replace("Value error, ", "")
+    what = " ".join(error.format_message().split()).replace("Value error, ", "").replace("Input should", "must")
     path = error.ctx.command_path if error.ctx is not None else "dpstats"
     return f"{what.rstrip('.')} (see `{path} --help`)"
 

@@ -99,3 +99,22 @@ def test_a_demo_whose_port_is_taken_says_so_before_it_loads_or_charges_anything(
         port = taken.getsockname()[1]
         run_here("--home", tmp_path / "home", "demo", "--port", port).refused(f"port {port}", "choose another")
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("THREADS", "0", "must be greater than or equal to 1"),
+        ("LOG_FORMAT", "xml", "must be 'text' or 'json'"),
+        ("TOKEN_EXPIRES", "soon", "must have the form '^(never|"),
+        ("OIDC_ISSUER", "https://issuer.test", "goes with DPSTATS_OIDC_ISSUER"),
+    ],
+)
+def test_a_wrong_setting_is_named_and_told_in_our_words(
+    dpstats: Run, monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(f"DPSTATS_{name}", value)
+    ran = dpstats("query", "list")
+    ran.refused("settings: DPSTATS_", says)
+    assert "Input" not in ran.err
+    assert "Value error" not in ran.err
