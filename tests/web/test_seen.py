@@ -89,3 +89,29 @@ def test_a_chart_is_drawn_in_the_colours_of_its_page(
         picture = Image.open(io.BytesIO(chart.screenshot())).convert("RGB")
         assert like(picture, GROUNDS[theme]) > 0.8
         assert like(picture, ACCENTS[theme]) > 0.0005
+
+
+def test_long_names_break_and_widen_no_page(chromium: Browser, served: Served) -> None:
+    with visiting(chromium, served, width=390) as visit:
+        sign_in(visit.page, served[1].tokens.create(ME, "seen-with-long-names", "steward"))
+        long = "a_name_as_long_as_a_name_may_be_" * 2
+        named = """(text) => document.querySelectorAll("main h1, main button, main .button, main a, main li, main p")
+          .forEach((node) => node.childElementCount || (node.textContent = text))"""
+        for path in ("/budgets/town/freeze", "/budgets/town", "/waiting/spend_by_band", "/releases", "/tokens"):
+            visit.page.goto(path)
+            visit.page.evaluate(named, long)
+            assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+def test_the_head_of_a_number_is_folded_where_its_measure_has_a_long_name(
+    chromium: Browser, served: Served, analyst: str
+) -> None:
+    release = served[1].releases.make(Ask(ME, "spend_by_band", {}))[0]["release_id"]
+    with visiting(chromium, served, width=390) as visit:
+        sign_in(visit.page, analyst)
+        visit.page.goto(f"/releases/{release}")
+        head = visit.page.locator("thead th.number").first
+        head.evaluate("(node) => node.textContent = 'Households that bought anything at all in the whole year'")
+        box = head.bounding_box()
+        assert box is not None
+        assert box["width"] < 200
