@@ -40,6 +40,7 @@ def learned(request: Request, visit: Visit, query: str = "", after: str = "") ->
         queries=queries,
         query=query,
         first=not after,
+        datasets=visit.workspace.datasets.all(visit.identity),
     )
 
 

@@ -17,7 +17,7 @@ from dpstats.web.fields import fields_of, parameters_of
 from dpstats.web.refusals import FormRefused, Told
 from dpstats.web.rendering import done, fragment, page
 from dpstats.web.visiting import Sent, Visit, Visitor, page_router
-from dpstats.web.words import day, enough
+from dpstats.web.words import day, enough, without_commands
 
 router = page_router()
 
@@ -85,7 +85,8 @@ def _again(
     faults = error.problems if isinstance(error, InvalidParameters) else {}
 
     def again(told: Told) -> Response:
-        wrong = "" if faults else f"{told.title}. {told.detail[:1].upper()}{told.detail[1:]}."
+        detail = without_commands(told.detail)
+        wrong = "" if faults else f"{told.title}. {detail[:1].upper()}{detail[1:]}."
         return _question(request, visit, query, sent, status=told.status, wrong=wrong)
 
     return again

@@ -144,6 +144,12 @@ def commands(text: str) -> Markup:
     return Markup("").join(codes.format(part) if place % 2 else part for place, part in enumerate(parts))
 
 
+def without_commands(text: str) -> str:
+    """A refusal as a page tells it: what is done on a command line is not what its reader can do."""
+    said = re.sub(r",? with (a higher )?`-?-?[^`]+`", "", text)
+    return said.partition(": `dpstats ")[0].partition(": /openapi.json")[0]
+
+
 def _moment(iso: str | datetime) -> datetime:
     found = datetime.fromisoformat(iso) if isinstance(iso, str) else iso
     return found.astimezone(UTC)
@@ -167,5 +173,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "settings": settings,
     "breakable": breakable,
     "commands": commands,
+    "without_commands": without_commands,
 }
 """What templates may call, as `{{ value | name }}`."""

@@ -224,3 +224,21 @@ def test_what_is_not_there_and_a_sign_in_that_ended_are_told_in_words(chromium: 
         assert visit.page.locator("h1").inner_text() == "Your sign-in has ended"
         visit.said.clear()  # Chromium says of each status above 400 that there was one
         visit.look()
+
+
+def test_a_frozen_dataset_is_told_where_it_hides_something(chromium: Browser, served: Served, analyst: str) -> None:
+    served[1].budgets.freeze(ME, "town", frozen=True)
+    try:
+        with visiting(chromium, served, width=390) as visit:
+            sign_in(visit.page, analyst)
+            for path in ("/queries", "/releases", "/queries/spend_by_band"):
+                visit.page.goto(path)
+                told = visit.page.locator("main").inner_text()
+                assert "is frozen" in told, path
+                assert "Nothing was released yet" not in told
+                assert "`" not in told, "a command is nothing for an analyst"
+                visit.look()
+            visit.page.get_by_role("button", name="Ask", exact=True).click()
+            expect(visit.page.get_by_role("alert")).to_have_text(re.compile(r"is frozen: a steward can thaw it\.$"))
+    finally:
+        served[1].budgets.freeze(ME, "town", frozen=False)

@@ -14,7 +14,7 @@ from dpstats.web.calls import calls_of
 from dpstats.web.expecting import limits
 from dpstats.web.fields import fields_of, parameters_of
 from dpstats.web.reading import column, label_of, rounded, summary, ties, verdict
-from dpstats.web.words import breakable, commands, covered
+from dpstats.web.words import breakable, commands, covered, without_commands
 
 
 def release(*numbers: tuple[object, float, float], key: str = "band", kind: str = "varchar") -> dict[str, Any]:
@@ -162,6 +162,19 @@ def test_the_calls_to_copy_say_the_same_to_a_shell_and_to_python() -> None:
 def test_a_price_says_of_what_it_is_the_rest() -> None:
     assert covered(37) == "Enough for about 37 more questions like this, in all."
     assert covered(1, "month") == "Enough for about 1 more question like this about the same months."
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("it is frozen: a steward can thaw it with `dpstats budget thaw town`", "it is frozen: a steward can thaw it"),
+        ("free; a steward can make a new token with a higher `--cap-rho`", "free; a steward can make a new token"),
+        ("no query named 'x': `dpstats query list`, or GET /v1/queries, shows what there is", "no query named 'x'"),
+        ("since: must be before until", "since: must be before until"),
+    ],
+)
+def test_a_page_tells_nobody_what_to_run(said: str, told: str) -> None:
+    assert without_commands(said) == told
 
 
 def test_names_and_commands_are_escaped_before_anything_is_put_around_them() -> None:
