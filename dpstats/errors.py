@@ -70,7 +70,7 @@ class Refusal:
     snippet: str = ""
 
     def __str__(self) -> str:
-        place = f"line {self.line}, column {self.column}: " if self.line else ""
+        place = f"line {self.line}, column {self.column} of the SQL: " if self.line else ""
         code = f" (at `{self.snippet}`)" if self.snippet else ""
         return f"{place}{self.what}{code}. {self.instead}"
 

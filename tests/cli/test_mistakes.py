@@ -48,7 +48,7 @@ def nothing(folder: Path) -> None:
         (
             edited("by_town.yaml", QUERY, "v.spent", "v.spend"),
             ["query", "check", "by_town.yaml"],
-            ["line 1, column", "there is no column v.spend", "The columns are"],
+            ["line 1, column", "of the SQL: there is no column v.spend", "The columns are"],
         ),
         (
             edited("by_town.yaml", QUERY, "dataset: shop", "dataset: shopp"),

@@ -14,7 +14,7 @@ from dpstats.web.calls import calls_of
 from dpstats.web.expecting import limits
 from dpstats.web.fields import fields_of, parameters_of
 from dpstats.web.reading import column, label_of, rounded, summary, ties, verdict
-from dpstats.web.words import breakable, commands, covered, without_commands
+from dpstats.web.words import amount, breakable, commands, covered, without_commands
 
 
 def release(*numbers: tuple[object, float, float], key: str = "band", kind: str = "varchar") -> dict[str, Any]:
@@ -181,3 +181,8 @@ def test_names_and_commands_are_escaped_before_anything_is_put_around_them() -> 
     assert breakable("a_<b>") == "a_<wbr>&lt;b&gt;"
     assert commands("run `a <b>` & go") == "run <code>a &lt;b&gt;</code> &amp; go"
     assert commands("one ` alone") == "one ` alone"
+
+
+def test_a_small_amount_is_told_with_as_many_digits_as_are_asked_for_and_rounded_up() -> None:
+    assert amount(4.921160705e-09, None, 2) == "0.000000005"
+    assert amount(4.921160705e-09, None, 3) == "0.00000000493"
