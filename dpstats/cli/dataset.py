@@ -117,6 +117,10 @@ def _cost(each: Prepared) -> tuple[str, str]:
     return ("", "") if each.made is None else (f"{each.made.size / 2**20:.1f}", f"{each.made.seconds:.1f}")
 
 
+_CELLS = ("emptied", "out_of_bounds", "unlisted")
+"""What a load report counts cells for, by column."""
+
+
 @app.command("report")
 def report(context: typer.Context, name: inputs.DatasetName, as_json: inputs.AsJson = False) -> None:
     """Show what the last load kept and dropped, by table: exact numbers, for this host alone."""
@@ -129,18 +133,15 @@ def report(context: typer.Context, name: inputs.DatasetName, as_json: inputs.AsJ
     tables = found["tables"]
     show(_rows_table({table: counts["rows"] for table, counts in tables.items()}))
     cells = [
-        (table, column, f"{emptied:,}", f"{counts['out_of_bounds'].get(column, 0):,}")
+        (table, column, *(f"{counts[kind].get(column, 0):,}" for kind in _CELLS))
         for table, counts in tables.items()
-        for column, emptied in (dict.fromkeys(counts["out_of_bounds"], 0) | counts["emptied"]).items()
-        if emptied or counts["out_of_bounds"].get(column)
+        for column in dict.fromkeys(column for kind in _CELLS for column in counts[kind])
+        if any(counts[kind].get(column) for kind in _CELLS)
     ]
     if cells:
         say()
-        show(
-            Table(
-                ("table", "column", "emptied", "out of bounds"), tuple(cells), frozenset({"emptied", "out of bounds"})
-            )
-        )
+        kinds = tuple(kind.replace("_", " ") for kind in _CELLS)
+        show(Table(("table", "column", *kinds), tuple(cells), frozenset(kinds)))
     note("these numbers are exact: they are about people, and no release protects them. Keep them on this host.")
 
 

@@ -38,6 +38,7 @@ from dpstats.engine.load_report import (
     Tally,
     given_cells,
     out_of_bounds,
+    unlisted,
     write_report,
 )
 from dpstats.engine.locked import CONNECT_CONFIG
@@ -259,7 +260,7 @@ class _Loader:
             tally.rows[PAST] = self._let_go(name)
             self._write_personal(name, table, tally, ordering)
         self._write("DROP TABLE dp_rows")
-        self._count_out_of_bounds(name, table, tally)
+        self._count_cells(name, table, tally)
 
     def finish(self, roll: Roll | None) -> None:
         """Completes the new file and closes it."""
@@ -434,11 +435,11 @@ class _Loader:
             f"DELETE FROM dp_rows WHERE {_block(blocks)} < DATE {literal(first.isoformat())}"
         )
 
-    def _count_out_of_bounds(self, name: str, table: Table, tally: Tally) -> None:
-        columns, counts = out_of_bounds(table)
-        if columns:
-            found = self._one_row(f"{counts} FROM dp_made.main.{quoted(name)}")
-            tally.out_of_bounds |= zip(columns, found, strict=True)
+    def _count_cells(self, name: str, table: Table, tally: Tally) -> None:
+        for (columns, counts), told in ((out_of_bounds(table), tally.out_of_bounds), (unlisted(table), tally.unlisted)):
+            if columns:
+                found = self._one_row(f"{counts} FROM dp_made.main.{quoted(name)}")
+                told.update(zip(columns, found, strict=True))
 
     def _cell(self, table: Table, column: str) -> Callable[[str, str, ColumnType], str]:
         return clean_id if not table.public and column == self._dataset.privacy_unit else clean

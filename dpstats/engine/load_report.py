@@ -34,15 +34,17 @@ REPORT = "dp_load_report"
 
 @dataclass(frozen=True)
 class TableReport:
-    """One table. `rows`: by the names above. `emptied`, `out_of_bounds`: cells, by column.
+    """One table. `rows`: by the names above. `emptied`, `out_of_bounds`, `unlisted`: cells, by column.
 
     Emptied are cells of the source, in rows of somebody, that are not of their column's type, or no number; of the
     unit's column, in any row. Out of bounds are cells that were kept: a query counts each as the nearest bound.
+    Unlisted are kept too, and none of their column's declared `values`: no group by that column has their rows.
     """
 
     rows: Mapping[str, int]
     emptied: Mapping[str, int]
     out_of_bounds: Mapping[str, int]
+    unlisted: Mapping[str, int] = field(default_factory=dict)  # reports of before have none
 
 
 @dataclass
@@ -52,10 +54,11 @@ class Tally:
     rows: dict[str, int] = field(default_factory=lambda: dict.fromkeys((READ, CARRIED, KEPT, *DROPPED), 0))
     emptied: dict[str, int] = field(default_factory=dict)
     out_of_bounds: dict[str, int] = field(default_factory=dict)
+    unlisted: dict[str, int] = field(default_factory=dict)
 
     def report(self) -> TableReport:
         """What was counted."""
-        return TableReport(self.rows, self.emptied, self.out_of_bounds)
+        return TableReport(self.rows, self.emptied, self.out_of_bounds, self.unlisted)
 
 
 def given_cells(cells: Mapping[str, str], unit: str, somebodys: str) -> str:
@@ -82,6 +85,16 @@ def out_of_bounds(table: Table) -> tuple[tuple[str, ...], str]:
         for name, (low, high) in bounds.items()
     )
     return tuple(bounds), f"SELECT {', '.join(counts)}"
+
+
+def unlisted(table: Table) -> tuple[tuple[str, ...], str]:
+    """The columns that have declared values, and SQL for a row of how many of their cells are none of these."""
+    listed = {name: spec for name, spec in table.columns.items() if spec.values}
+    counts = []
+    for name, spec in listed.items():
+        values = ", ".join(f"CAST({literal(str(value))} AS {spec.type})" for value in spec.values or ())
+        counts.append(f"count(*) FILTER (WHERE {quoted(name)} NOT IN ({values}))")
+    return tuple(listed), f"SELECT {', '.join(counts)}"
 
 
 def _double(bound: object) -> str:

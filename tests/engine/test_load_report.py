@@ -50,6 +50,29 @@ def loaded(folder: Path, visits: str, dataset: DatasetFile | None = None, **opti
     return folder / "made.duckdb"
 
 
+def test_cells_that_are_none_of_a_column_s_values_are_counted(tmp_path: Path) -> None:
+    values = {
+        "plan: {type: varchar, values": "[basic, it's]",
+        "floor: {type: bigint, values": "[1, 2]",
+        "vip: {type: boolean, values": "[true]",
+        "since: {type: date, values": "[2017-01-01]",
+        "share: {type: 'decimal(4,2)', values": "[0.5]",
+    }
+    columns = ", ".join(f"{column}: {listed}}}" for column, listed in values.items())
+    dataset = parse_dataset(
+        "dataset: gym\nprivacy_unit: member\nbudget: {epsilon: 1, delta: 0}\n"
+        f"tables: {{people: {{columns: {{member: {{type: varchar}}, {columns}}}}}}}",
+        "dataset.yaml",
+    )
+    (tmp_path / "people.csv").write_text(
+        "member,plan,floor,vip,since,share\n"
+        "ann,basic,1,true,2017-01-01,0.50\nben,it's,3,false,2017-01-02,0.51\ncat,gold,4,,,\n,gold,9,false,,\n"
+    )
+    load(dataset, {"people": tmp_path / "people.csv"}, target=tmp_path / "made.duckdb", key=KEY, today=TODAY)
+    found = read_report(tmp_path / "made.duckdb")["people"].unlisted
+    assert found == {"plan": 1, "floor": 2, "vip": 1, "since": 1, "share": 1}
+
+
 def adds_up(report: TableReport) -> bool:
     rows = report.rows
     return rows[READ] + rows[CARRIED] == rows[KEPT] + sum(rows[reason] for reason in DROPPED)
