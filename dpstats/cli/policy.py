@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -35,10 +35,13 @@ def plan(context: typer.Context, folder: Folder = QUERIES, as_json: inputs.AsJso
     """Show what the files of a folder would change.
 
     Datasets, queries and feature views, new, changed and withdrawn: prices, errors, and what a year of them costs.
+    Exit status 1 if `dpstats apply` would refuse them.
     """
     with session_of(context).opened() as (workspace, me):
         _, told = _planned(workspace, me, folder)
     show_json(told) if as_json else _show(told)
+    if told["refusals"]:
+        _refuse(told, "nothing would be applied")
 
 
 def apply(
@@ -57,7 +60,9 @@ def apply(
         if not as_json:
             _show(told, prune=prune)
         if told["refusals"]:
-            _refuse(told, as_json=as_json)
+            if as_json:
+                show_json({"done": [], "plan": told})
+            _refuse(told, "nothing is changed")
         if _anything_to_do(told, prune=prune) and not yes:
             _ask()
         done = workspace.applying.apply(me, made, prune=prune)
@@ -79,10 +84,8 @@ def _planned(workspace: Workspace, me: Identity, folder: Path) -> tuple[PolicyPl
         return made, policy_view(made, workspace.store.ledger)
 
 
-def _refuse(told: Mapping[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        show_json({"done": [], "plan": told})
-    note(f"dpstats: nothing is changed: {counted(len(told['refusals']), 'refusal')}, see above or `dpstats plan`")
+def _refuse(told: Mapping[str, Any], what: str) -> NoReturn:
+    note(f"dpstats: {what}: {counted(len(told['refusals']), 'refusal')}, see above or `dpstats plan`")
     raise typer.Exit(FAILED)
 
 

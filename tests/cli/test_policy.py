@@ -47,7 +47,10 @@ def write(folder: Path, name: str, text: str) -> None:
 
 
 def planned(dpstats: Run, *args: object) -> Any:
-    return json.loads(dpstats("plan", *args, "--json").done().out)
+    ran = dpstats("plan", *args, "--json")
+    told = json.loads(ran.out)
+    assert ran.status == (1 if told["refusals"] else 0), ran.err
+    return told
 
 
 def changes(told: Any) -> dict[str, str]:
@@ -158,7 +161,9 @@ def test_what_is_refused_is_told_with_its_reason_and_nothing_is_applied(
     assert words in ran.out
     ran.one_line("nothing is changed")
     assert registered(dpstats) == before
-    assert dpstats("plan").done().out.endswith(": nothing is applied\n")
+    ran = dpstats("plan")
+    assert (ran.status, ran.out.endswith(": nothing is applied\n")) == (1, True)
+    ran.one_line("nothing would be applied")
 
 
 def test_a_query_whose_file_is_wrong_is_not_withdrawn(dpstats: Run, folder: Path) -> None:

@@ -41,7 +41,10 @@ def write(folder: Path, text: str, name: str = "towns") -> Path:
 
 
 def planned(dpstats: Run) -> Any:
-    return json.loads(dpstats("plan", "--json").done().out)
+    ran = dpstats("plan", "--json")
+    told = json.loads(ran.out)
+    assert ran.status == (1 if told["refusals"] else 0), ran.err
+    return told
 
 
 def view_of(told: Any) -> Any:
