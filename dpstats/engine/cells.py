@@ -1,8 +1,9 @@
 """From a cell of a file to a cell of a data version, in SQL that no cell can make fail.
 
-A cell that is not of its column's type becomes NULL; so do NaN and infinities. Minus zero becomes zero and text is
-brought to Unicode normal form C, so that what looks equal is equal. Text keeps its first `CELL_MAX` characters, so that
-one cell cannot fill the memory; an id is never cut, which would make two units one: a longer one is nobody's.
+A cell that is not of its column's type becomes NULL; so do NaN, infinities, and times outside of the years 1 to 9999.
+Minus zero becomes zero and text is brought to Unicode normal form C, so that what looks equal is equal. Text keeps its
+first `CELL_MAX` characters, so that one cell cannot fill the memory; an id is never cut, which would make two units
+one: a longer one is nobody's.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _READABLE = re.compile(
     r'|DATE|TIMESTAMP(_S|_MS|_NS)?|TIMESTAMP WITH TIME ZONE|"NULL"'
 )
 _FLOATING = ("FLOAT", "DOUBLE")
-_MAY_BE_INFINITE = ("date", "timestamp")
+_MOMENTS = ("date", "timestamp")
 
 
 def is_readable(source_type: str) -> bool:
@@ -47,8 +48,10 @@ def clean(cell: str, source_type: str, column_type: ColumnType) -> str:
         return _finite(value, "DOUBLE")
     if column_type.name == "varchar":
         return f"left(nfc_normalize({value}), {CELL_MAX})"  # what NFC is cut to is in NFC
-    if column_type.name in _MAY_BE_INFINITE:
-        return f"CASE WHEN isfinite({value}) THEN {value} END"
+    if column_type.name in _MOMENTS:
+        # Of the years 1 to 9999: beyond them, arithmetic of dates raises for one row, and infinities are there.
+        sql = column_type.sql
+        return f"CASE WHEN {value} >= {sql} '0001-01-01' AND {value} < {sql} '10000-01-01' THEN {value} END"
     return value
 
 

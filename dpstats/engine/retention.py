@@ -121,7 +121,7 @@ def _older(time: str | None, brought: datetime, now: datetime, life: timedelta) 
 
 
 def _time(column: str) -> str:
-    return f"CAST({quoted(column)} AS TIMESTAMP)"
+    return f"TRY_CAST({quoted(column)} AS TIMESTAMP)"  # a far date of an older load has no place among timestamps
 
 
 def _moment(at: datetime) -> str:

@@ -207,7 +207,9 @@ def date_trunc(unit: str, moment: Typed) -> Typed | str:
     if not moment.kind.is_temporal:
         return "DATE_TRUNC is taken of a date or a timestamp"
     kind = Kind.DATE if unit in TRUNC_TO_DAY else Kind.TIMESTAMP
-    truncated = derive(f"date_trunc({text_literal(unit)}, {moment.sql})", Kind.TIMESTAMP, [moment], safe=False)
+    # Of a timestamp: near the ends of its range DuckDB raises for a date, in spite of TRY.
+    sql = f"date_trunc({text_literal(unit)}, {as_kind(moment, Kind.TIMESTAMP)})"
+    truncated = derive(sql, Kind.TIMESTAMP, [moment], safe=False)
     return derive(f"TRY_CAST({truncated.sql} AS {kind.value})", kind, [moment])
 
 

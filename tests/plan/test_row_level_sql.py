@@ -194,3 +194,15 @@ def test_what_is_no_number_is_left_out_and_what_is_past_its_bounds_is_moved_to_t
     assert (total, times, count) == (140, 420, 3)
     (moved,) = answer(opened({"visits": [visit(1, n=2_000_000, paid=0.5)]}), plan)[1]
     assert moved * plan.draws[1].grid == 25  # n is 50 at most
+
+
+@pytest.mark.parametrize("unit", DATES.split())
+@pytest.mark.parametrize("far", ["5877642-06-25 (BC)", "5881580-07-10"])
+def test_the_ends_of_dates_make_nothing_fail(unit: str, far: str) -> None:
+    found = understood(f"DATE_DIFF('day', DATE_TRUNC('{unit}', day), DATE '2017-01-01')")
+    assert found is not None
+    typed, with_ = found
+    with opened({"visits": [visit(1, day=far), visit(2, day="2017-01-04")]}) as connection:
+        (of_far, of_other) = values(connection, with_, typed.sql)
+    assert of_far[2] is None
+    assert of_other[2] is not None
