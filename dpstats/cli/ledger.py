@@ -163,12 +163,20 @@ def restore(
     settings = session.settings()
     from dpstats.ledger import backup as backups
     from dpstats.ledger.heads import head_of_receipt
-    from dpstats.rights.consent_backup import beside, restore_consent
+    from dpstats.rights.consent_backup import ConsentRestored, beside, restore_consent
 
     receipts = [head_of_receipt(head) for head in heads or ()]
+    put: list[ConsentRestored] = []
+
+    def put_consent() -> None:
+        # Before the ledger: a workspace that has one must know whom it leaves out.
+        if beside(file).exists():
+            put.append(restore_consent(session.folder, beside(file)))
+
     with working("verifying the backup"):
-        restored = backups.restore(session.folder, file, receipts, url=settings.ledger_url.get_secret_value())
-        consent = restore_consent(session.folder, beside(file)) if beside(file).exists() else None
+        url = settings.ledger_url.get_secret_value()
+        restored = backups.restore(session.folder, file, receipts, url=url, before=put_consent)
+    consent = put[0] if put else None
     say(f"restored {counted(sum(head.seq for head in restored.heads), 'entry', 'entries')} in {session.folder}")
     for name in restored.unknown:
         note(
@@ -184,4 +192,10 @@ def restore(
             "  who was erased, and what was said about consent, is known up to this backup: of what came later, erase "
             "again, and send the decisions again"
         )
+    elif consent is not None:
+        note("  the consent.db that is there was kept, and whom the backup leaves out was added to it")
+    note(
+        "  what stewards ended after the backup stands again: look at tokens, approvals, caps, freezes and withdrawn "
+        "answers before you serve"
+    )
     note("  data are not part of a backup: `dpstats doctor` says which datasets must be loaded again")

@@ -1,5 +1,8 @@
 """Backups that keep the guarantee: one file of one moment, and no way back to before what is known to be charged.
 
+A charge whose answer is not in the backup may have been answered since. Another draw under it would be one that nobody
+paid for, so it is given up when the backup is restored, and whoever asks pays anew.
+
 A backup is a SQLite file with the ledger's tables, whatever database they came from, and the workspace's keys if they
 were asked for. It holds no rows of people, but released answers and, with the keys, what signs the ledger.
 """
@@ -9,7 +12,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +21,8 @@ from tempfile import TemporaryDirectory
 from sqlalchemy import Column, Connection, Engine, LargeBinary, MetaData, Table, Text, insert, inspect, select
 
 from dpstats.errors import Conflict, FileError, LedgerBroken
-from dpstats.ledger import journal, schema
+from dpstats.ledger import journal, schema, shelf
+from dpstats.ledger.clock import utc_now
 from dpstats.ledger.database import faults_explained, reading, writing
 from dpstats.ledger.files import PRIVATE, create_durably, file_lock, sync_folder
 from dpstats.ledger.heads import Head, HeadFiles, KnownHeads
@@ -80,8 +84,19 @@ def back_up(engine: Engine, home: Path, target: Path, *, keys: bool) -> tuple[He
     return heads
 
 
-def restore(home: Path, file: Path, receipts: Sequence[Head] = (), *, url: str = "") -> Restored:
+def restore(
+    home: Path,
+    file: Path,
+    receipts: Sequence[Head] = (),
+    *,
+    url: str = "",
+    before: Callable[[], None] = lambda: None,
+) -> Restored:
     """Puts a backup's ledger where none is: as the workspace's file, or on the server at `url`.
+
+    Args:
+      before: done once the backup is known to be good and its keys are there, before the ledger is put in place. If it
+        raises, or is killed, no ledger is there yet, and all of it can be done again.
 
     Known heads are those saved in the workspace and `receipts`, whose lineage their signatures tell. A backup that ends
     before one of them, or holds another entry in its place, would give spent budget back, and is refused. So is one
@@ -100,10 +115,12 @@ def restore(home: Path, file: Path, receipts: Sequence[Head] = (), *, url: str =
             _make_private(copy)
             shutil.copyfile(file, copy)
             with closing_engine(sqlite_engine(copy, BUSY_TIMEOUT_MS)) as backup:
-                return _restore(home, file, backup, receipts, url)
+                return _restore(home, file, backup, receipts, url, before)
 
 
-def _restore(home: Path, file: Path, backup: Engine, receipts: Sequence[Head], url: str) -> Restored:
+def _restore(
+    home: Path, file: Path, backup: Engine, receipts: Sequence[Head], url: str, before: Callable[[], None]
+) -> Restored:
     kept = _opened(backup, file)
     if not url and (home / DATABASE).exists():
         raise Conflict(f"{home / DATABASE} is there already: a backup is restored only where no ledger is")
@@ -112,6 +129,7 @@ def _restore(home: Path, file: Path, backup: Engine, receipts: Sequence[Head], u
     unknown = _check_known(backup, _signer(home, file, backup, kept), HeadFiles(home / "heads"), heads, receipts)
     for name, content in kept.items():
         create_durably(home / name, content)  # unless it is there: it is the same, or the workspace's own
+    before()
     _put_in_place(home, backup, heads, url)
     missing = tuple(name for name in KEYS if not (home / name).exists())
     return Restored(heads, unknown, missing)
@@ -148,6 +166,7 @@ def _check_known(
 def _put_in_place(home: Path, backup: Engine, heads: Sequence[Head], url: str) -> None:
     with writing(backup) as connection:
         _keys.drop(connection)
+        shelf.give_up_unanswered(connection, "restore", "its answer may have been given after the backup", utc_now())
     # Heads first: should this be killed in between, what comes after can only be this backup or a newer one.
     saved = HeadFiles(home / "heads")
     if url:

@@ -35,11 +35,13 @@ _OF_RELEASE = Prepared(
     select(schema.entries).where(_ENTRIES.release_id == bindparam("release_id"), _ENTRIES.kind == Kind.CHARGE)
 )
 _STORED = select(schema.releases.c.release_id).where(schema.releases.c.release_id == _ENTRIES.release_id)
+_WITHDRAWN = select(schema.withdrawals.c.release_id).where(schema.withdrawals.c.release_id == _ENTRIES.release_id)
 _UNFINISHED = _CHAIN.where(
     _ENTRIES.query_version == bindparam("query_version"),
     _ENTRIES.parameters == bindparam("parameters"),
     _ENTRIES.kind == Kind.CHARGE,
     ~_STORED.exists(),
+    ~_WITHDRAWN.exists(),
 ).order_by(_ENTRIES.seq.desc())
 
 

@@ -7,16 +7,17 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Exists, Select, bindparam, func, insert, or_, select
+from sqlalchemy import Connection, Exists, Select, bindparam, func, insert, literal, or_, select
 
 from dpstats.errors import NotFound
 from dpstats.ledger import schema
-from dpstats.ledger.chain import Entry, canonical_json, sha256
+from dpstats.ledger.chain import Entry, Kind, canonical_json, sha256
 from dpstats.ledger.clock import later, moment_of, stamp
 from dpstats.ledger.database import adding
 from dpstats.ledger.prepared import Prepared, Row
 from dpstats.ledger.records import ChargeRequest, Question, ReleaseMark, ReleasePage, StoredRelease
 
+_ENTRIES = schema.entries.c
 _RELEASES = schema.releases.c
 _WITHDRAWN = schema.withdrawals.c
 
@@ -111,6 +112,16 @@ def withdraw(connection: Connection, release_id: str, actor: str, reason: str, n
     row = {"release_id": release_id, "actor": actor, "at": stamp(now), "reason": reason}
     connection.execute(insert(schema.withdrawals).values(**row))
     return True
+
+
+def give_up_unanswered(connection: Connection, actor: str, reason: str, now: datetime) -> None:
+    """Has no release made any more under the charges that have none stored: they are withdrawn before they are."""
+    unanswered = select(_ENTRIES.release_id, literal(actor), literal(stamp(now)), literal(reason)).where(
+        _ENTRIES.kind == Kind.CHARGE,
+        _ENTRIES.release_id.not_in(select(_RELEASES.release_id)),
+        _ENTRIES.release_id.not_in(select(_WITHDRAWN.release_id)),
+    )
+    connection.execute(insert(schema.withdrawals).from_select(["release_id", "actor", "at", "reason"], unanswered))
 
 
 def new_row(charge: Entry, body: bytes, fresh_for: timedelta) -> dict[str, Any]:

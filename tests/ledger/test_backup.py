@@ -10,12 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ledger_asking import LINEAGE, charge, open_lineage, release, rho
+from ledger_asking import LINEAGE, MONTH, ask_for, charge, open_lineage, release, rho
 from ledger_databases import FileDatabase, LedgerDatabase
 
-from dpstats.errors import Conflict, FileError, LedgerBroken
+from dpstats.errors import Conflict, FileError, IdempotencyConflict, LedgerBroken
 from dpstats.ledger.backup import back_up, restore
 from dpstats.ledger.heads import head_of_receipt
+from dpstats.ledger.records import StoredRelease
 from dpstats.ledger.store import Store, open_store
 
 Open = Callable[..., Store]
@@ -55,6 +56,44 @@ def test_a_lost_ledger_comes_back_whole(
     assert again.ledger.verify().findings == ()
     charge(again, "c", amount=5)
     assert again.ledger.budget(LINEAGE).spent == rho(35)
+
+
+def test_a_charge_that_was_answered_after_the_backup_pays_for_no_second_draw(
+    store: Store, opened: Open, home: Path, tmp_path: Path, database: LedgerDatabase
+) -> None:
+    release(store, "a", amount=10)
+    first = charge(store, "b", amount=20)
+    keyed = charge(store, "c", amount=5, idempotency_key="key")
+    back_up(store.engine, home, tmp_path / "saved", keys=False)
+    for made in (first, keyed):
+        store.ledger.store(made, body=b"given", fresh_for=MONTH)
+    store.close()
+    lose(database, home)
+    restore(home, tmp_path / "saved", url=database.url)
+    again = opened()
+    second = charge(again, "b", amount=20)
+    assert (second.resumed, second.release_id == first.release_id) == (False, False)
+    with pytest.raises(IdempotencyConflict):
+        charge(again, "c", amount=5, idempotency_key="key")
+    assert again.ledger.budget(LINEAGE).spent == rho(55)
+    assert isinstance(ask_for(again, "a", amount=10), StoredRelease)  # what was stored is given as before
+    assert again.ledger.verify().findings == ()
+
+
+def test_what_must_be_there_before_the_ledger_is_or_no_ledger_is(
+    saved: Path, store: Store, home: Path, database: LedgerDatabase, opened: Open
+) -> None:
+    def fails() -> None:
+        raise FileError("consent.db", "cannot be written")
+
+    store.close()
+    lose(database, home)
+    with pytest.raises(FileError):
+        restore(home, saved, url=database.url, before=fails)
+    done: list[bool] = []
+    restore(home, saved, url=database.url, before=lambda: done.append(True))
+    assert done == [True]
+    assert opened().ledger.verify().findings == ()
 
 
 def test_a_backup_older_than_the_saved_head_is_refused(
