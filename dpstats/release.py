@@ -316,11 +316,14 @@ def _request(ask: Ask, known: Known, plan: Plan, version: DataVersionRecord, blo
     )
 
 
+def is_for_ads(analysis: Analysis) -> bool:
+    """Whether a query's answers are for advertising, or sold: they are given again for `ADS_FRESH_FOR` at most."""
+    return analysis.consented is not None and analysis.consented.kind in ADS
+
+
 def _fresh_for(known: Known) -> timedelta:
     asked = known.query.fresh_for or known.dataset.fresh_for
-    if known.analysis is None or known.analysis.consented is None or known.analysis.consented.kind not in ADS:
-        return asked
-    return min(asked, ADS_FRESH_FOR)
+    return min(asked, ADS_FRESH_FOR) if known.analysis is not None and is_for_ads(known.analysis) else asked
 
 
 def _body(core: Mapping[str, Any], plan: Plan, noisy: Noisy) -> bytes:

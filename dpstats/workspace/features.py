@@ -34,7 +34,7 @@ from dpstats.plan.answer import json_value
 from dpstats.privacy.loss import AMOUNT_STEPS, DELTA_STEPS, Loss, Measure
 from dpstats.release import Ask, Road, loaded_on
 from dpstats.workspace.budgets import Budgets
-from dpstats.workspace.features_parts import Part, Query, check_view, parts_of, parts_of_view
+from dpstats.workspace.features_parts import Part, Query, check_view, oldest, parts_of, parts_of_view
 from dpstats.workspace.features_segments import rule_of
 from dpstats.workspace.features_table import ColumnStore, DifferentSegmentsError, Placed, Wide
 
@@ -207,8 +207,9 @@ class Features:
         found = self._newest_whole(record, view, queries)
         if found is None:
             raise TooOld(name, "was not released yet in its present version")
-        if self._registry.now() - found.aged_since > view.max_age:
-            raise TooOld(name, f"is older than the {_days(view.max_age)} days that it may be")
+        may_be = oldest(view, queries)  # the queries may have been for something else when it was submitted
+        if self._registry.now() - found.aged_since > may_be:
+            raise TooOld(name, f"is older than the {_days(may_be)} days that it may be")
         return found
 
     def _newest_whole(self, record: ViewRecord, view: FeatureView, queries: tuple[Query, ...]) -> Found | None:
@@ -231,7 +232,7 @@ class Features:
             "title": view.title,
             "per": view.per,
             "age_s": max(0, int(age.total_seconds())),
-            "max_age_s": int(view.max_age.total_seconds()),
+            "max_age_s": int(oldest(view, found.queries).total_seconds()),
             "stale": found.back > 0 or (view.blocks is None and age > view.refresh),
         }
         release_ids = [item.release_id for item in found.stored]

@@ -19,7 +19,7 @@ from dpstats.plan.analysis import Analysis
 from dpstats.plan.keys import KeySpec
 from dpstats.privacy.blocks import Grain
 from dpstats.privacy.loss import Measure
-from dpstats.release import question
+from dpstats.release import ADS_FRESH_FOR, is_for_ads, question
 
 Query = tuple[Known, Analysis]
 """A query that may be asked, understood."""
@@ -101,11 +101,18 @@ def check_view(view: FeatureView, queries: Sequence[Query], loaded_on: date) -> 
     strangers = [known.query.query for known, _ in queries if known.query.dataset != view.dataset]
     if strangers:
         raise InvalidParameters({"queries": f"{strangers[0]} is a query of another dataset than {view.dataset}"})
+    _check_age(view, queries)
     parts = parts_of_view(view, queries, loaded_on)
     if {key.name for key in queries[0][1].keys} != set(view.segment):
         raise InvalidParameters({"segment": "it must name the keys of the queries"})
     if view.per is not None and view.per not in {name for part in parts for name in part.names.values()}:
         raise InvalidParameters({"per": f"no feature of the view is called {view.per}"})
+
+
+def oldest(view: FeatureView, queries: Sequence[Query]) -> timedelta:
+    """How old a view may be: what it says, and no older than answers for advertising may be where it has any."""
+    for_ads = any(is_for_ads(analysis) for _, analysis in queries)
+    return min(view.max_age, ADS_FRESH_FOR) if for_ads else view.max_age
 
 
 def named_features(queries: Sequence[Query], rename: Mapping[str, str]) -> dict[str, dict[str, str]]:
@@ -200,6 +207,17 @@ def _ends(known: Known) -> tuple[tuple[str, DateParameter], tuple[str, DateParam
 def _window(known: Known) -> tuple[DateParameter, DateParameter]:
     (_, since), (_, until) = _ends(known)
     return since, until
+
+
+def _check_age(view: FeatureView, queries: Sequence[Query]) -> None:
+    """Advertising counts nobody for longer who has opted out meanwhile, in a view as little as in an answer."""
+    if oldest(view, queries) == view.max_age:
+        return
+    name = next(known.query.query for known, analysis in queries if is_for_ads(analysis))
+    what = f"{name} is for advertising, whose answers are given for {ADS_FRESH_FOR.days} days at most"
+    raise InvalidParameters(
+        {"max_age": f"{what}: make `max_age` and `refresh` {ADS_FRESH_FOR.days}d or less, or leave the query out"}
+    )
 
 
 def _check_keys(queries: Sequence[Query]) -> None:

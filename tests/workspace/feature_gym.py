@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -99,7 +99,7 @@ class HandClock:
 class Gym:
     """The open workspace, everything approved, nothing released."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, dataset: str = DATASET, queries: Mapping[str, str] = QUERIES) -> None:
         self.folder, self.clock = folder, HandClock()
         home = folder / "home"
         store = open_store(home, self.clock)
@@ -107,9 +107,9 @@ class Gym:
         turns = Turns(home / "turns.lock", Limits())
         self.workspace = Workspace(home, store, engines, KEY, turns=turns, grid=NO_GRID)
         self.workspace.datasets.add(
-            ME, self.file("dataset", DATASET), {"visits": self.visits(6), "members": self.members()}
+            ME, self.file("dataset", dataset), {"visits": self.visits(6), "members": self.members()}
         )
-        for name, text in QUERIES.items():
+        for name, text in queries.items():
             self.workspace.review.submit(ME, self.file(name, text))
             self.workspace.review.approve(ME, name)
 
