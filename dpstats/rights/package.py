@@ -71,6 +71,11 @@ class Told:
     epsilon_at_most: float
     delta: float
 
+    @property
+    def tells_pieces(self) -> bool:
+        """Whether it holds anything that goes with a person who is deleted."""
+        return bool(self.linked or self.corrections or any(table.rows for table in self.tables))
+
 
 def zipped(told: Told) -> bytes:
     """The package as a ZIP of JSON, CSV and HTML files."""

@@ -41,6 +41,10 @@ class Erasing:
             )
         return found
 
+    def is_begun(self, kept: Kept) -> bool:
+        """Whether a deletion of a request's person was begun: whatever is read of the person now is to go, or gone."""
+        return self._suppressions.since(kept.asked.lineage, str(kept.person)) is not None
+
     def check_held(self, kept: Kept, reached: Sequence[DatasetFile]) -> None:
         """Refuses to delete who was deleted before, where nothing came back since: from an old backup, by consent.
 

@@ -326,8 +326,13 @@ class Rights:
             return self._refused(identity, kept), None
         if kept.standing.disclosure is Disclosure.POLICY_ONLY:
             return {"disclosed": str(kept.standing.disclosure), "told": list(TOLD_OF_THE_NOTICE)}, None
-        content = zipped(self._known(identity, kept))
+        told = self._known(identity, kept)
+        content = zipped(told)
         secret, until = self._deliveries.put(content, self._now(), about=kept.asked.unit)
+        # A deletion that begins later finds the package; one that began before may have looked for it already.
+        if told.tells_pieces and self._erasing.is_begun(kept):
+            self._deliveries.drop(kept.asked.unit)
+            raise Conflict("a deletion of the person was begun meanwhile: execute this again once it is carried out")
         evidence: dict[str, Any] = {
             "disclosed": str(kept.standing.disclosure),
             "package_sha256": sha256(content),

@@ -22,6 +22,7 @@ import pytest
 from dpstats.access import operator
 from dpstats.errors import Conflict, InvalidParameters, NotFound
 from dpstats.release import Ask
+from dpstats.rights.deliveries import Deliveries
 from dpstats.settings import read_settings
 from dpstats.workspace import Workspace
 
@@ -159,6 +160,21 @@ def test_a_package_that_nobody_fetched_goes_with_the_person(clinic: Clinic) -> N
     with pytest.raises(NotFound):
         clinic.workspace.rights.package(ME, asked[0])
     assert clinic.workspace.rights.package(ME, asked[1])
+
+
+def test_a_package_that_is_being_made_while_its_person_is_deleted_is_never_given(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rights, request, put = clinic.workspace.rights, clinic.request("know"), Deliveries.put
+    rights.verify(ME, request, "reasonably_high", "signed declaration")
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Deliveries, "put", lambda *said, **about: (clinic.erased(), put(*said, **about))[1])
+        with pytest.raises(Conflict, match="a deletion of the person was begun meanwhile"):
+            rights.execute(ME, request)
+    assert list((clinic.home / "packages").iterdir()) == []
+    done = rights.execute(ME, request)
+    package = zipfile.ZipFile(io.BytesIO(rights.package(ME, done["package"]["path"].rpartition("/")[2])))
+    assert [each["rows"] for each in json.loads(package.read("package.json"))["specific_pieces"]] == [[], []]
 
 
 def test_a_request_that_was_closed_24_months_ago_goes_when_the_clocks_are_looked_at(
