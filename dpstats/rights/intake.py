@@ -23,6 +23,7 @@ from dpstats.rights.pseudonyms import Pseudonyms
 SOURCES = ("api", "form", "gpc", "gpp", "agent", "drp", "drop", "import", "operator")
 ID_MAX = 256
 """Characters of a person's id."""
+NO_ID = f"must be an id of 1 to {ID_MAX} characters"
 EVENT_ID_MAX = 128
 SHOWN_MAX = 200
 """Characters of what an event says of the notice, the language and the method."""
@@ -121,9 +122,8 @@ class Intake:
             yield "confirms" if wish.confirms else "nonce", "is for a `confirm` alone: remove it"
 
     def _id_problems(self, wish: Wish) -> Iterator[tuple[str, str]]:
-        unit = str(wish.unit)
-        if not unit.strip() or len(unit) > ID_MAX or forbidden_position(unit) is not None:
-            yield "unit", f"must be an id of 1 to {ID_MAX} characters"
+        if not is_id(str(wish.unit)):
+            yield "unit", NO_ID
         if not 1 <= len(wish.event_id) <= EVENT_ID_MAX or not wish.event_id.isprintable():
             yield "event_id", f"must be a text of 1 to {EVENT_ID_MAX} characters"
 
@@ -163,6 +163,11 @@ class Intake:
             return
         if not timedelta(0) < day - day_of(self._now) <= CHILDHOOD:
             yield "turns_16_on", "must be a day to come, within 16 years"
+
+
+def is_id(text: str) -> bool:
+    """Whether a text may be a person's id."""
+    return bool(text.strip()) and len(text) <= ID_MAX and forbidden_position(text) is None
 
 
 def _shown_problems(shown: Shown) -> Iterator[tuple[str, str]]:

@@ -63,6 +63,16 @@ class Consent:
         kept = self._keep(identity, [(intakes[name], wish) for name, wish in wishes], now, tell=tell)
         return tuple(_told(intakes[name], wish, one) for (name, wish), one in zip(wishes, kept, strict=True))
 
+    def check_kept(self, identity: Identity, dataset: str, wish: Wish) -> None:
+        """Whether a decision would be kept; nothing is.
+
+        Raises:
+          NotFound, InvalidParameters: as `send`.
+        """
+        problems = self._intake(identity, dataset, datetime.now(UTC)).problems(wish)
+        if problems:
+            raise InvalidParameters(problems)
+
     def signal(
         self,
         identity: Identity,

@@ -24,7 +24,7 @@ from dpstats.rights.consent_log import ConsentLog
 from dpstats.rights.corrections import Corrections, Said
 from dpstats.rights.decisions import ALL_SALE_SHARE, LIMIT_SPI, Decision
 from dpstats.rights.deliveries import Deliveries
-from dpstats.rights.intake import Wish
+from dpstats.rights.intake import NO_ID, Wish, is_id
 from dpstats.rights.notice import NOBODY_NAMED, notice_of
 from dpstats.rights.package import STATISTICS_MAX, TableOf, Told, zipped
 from dpstats.rights.pseudonyms import Pseudonyms
@@ -70,7 +70,6 @@ from dpstats.workspace.rights_told import (
 from dpstats.workspace.spending import Spending
 
 NO_EXCEPTIONS: Mapping[str, str] = {}
-ID_MAX = 256
 TEXT_MAX = 1000
 
 
@@ -228,6 +227,8 @@ class Rights:
             raise Conflict(f"the request is {kept.standing.state}: verify who asks first, or deny it")
         self._check_level(identity, kept)
         self._check_pieces(identity, kept, exceptions)
+        if kept.asked.kind in UNVERIFIED_KINDS and kept.standing.is_open:
+            self._consent.check_kept(identity, kept.asked.dataset, _refusal(kept))
         said = self._to_correct(identity, kept, wanted)
         kept = self._log.step(request_id, Started(dict(exceptions)), actor=identity.name, now=self._now())
         if said is not None:
@@ -424,10 +425,9 @@ class Rights:
 
     def _refused(self, identity: Identity, kept: Kept) -> dict[str, Any]:
         """An opt-out or a limit is a consent event like any other; asked again, it is the same event."""
-        purpose = ALL_SALE_SHARE if kept.asked.kind is Kind.OPT_OUT else LIMIT_SPI
-        wish = Wish(str(kept.person), purpose, str(Decision.OPT_OUT), kept.request_id, "operator")
+        wish = _refusal(kept)
         self._consent.send(identity, [(kept.asked.dataset, wish)], tell=False)  # `carried_out` tells
-        return {"decision": purpose, "told": ["It counts from the next consent epoch on."]}
+        return {"decision": wish.purpose, "told": ["It counts from the next consent epoch on."]}
 
     def _step(self, identity: Identity, request_id: str, step: Step) -> dict[str, Any]:
         self._seen(identity, request_id)
@@ -441,14 +441,14 @@ class Rights:
         return kept
 
     def _person(self, dataset: DatasetFile, kind: str, unit: str | int) -> str:
-        problems = {}
+        problems, person = {}, id_text(dataset.unit_type, unit)
         if kind not in set(Kind):
             problems["type"] = f"must be one of {', '.join(Kind)}"
-        if not str(unit).strip() or len(str(unit)) > ID_MAX:
-            problems["unit"] = f"must be an id of 1 to {ID_MAX} characters"
+        if not is_id(str(unit)) or not is_id(person):  # in normal form it may be longer
+            problems["unit"] = NO_ID
         if problems:
             raise InvalidParameters(problems)
-        return id_text(dataset.unit_type, unit)
+        return person
 
     def _view(self, kept: Kept) -> dict[str, Any]:
         standing, now = kept.standing, self._now()
@@ -466,3 +466,9 @@ class Rights:
             "level": level_name(standing.level),
             "next": next_step(kept, now),
         }
+
+
+def _refusal(kept: Kept) -> Wish:
+    """What a request to opt out or to limit decides."""
+    purpose = ALL_SALE_SHARE if kept.asked.kind is Kind.OPT_OUT else LIMIT_SPI
+    return Wish(str(kept.person), purpose, str(Decision.OPT_OUT), kept.request_id, "operator")

@@ -23,6 +23,8 @@ from dpstats.access import operator
 from dpstats.errors import Conflict, InvalidParameters, NotFound
 from dpstats.release import Ask
 from dpstats.rights.deliveries import Deliveries
+from dpstats.rights.request_log import Asked
+from dpstats.rights.requests import Kind
 from dpstats.settings import read_settings
 from dpstats.workspace import Workspace
 
@@ -330,6 +332,23 @@ def test_an_opt_out_needs_nobodys_identity(clinic: Clinic) -> None:
     assert (done["state"], done["evidence"]["decision"]) == ("fulfilled", "all_sale_share")
     limited = clinic.workspace.rights.execute(ME, clinic.request("limit"))
     assert limited["evidence"]["decision"] == "limit_spi"
+
+
+@pytest.mark.parametrize("kind", ["opt_out", "limit", "know"])
+@pytest.mark.parametrize("unit", ["7\x01", "\u202e7", "\u0958" * 200])
+def test_an_id_that_no_decision_is_kept_of_opens_no_request(clinic: Clinic, kind: str, unit: str) -> None:
+    with pytest.raises(InvalidParameters, match="must be an id of 1 to 256 characters"):
+        clinic.request(kind, unit)
+    assert clinic.workspace.rights.all(ME) == []
+
+
+def test_a_refusal_that_would_not_be_kept_is_not_begun(clinic: Clinic) -> None:
+    rights = clinic.workspace.rights
+    asked = Asked(Kind.OPT_OUT, "clinic", "clinic", "of an older release")
+    request = rights._log.open(asked, "7\x01", actor="stu", now=datetime.now(UTC)).request_id
+    with pytest.raises(InvalidParameters, match="must be an id"):
+        rights.execute(ME, request)
+    assert rights.deny(ME, request, "it is no id")["state"] == "denied"
 
 
 def test_who_is_denied_a_deletion_is_offered_to_opt_out(clinic: Clinic) -> None:
