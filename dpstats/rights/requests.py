@@ -339,7 +339,9 @@ _SLACK = timedelta(days=5)
 
 
 def _denied(request: RightsRequest, step: Denied, at: datetime) -> RightsRequest:
-    if request.state is State.EXECUTING:
+    """A correction that was begun ends so where its person was deleted since: of it nothing is left half done."""
+    is_of_nobody = request.kind is Kind.CORRECT and step.reason is Denial.NO_MATCH
+    if request.state is State.EXECUTING and not is_of_nobody:
         raise Conflict("the request is being executed: nothing is left half done, so it cannot be denied now")
     if step.reason is Denial.INSUFFICIENT_VERIFICATION and request.kind in UNVERIFIED_KINDS:
         raise Conflict(f"a request to {_words(request.kind)} cannot be denied for want of an identity")

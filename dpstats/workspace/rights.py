@@ -57,6 +57,7 @@ from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.erasing import Erasing, is_of
 from dpstats.workspace.notifying import Notifying
 from dpstats.workspace.rights_told import (
+    DELETED_SINCE,
     TOLD_OF_THE_NOTICE,
     consented,
     holds_sensitive,
@@ -187,6 +188,8 @@ class Rights:
         Raises:
           Forbidden, NotFound, Conflict: as `confirm`.
         """
+        if self._seen(identity, request_id).standing.state is State.EXECUTING:
+            raise Conflict("the request is being executed: nothing is left half done, so it cannot be denied now")
         named = reason in set(Denial)
         text = reason.replace("_", " ") if named else reason
         return self._step(identity, request_id, Denied(Denial(reason) if named else Denial.OTHER, text))
@@ -216,7 +219,8 @@ class Rights:
 
         Raises:
           Forbidden, NotFound, Conflict: as `confirm`; Conflict too where the caller is not sure enough of who asks,
-          an erasure reaches data that the caller may not see, or a correction finds no row of the person.
+          an erasure reaches data that the caller may not see, or a correction finds no row of the person. One that was
+          begun before its person was deleted is denied as no_match.
           InvalidParameters: what is to be corrected cannot be.
         """
         kept = self._seen(identity, request_id)
@@ -229,17 +233,34 @@ class Rights:
         self._check_pieces(identity, kept, exceptions)
         if kept.asked.kind in UNVERIFIED_KINDS and kept.standing.is_open:
             self._consent.check_kept(identity, kept.asked.dataset, _refusal(kept))
+        if self._ended_with_its_person(identity, kept):
+            return self.one(identity, request_id)
         said = self._to_correct(identity, kept, wanted)
         kept = self._log.step(request_id, Started(dict(exceptions)), actor=identity.name, now=self._now())
         if said is not None:
             dataset = self._library.dataset(identity, kept.asked.dataset)
             self._correcting.keep(request_id, dataset, kept.asked.unit, said, self._now())
+            if self._ended_with_its_person(identity, kept):
+                return self.one(identity, request_id)
         # Before a person's links go with the person; it is carried out from here on, however often it takes.
         told = self._notifying.carried_out(kept, self._ids(identity, kept), self._correcting.cells(request_id))
         done, package = self._carried_out(identity, kept)
         done |= {"recipients_told": list(told)}
         self._log.step(request_id, Fulfilled(done), actor=identity.name, now=self._now())
         return self.one(identity, request_id) | ({"package": package} if package else {})
+
+    def _ended_with_its_person(self, identity: Identity, kept: Kept) -> bool:
+        """Ends a correction that was begun and whose person is deleted: nothing is held that could be corrected.
+
+        What the correction says goes too: a deletion may have looked for it before it was kept.
+        """
+        is_begun = kept.asked.kind is Kind.CORRECT and kept.standing.state is State.EXECUTING
+        if not is_begun or not self._erasing.is_begun(kept):
+            return False
+        self._corrections.drop(kept.asked.lineage, kept.asked.unit)
+        denied = Denied(Denial.NO_MATCH, DELETED_SINCE)
+        self._log.step(kept.request_id, denied, actor=identity.name, now=self._now())
+        return True
 
     def _check_level(self, identity: Identity, kept: Kept) -> None:
         """Lets a deletion or a correction begin where who asks is known well enough for what is held (7062(d)).

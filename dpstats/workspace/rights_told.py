@@ -26,6 +26,9 @@ TOLD_OF_THE_NOTICE = (
     "Our privacy notice, at /privacy, says what we collect, what for, and for how long.",
 )
 
+DELETED_SINCE = "The data about you were deleted since you asked, so there is nothing to correct."
+"""What is told to who asked for a correction and for a deletion, which was carried out first."""
+
 OPT_OUT_OFFERED = (
     "You can say no to the sale and sharing of what is kept about you, at /opt-out, without saying who you are."
 )

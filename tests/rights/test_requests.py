@@ -77,6 +77,14 @@ def test_an_extension_comes_once_and_inside_the_first_45_days() -> None:
 def test_what_is_being_executed_cannot_be_denied() -> None:
     with pytest.raises(Conflict, match="half done"):
         walked(Kind.DELETE, SURE, Started(), Denied(Denial.OTHER, "no"))
+    with pytest.raises(Conflict, match="half done"):
+        walked(Kind.CORRECT, SURE, Started(), Denied(Denial.OTHER, "no"))
+    with pytest.raises(Conflict, match="half done"):
+        walked(Kind.DELETE, SURE, Started(), Denied(Denial.NO_MATCH, "no"))
+
+
+def test_a_correction_that_was_begun_ends_where_nobody_is_there_any_more() -> None:
+    assert walked(Kind.CORRECT, SURE, Started(), Denied(Denial.NO_MATCH, "deleted")).state is State.DENIED
 
 
 def test_an_executor_may_start_again_after_a_crash() -> None:

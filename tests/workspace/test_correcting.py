@@ -19,6 +19,7 @@ import pytest
 
 from dpstats.access import operator
 from dpstats.errors import Conflict, InvalidParameters
+from dpstats.rights.corrections import Corrections
 from dpstats.settings import read_settings
 from dpstats.workspace import Workspace
 from dpstats.workspace.correcting import Wanted
@@ -278,13 +279,19 @@ POINTS = [
 """Where a correction is killed: as a function begins, or just after it ended."""
 
 
-@pytest.mark.parametrize(("point", "moment"), POINTS)
-def test_a_correction_that_is_killed_is_gone_on_with_and_ends_the_same(hotel: Hotel, point: str, moment: str) -> None:
+def killed(hotel: Hotel, point: str, moment: str) -> str:
+    """A request whose correction is killed there."""
     request = hotel.request()
     hotel.workspace.close()
     command = [sys.executable, "-c", KILLED, str(hotel.home), request, RIGHT, point, moment]
     assert subprocess.run(command, check=False, timeout=120).returncode == -signal.SIGKILL
     hotel.reopen()
+    return request
+
+
+@pytest.mark.parametrize(("point", "moment"), POINTS)
+def test_a_correction_that_is_killed_is_gone_on_with_and_ends_the_same(hotel: Hotel, point: str, moment: str) -> None:
+    request = killed(hotel, point, moment)
     assert hotel.workspace.rights.one(ME, request)["state"] == "executing"
     is_kept = (point, moment) != ("Corrections.add", "call")
     hotel.load()
@@ -295,3 +302,28 @@ def test_a_correction_that_is_killed_is_gone_on_with_and_ends_the_same(hotel: Ho
     assert hotel.passport() == RIGHT
     assert hotel.holding(WRONG) == []
     assert len(list((hotel.home / "data" / "hotel").iterdir())) == 1
+
+
+def test_a_correction_that_was_killed_ends_where_its_person_is_deleted_before_the_next_try(hotel: Hotel) -> None:
+    request = killed(hotel, "Corrections.add", "return")
+    rights = hotel.workspace.rights
+    with pytest.raises(Conflict, match="being executed"):
+        rights.deny(ME, request, "no_match")
+    rights.execute(ME, hotel.request("delete"))
+    done = rights.execute(ME, request)
+    assert (done["state"], done["status"]) == ("denied", {"status": "denied", "reason": "no_match"})
+    assert (
+        done["steps"][-1]["said"] == "The data about you were deleted since you asked, so there is nothing to correct."
+    )
+    assert done["correction"] is None
+
+
+def test_a_correction_that_is_said_while_its_person_is_deleted_is_kept_nowhere(
+    hotel: Hotel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rights, request, add = hotel.workspace.rights, hotel.request(), Corrections.add
+    delete = hotel.request("delete")
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Corrections, "add", lambda *said: (rights.execute(ME, delete), add(*said))[1])
+        assert rights.execute(ME, request, PASSPORT)["state"] == "denied"
+    assert rights.one(ME, request)["correction"] is None
