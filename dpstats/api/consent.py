@@ -30,6 +30,8 @@ router = APIRouter(
 def send_consent(body: asking.ConsentBody, visit: Visit) -> Response:
     """One decision, or up to 1,000 of them, all or none; the same `event_id` again changes nothing.
 
+    A refusal that comes again so, also after an opt-in, is answered with the `received_at` and the receipt of the
+    first: a refusal that is made anew has a new `event_id`.
     One item each, in the order in which they came. Queries see them from the next epoch on. An opt-in after a refusal
     counts once a `confirm` came with its `nonce`.
     """

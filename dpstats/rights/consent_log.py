@@ -117,6 +117,16 @@ class ConsentLog:
                 found.setdefault(row["unit"], []).append(_event(row))
         return {unit: tuple(events) for unit, events in found.items()}
 
+    def came(self, identities: Sequence[str]) -> Mapping[str, datetime]:
+        """When events of these identities were received, the first time, by identity; of those that are kept."""
+        table, found = schema.events.c, dict[str, datetime]()
+        with self._database.reading() as connection:
+            for start in range(0, len(identities), _CHUNK):
+                query = select(table.identity, table.received_at)
+                part = query.where(table.identity.in_(identities[start : start + _CHUNK]))
+                found |= {row.identity: moment_of(row.received_at) for row in connection.execute(part)}
+        return found
+
     def found(self, event: str) -> tuple[int, datetime] | None:
         """The place and the time at which the last event of a sender's name was received; None if there is none."""
         table = schema.events.c

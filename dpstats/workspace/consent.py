@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -45,6 +46,8 @@ class Consent:
 
         What is said of each is the same whoever it is about: its id, when it came, for an opt-in the `nonce` that a
         confirmation takes, whether or not one is needed, and for a refusal the receipt that its status is asked by.
+        A refusal that comes again under its `event_id` changes nothing, whatever was decided since, and is told by when
+        it came first: one that is made anew has an `event_id` of its own.
 
         Raises:
           Forbidden: the caller may not send consent. NotFound: no such dataset that the caller may see.
@@ -60,7 +63,7 @@ class Consent:
         }
         if problems:
             raise InvalidParameters(dict(list(problems.items())[:PROBLEMS_SHOWN]))
-        kept = self._keep(identity, [(intakes[name], wish) for name, wish in wishes], now, tell=tell)
+        kept = self._as_first(self._keep(identity, [(intakes[name], wish) for name, wish in wishes], now, tell=tell))
         return tuple(_told(intakes[name], wish, one) for (name, wish), one in zip(wishes, kept, strict=True))
 
     def check_kept(self, identity: Identity, dataset: str, wish: Wish) -> None:
@@ -103,9 +106,9 @@ class Consent:
         problems = {field: what for wish in judged for field, what in intake.problems(wish).items()}
         if problems:
             raise InvalidParameters(problems)
-        kept = self._keep(identity, [(intake, wish) for wish in wishes], now)
+        kept = self._as_first(self._keep(identity, [(intake, wish) for wish in wishes], now))
         return {
-            "received_at": now.isoformat(),
+            "received_at": max((one.received_at for one in kept), default=now).isoformat(),
             "refused": sorted({one.purpose for one in refused}),
             "receipt": receipt_of(kept[0]) if kept else None,
         }
@@ -140,6 +143,15 @@ class Consent:
         ]
         self._log.add(received, partial(put_in, new=messages, now=now))
         return received
+
+    def _as_first(self, kept: Sequence[Received]) -> list[Received]:
+        """Refusals with the time at which they came first, as their receipts tell it.
+
+        Of an opt-in nothing is told that its sender does not know: whoever guesses an `event_id` would learn of it.
+        """
+        refusals = [one.identity for one in kept if one.event.decision in REFUSING]
+        came = self._log.came(refusals) if refusals else {}
+        return [replace(one, received_at=came.get(one.identity, one.received_at)) for one in kept]
 
     def _intake(self, identity: Identity, dataset: str, now: datetime) -> Intake:
         found: DatasetFile = self._library.dataset(identity, dataset)

@@ -47,6 +47,27 @@ def test_an_event_is_kept_once(town: Town) -> None:
     assert kept(town) == before + 1
 
 
+def test_a_refusal_that_comes_again_after_an_opt_in_is_told_by_when_it_came_first(town: Town) -> None:
+    refusal = OPT_IN | {"unit": 21, "decision": "opt_out", "event_id": "form-21"}
+    first = send(town, refusal).json()["items"]
+    (opted_in,) = send(town, refusal | {"decision": "opt_in", "event_id": "in-21"}).json()["items"]
+    confirm = {"decision": "confirm", "event_id": "c-21", "confirms": "in-21", "nonce": opted_in["nonce"]}
+    send(town, refusal | confirm)
+    before = kept(town)
+    assert send(town, refusal).json()["items"] == first
+    assert kept(town) == before
+    (anew,) = send(town, refusal | {"event_id": "form-21-again"}).json()["items"]
+    assert anew["received_at"] > first[0]["received_at"]
+    assert anew["receipt"] != first[0]["receipt"]
+    assert kept(town) == before + 1
+
+
+def test_a_signal_that_comes_again_is_told_by_when_it_came_first(town: Town) -> None:
+    first = signal(town, gpc="1", event_id="s-1").json()
+    assert signal(town, gpc="1", event_id="s-1").json() == first
+    assert signal(town, gpc="1", event_id="s-1", units=[7, "new"]).json()["received_at"] > first["received_at"]
+
+
 def test_a_batch_is_kept_whole_or_not_at_all(town: Town) -> None:
     before = kept(town)
     many = [EVENT | {"event_id": f"b{i}", "unit": i} for i in range(1000)]
