@@ -14,6 +14,7 @@ from pathlib import Path
 from dpstats.access import Action, check, operator
 from dpstats.catalog.consented import asked_purposes
 from dpstats.catalog.dataset import DatasetFile
+from dpstats.errors import Forbidden
 from dpstats.ledger.files import file_lock
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
@@ -69,18 +70,31 @@ class Epochs:
         What a killed process left undone, the next close does.
 
         Raises:
-          Forbidden: the caller is no steward. FileError: a data version cannot be written; the others are.
+          Forbidden: as of `check_closing`. FileError: a data version cannot be written; the others are.
         """
-        check(identity, Action.STEWARD)
+        self.check_closing(identity)
         with file_lock(self._lock):
             return self._close(identity)
+
+    def check_closing(self, identity: Identity) -> None:
+        """Whether this caller may close an epoch: it is every dataset's, so one who sees some of them may not.
+
+        Raises:
+          Forbidden: the caller is no steward of all datasets.
+        """
+        check(identity, Action.STEWARD)
+        if identity.datasets:
+            raise Forbidden(str(identity.role), "close an epoch for datasets that it does not see")
 
     def close_if_due(self, identity: Identity, now: datetime) -> tuple[Renewed, ...]:
         """Closes the running epoch if the timetable says so, and nobody else has by now.
 
         Where it was closed, but a dataset's data could not be made anew, that is tried again.
+
+        Raises:
+          Forbidden, FileError: as of `close`.
         """
-        check(identity, Action.STEWARD)
+        self.check_closing(identity)
         if not self._is_due(now) and not any(self._behind()):
             return ()
         with file_lock(self._lock):

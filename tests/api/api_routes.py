@@ -142,8 +142,8 @@ TABLE = {
         "/rights/RIGHTS/package", for_stewards(404), form={"secret": "of_nobody"}, page=True
     ),
     ("GET", "/consent"): Case("/consent", for_stewards(200, 200), page=True),
-    ("GET", "/consent/close"): Case("/consent/close", for_stewards(200, 200), page=True),
-    ("POST", "/consent/close"): Case("/consent/close", for_stewards(303, 303), form={}, page=True),
+    ("GET", "/consent/close"): Case("/consent/close", for_stewards(200, 403), page=True),
+    ("POST", "/consent/close"): Case("/consent/close", for_stewards(303, 403), form={}, page=True),
     ("GET", "/budgets"): Case("/budgets", for_stewards(200, 303), page=True),
     ("GET", "/budgets/{dataset}"): Case("/budgets/town", for_stewards(200), page=True),
     ("GET", "/budgets/{dataset}/burn-down.{form}"): Case(

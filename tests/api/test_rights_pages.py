@@ -204,6 +204,23 @@ def test_the_consent_page_tells_the_epochs_and_no_exact_number(town: Town) -> No
         )
 
 
+def test_a_steward_of_some_datasets_closes_no_epoch_and_is_offered_none(town: Town) -> None:
+    asking = "purposes: {measurement: {consent: notice}, offers: {consent: opt_in}}\ntables:\n"
+    text_of_file = (town.files / "harbour.yaml").read_text(encoding="utf-8").replace("tables:\n", asking, 1)
+    town.workspace.datasets.register(ME, text_of_file, "harbour.yaml")
+    with town.browser(town.token("steward")) as whole:
+        assert "/consent/close" in whole.get("/consent").text
+        whole.post("/consent/close", data=whole.fields())
+    before = town.workspace.epochs.last_closed()
+    with town.browser(town.token("steward", "harbour")) as browser:
+        assert "/consent/close" not in browser.get("/consent").text
+        refused = browser.post("/consent/close", data=browser.fields())
+        asked = browser.get("/consent/close")
+    assert (refused.status_code, asked.status_code) == (403, 403)
+    assert "town" not in text(refused)
+    assert town.workspace.epochs.last_closed() == before is not None
+
+
 @pytest.mark.parametrize(
     ("count", "told"),
     [

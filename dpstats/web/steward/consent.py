@@ -18,12 +18,14 @@ router = page_router()
 def epochs(request: Request, visit: Steward) -> Response:
     """The last epoch, the next one, and every dataset that asks for consent."""
     found = visit.workspace.consent_told.epochs(visit.identity)
-    return page(request, "steward/consent.html", question=QUESTION, **found)
+    restricted = bool(visit.identity.datasets)
+    return page(request, "steward/consent.html", question=QUESTION, restricted=restricted, **found)
 
 
 @router.get("/consent/close")
 def ask_close(request: Request, visit: Steward) -> Response:
     """What closing an epoch does."""
+    visit.workspace.epochs.check_closing(visit.identity)
     names = [item["dataset"] for item in visit.workspace.consent_told.epochs(visit.identity)["datasets"]]
     renewed = f"{listed(names)} {'gets' if len(names) == 1 else 'get'} a new data version" if names else ""
     return confirm(
