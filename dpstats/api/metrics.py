@@ -1,8 +1,8 @@
 """What `/metrics` shows, in Prometheus' text: how the service does, and how much budget is left.
 
-It needs no token, so it holds nothing that depends on a person's row, no number of rights requests, no parameter and no
-name that was asked for: routes as they are written, slugs of problems, and datasets with their charges and budgets,
-which come from the ledger.
+It needs no token, so it holds nothing that depends on a person's row, no parameter and no name that was asked for:
+routes as they are written, slugs of problems, and datasets with their charges and budgets, which come from the ledger.
+Requests for rights, consent and opting out are in no number of it: neither counted nor timed, refused or not.
 Times are rounded up to the bounds below, so that scraping around a request does not tell its exact duration.
 
 Several workers count in files of a folder that they share, and any of them shows the sums.

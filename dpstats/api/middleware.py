@@ -21,7 +21,7 @@ from dpstats.api.in_turn import InTurn
 from dpstats.api.logs import outcome_fields
 from dpstats.api.metrics import Metrics
 from dpstats.api.oidc import Issuer, is_jwt
-from dpstats.api.outcome import PROBLEM, Outcome, asking_of, outcome_of
+from dpstats.api.outcome import PEOPLES_OWN, PROBLEM, Outcome, asking_of, asks_below, outcome_of
 from dpstats.api.problems import TOO_LARGE, RequestRefused, answer_to, internal_error, problem_of
 from dpstats.errors import Unauthorized
 from dpstats.ledger.asked import AskedLog
@@ -53,7 +53,10 @@ log = logging.getLogger("dpstats.api")
 
 
 class Watch:
-    """Names each request, logs, counts and notes its outcome, explains what failed, sets the security headers."""
+    """Names each request, logs, counts and notes its outcome, explains what failed, sets the security headers.
+
+    What people ask for themselves is not counted: `/metrics` needs no token, and would show that one of them came.
+    """
 
     def __init__(self, app: ASGIApp, metrics: Metrics, asked: AskedLog) -> None:
         self._app, self._metrics, self._asked = app, metrics, asked
@@ -65,14 +68,17 @@ class Watch:
         request_id = f"req_{secrets.token_hex(8)}"
         sent = _Sent(send, request_id)
         began = time.perf_counter()
-        self._metrics.begin()
+        counts = not asks_below(scope, PEOPLES_OWN)
+        if counts:
+            self._metrics.begin()
         try:
             await self._answered(request_id, scope, receive, sent)
         finally:
             # Cancelled ones too: what was begun is ended.
             seconds = time.perf_counter() - began
             outcome = outcome_of(scope, request_id=request_id, status=sent.status, seconds=seconds)
-            self._metrics.end(outcome)
+            if counts:
+                self._metrics.end(outcome)
             _log(outcome)
             asking = asking_of(scope, outcome)
             if asking is not None:

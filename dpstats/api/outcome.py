@@ -13,6 +13,8 @@ from dpstats.ledger.tokens import Identity
 LONGEST_METHOD = 8
 PROBLEM = "dpstats.problem"
 """Where a request's scope holds the slug of the problem that it was answered with."""
+PEOPLES_OWN = ("/v1/consent/", "/v1/rights/", "/consent/", "/rights/", "/opt-out/")
+"""Where people, or others for them, ask for themselves: neither metrics nor traces show such a request come."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ class Outcome:
     def line(self) -> str:
         """Method and route."""
         return f"{self.method} {self.route or 'no route'}"
+
+
+def asks_below(scope: Scope, addresses: tuple[str, ...]) -> bool:
+    """Whether a request asks for one of these addresses or for something below it, be it there or not."""
+    return f"{scope['path']}/".startswith(addresses)
 
 
 def outcome_of(scope: Scope, *, request_id: str, status: int, seconds: float) -> Outcome:

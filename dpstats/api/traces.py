@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import dpstats
 from dpstats.api.metrics import METHODS, OTHER, rounded_up_s
-from dpstats.api.outcome import Outcome, outcome_of
+from dpstats.api.outcome import PEOPLES_OWN, Outcome, asks_below, outcome_of
 from dpstats.errors import FileError
 from dpstats.settings import Settings
 from dpstats.spans import TRACER
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-UNTRACED = ("/v1/consent/", "/v1/rights/", "/consent/", "/rights/", "/opt-out/", "/health/", "/metrics/")
+UNTRACED = (*PEOPLES_OWN, "/health/", "/metrics/")
 """What people ask for themselves, and what machines ask all day."""
 
 _NS = 1_000_000_000
@@ -61,7 +61,7 @@ class Traced:
         self._app, self._traces = app, traces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or (scope["path"] + "/").startswith(UNTRACED):
+        if scope["type"] != "http" or asks_below(scope, UNTRACED):
             await self._app(scope, receive, send)
             return
         from opentelemetry.trace import use_span

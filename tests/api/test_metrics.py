@@ -99,6 +99,34 @@ def test_requests_are_counted_by_route_and_refusals_by_problem(town: Town) -> No
     assert more("dpstats_refusals_total", "unauthorized") == 1
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "role"),
+    [
+        ("GET", "/v1/rights/requests", "steward"),
+        ("GET", "/v1/rights/requests", None),
+        ("POST", "/v1/rights/requests", "steward"),
+        ("POST", "/v1/consent/events", "collector"),
+        ("POST", "/v1/consent/signals", "analyst"),
+        ("GET", "/v1/consent", "steward"),
+        ("GET", "/rights", None),
+        ("POST", "/consent/close", None),
+        ("GET", "/opt-out", None),
+        ("POST", "/opt-out", None),
+        ("GET", "/opt-out/no_receipt", None),
+    ],
+)
+def test_no_number_shows_that_somebody_asked_for_themselves(
+    town: Town, method: str, path: str, role: str | None
+) -> None:
+    if role:
+        town.token(role)
+    samples(town)
+    before = samples(town)
+    town.ask(method, path, role=role)
+    after = samples(town)
+    assert {each for each in after if after[each] != before.get(each) and "/metrics" not in each[1]} == set()
+
+
 def test_no_parameter_name_or_token_is_shown(town: Town) -> None:
     town.run(json={"parameters": {"since": "2017-01-09"}})
     town.ask("GET", f"/v1/releases?cursor={MARKER}", role="analyst")
