@@ -1,4 +1,7 @@
-"""How often a token may ask: a bucket for each token, in this process. Each worker counts for itself."""
+"""How often a caller may ask: a bucket for each token, or each subject of an OIDC issuer, in this process.
+
+Each worker counts for itself.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from dpstats.errors import RateLimited
 from dpstats.ledger.tokens import Identity
 
 MOST_BUCKETS = 10_000
-"""Tokens that are counted at once; beyond that, those that asked least lately start anew."""
+"""Callers that are counted at once; beyond that, those that asked least lately start anew."""
 
 
 @dataclass
@@ -32,15 +35,15 @@ class Rates:
         self._per_minute, self._clock = per_minute, clock
         self._buckets: dict[str, _Bucket] = {}  # least recently asked first
 
-    def take(self, token_id: str) -> None:
+    def take(self, caller: str) -> None:
         """Counts one request.
 
         Raises:
           RateLimited: the bucket is empty; says in how many seconds it is not.
         """
         now = self._clock()
-        bucket = self._buckets.pop(token_id, None) or _Bucket(float(self._per_minute), now)
-        self._buckets[token_id] = bucket
+        bucket = self._buckets.pop(caller, None) or _Bucket(float(self._per_minute), now)
+        self._buckets[caller] = bucket
         if len(self._buckets) > MOST_BUCKETS:
             del self._buckets[next(iter(self._buckets))]
         bucket.left = min(float(self._per_minute), bucket.left + (now - bucket.at) * self._per_minute / 60)
@@ -51,7 +54,7 @@ class Rates:
 
 
 class RateLimit:
-    """Lets no token ask more often than `per_minute`; None: as often as it likes. Stands behind `TokenFirst`."""
+    """Lets no caller ask more often than `per_minute`; None: as often as it likes. Stands behind `TokenFirst`."""
 
     def __init__(self, app: ASGIApp, per_minute: int | None) -> None:
         self._app, self._rates = app, None if per_minute is None else Rates(per_minute)
@@ -59,5 +62,6 @@ class RateLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         identity = scope.get("state", {}).get("identity")
         if self._rates is not None and isinstance(identity, Identity):
-            self._rates.take(identity.token_id)
+            # Whoever an issuer vouches for has no token of ours, and a name that no token's id can be.
+            self._rates.take(identity.token_id or identity.name)
         await self._app(scope, receive, send)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from anyio.from_thread import start_blocking_portal
-from api_town import InMemory, Town
+from api_town import InMemory, Town, opened
+from local_issuer import AUDIENCE, local_issuer
 
 from dpstats.api import create_app
+from dpstats.api.issuer_keys import IssuerKeys
+from dpstats.api.oidc import Issuer, OidcTerms
 from dpstats.api.rates import MOST_BUCKETS, Rates
 from dpstats.errors import RateLimited
 
@@ -39,6 +43,17 @@ def test_more_requests_than_a_token_may_make_are_429_for_it_alone(limited: Town)
     assert limited.run(role="job").status_code == 200
     assert limited.ask("GET", "/health/live").status_code == 200
     assert limited.charges() == 1
+
+
+def test_callers_that_an_issuer_vouches_for_have_a_bucket_each(home: Path, town_files: Path) -> None:
+    with local_issuer() as issuer:
+        terms = OidcTerms(issuer.address, AUDIENCE, "dpstats_role", "dpstats_datasets")
+        with opened(home, town_files) as town, start_blocking_portal() as portal:
+            app = create_app(town.workspace, issuer=Issuer(terms, IssuerKeys(issuer.address)), rate_per_minute=2)
+            limited = Town(town.workspace, app, InMemory(app, portal), town.files)
+            ana, bo = (issuer.token(sub=name) for name in ("ana", "bo"))
+            statuses = [limited.ask("GET", "/v1/datasets", token=token).status_code for token in (ana, ana, ana, bo)]
+    assert statuses == [200, 200, 429, 200]
 
 
 def test_a_bucket_fills_evenly_and_holds_a_minute_s_requests() -> None:
