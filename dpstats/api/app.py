@@ -143,7 +143,9 @@ def create_app(
         ],
         exception_handlers={HTTPException: explain, RequestValidationError: explain},
     )
-    app.state.workspace, app.state.metrics, app.state.tries = workspace, metrics, Tries()
+    app.state.workspace, app.state.metrics = workspace, metrics
+    # Apart, so that refusing from an address that many share keeps nobody there from signing in.
+    app.state.sign_in_tries, app.state.opt_out_tries = Tries(), Tries()
     describe(app)
     return app
 

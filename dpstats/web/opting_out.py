@@ -26,7 +26,7 @@ def form(request: Request) -> Response:
 @router.post(OPT_OUT)
 def refuse(request: Request, sent: Sent) -> Response:
     """Keeps the refusal, and shows its receipt."""
-    request.app.state.tries.take(request.client.host if request.client else "")
+    request.app.state.opt_out_tries.take(request.client.host if request.client else "")
     workspace: Workspace = request.app.state.workspace
     if set(sent) - FIELDS:
         raise InvalidParameters({"form": "takes an id and nothing else"})

@@ -28,7 +28,7 @@ from dpstats.web.visiting import (
 from dpstats.workspace import Workspace
 
 TRIES, SPAN_S = 20, 60
-"""Sign-ins that one address may try in a span, in each process."""
+"""Sign-ins, and refusals on the opt-out page, that one address may try in a span, in each process."""
 ADDRESSES_MAX = 10_000
 _LOCAL = re.compile(r"/(?![/\\])[^\\\x00-\x1f]*")
 
@@ -36,7 +36,7 @@ router = page_router()
 
 
 class Tries:
-    """Counts the sign-ins of each address, right and wrong ones alike. `clock` gives seconds that never go back."""
+    """Counts one kind of form, by address, right and wrong ones alike. `clock` gives seconds that never go back."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._lock = clock, threading.Lock()
@@ -78,7 +78,7 @@ def welcome(request: Request, visit: Visit) -> Response:
 def sign_in(request: Request, sent: Sent) -> Response:
     """Takes a token; one that is unknown, expired or revoked is refused in the same words."""
     workspace: Workspace = request.app.state.workspace
-    request.app.state.tries.take(request.client.host if request.client else "")
+    request.app.state.sign_in_tries.take(request.client.host if request.client else "")
     onward = sent.get("onward", "/") if _LOCAL.fullmatch(sent.get("onward", "/")) else "/"
     secret = workspace.store.sessions.begin(sent.get("token", "").strip())
     if secret is None:

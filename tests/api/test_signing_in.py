@@ -59,6 +59,18 @@ def test_sign_ins_are_counted_whether_right_or_wrong(town: Town) -> None:
     assert "dpstats-session" not in cookies_of(late)
 
 
+def test_refusals_from_an_address_keep_nobody_there_from_signing_in_nor_sign_ins_from_refusing(town: Town) -> None:
+    with town.browser() as browser:
+        refusals = [browser.post("/opt-out", data=browser.fields(unit="1")).status_code for _ in range(TRIES + 1)]
+        assert refusals == [200] * TRIES + [429]
+        assert sign_in(browser, town.token()).status_code == 303
+    with town.browser() as other:
+        for _ in range(TRIES + 1):
+            late = sign_in(other, "dps_unknown")
+        assert late.status_code == 429
+        assert other.post("/opt-out", data=other.fields(unit="1")).status_code == 200
+
+
 def test_tries_are_counted_by_address_and_forgotten_after_their_span() -> None:
     now = [0.0]
     tries = Tries(lambda: now[0])
