@@ -198,6 +198,8 @@ class Datasets:
     def rebuild(self, identity: Identity, name: str, look: Look, progress: Progress | None = None) -> dict[str, Any]:
         """Makes a data version by what is suppressed, corrected and past its time now, and removes every other file.
 
+        Its rows are as of the same moment as before, and so are its blocks: nothing newer was loaded.
+
         Returns:
           The evidence: rows to go by table, before and after; files removed; a scan of the folder's bytes for what
           must be gone, before (its positive control) and after, and what it shows.
@@ -215,7 +217,8 @@ class Datasets:
             there = names_in(folder)
             before = look(dataset, self._data / versions[-1].file)
             found_before = files_holding(folder, before.ids)
-            version = self._load_next(dataset, {}, _manifest(dataset, {}, None), progress=progress)
+            manifest, as_of = _manifest(dataset, {}, None), versions[-1].as_of
+            version = self._load_next(dataset, {}, manifest, progress=progress, as_of=as_of)
             current = self._data / version_file(name, version)
             sweep(folder, keep=current)
             removed = {Path(each.file).name for each in versions} | (there - names_in(folder))

@@ -95,6 +95,20 @@ def test_what_is_past_its_time_is_not_even_loaded(baths: Baths) -> None:
     assert baths.stands(LOCKERS[-1])
 
 
+def test_data_that_lose_rows_are_as_of_the_load_that_brought_them(baths: Baths) -> None:
+    registry = baths.workspace.store.registry
+    loaded = registry.data_version("baths")
+    baths.days_on(31)
+    baths.workspace.retaining.sweep(ME)
+    swept = registry.data_version("baths")
+    baths.workspace.datasets.erase(ME, "baths", lambda each: each == BATHERS[-1])
+    erased = registry.data_version("baths")
+    assert len({each.data_version for each in (loaded, swept, erased)}) == 3
+    assert {each.as_of for each in (loaded, swept, erased)} == {loaded.as_of}
+    baths.workspace.datasets.load(ME, "baths", baths.sources)
+    assert registry.data_version("baths").as_of > loaded.as_of
+
+
 def test_rows_and_bytes_go_as_time_goes_on_and_the_ledger_is_as_it_was(baths: Baths) -> None:
     assert baths.stands(BATHERS[0]), "the positive control"
     assert baths.stands(LOCKERS[-1]), "the positive control"
