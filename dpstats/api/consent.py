@@ -67,8 +67,9 @@ def send_signal(signal: asking.ConsentSignal, visit: Visit) -> Response:
 def get_consent_state(body: asking.ConsentAsked, visit: Visit) -> Response:
     """Whether a person may be asked for a purpose, and from when on; to a steward also what the person decided.
 
-    It goes by every decision that came so far under this id and those that are linked to it, whether or not an epoch
-    holds it. An id of which nothing is known gets the answer of one that decided nothing.
+    It goes by every decision that came so far under this id, whether or not an epoch holds it; for a steward also by
+    those under ids that the loaded data link to it, which a collector is not to find out. An id of which nothing is
+    known gets the answer of one that decided nothing.
     """
     return JSONResponse(visit.workspace.consent_told.of_unit(visit.identity, body.dataset, body.unit))
 

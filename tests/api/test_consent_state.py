@@ -95,6 +95,8 @@ def test_a_steward_sees_the_decisions_of_linked_ids_and_a_collector_no_link(aski
         assert state(asking, linked, "collector")["ads"]["may_ask"] == (linked != 5103)
     for other in (102, 5104):
         assert state(asking, other, "collector")["ads"]["may_ask"]
+    told = asking.ask("GET", "/openapi.json").json()["paths"]["/v1/consent/state"]["post"]["description"]
+    assert "for a steward also by" in told
 
 
 @pytest.mark.parametrize(
