@@ -6,7 +6,7 @@ the charge, the charge is durable before a row is read, and only what was read b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -23,7 +23,7 @@ from dpstats.engine.meta import ConsentMeta
 from dpstats.engine.noise import add_noise
 from dpstats.engine.port import Engine
 from dpstats.engine.versions import Engines
-from dpstats.errors import ConsentUnknown, FileError, NotFound, NotLoaded
+from dpstats.errors import ConsentUnknown, FileError, NotFound, NotLoaded, Unavailable
 from dpstats.grid import Grid
 from dpstats.ledger.recent import FOREVER
 from dpstats.ledger.records import Charged, ChargeRequest, Envelope, Question, StoredRelease
@@ -41,6 +41,7 @@ from dpstats.privacy.blocks import Touched
 from dpstats.spans import span
 from dpstats.turns import NO_TURN, Turns
 
+Barred = Callable[[DatasetFile, DataVersionRecord], bool]
 ADS: frozenset[Kind] = frozenset({"cross_context_ads", "sale", "contextual_ads"})
 ADS_FRESH_FOR = timedelta(days=15)
 """How long an answer for advertising is given again: opt-outs count within 15 business days (11 CCR 7026(f))."""
@@ -84,15 +85,24 @@ class _Wish:
 class Road:
     """Takes an `Ask` to an `Answer`. What depends on rows takes a turn of `turns`, and ends on the `grid`.
 
-    `consent_max_age`: how old the epoch may be as of which a data version knows who consents.
+    `consent_max_age`: how old the epoch may be as of which a data version knows who consents. `barred`: whether a data
+    version may answer nobody, since somebody in it was erased.
     """
 
     def __init__(
-        self, store: Store, library: Library, engines: Engines, turns: Turns, grid: Grid, consent_max_age: timedelta
+        self,
+        store: Store,
+        library: Library,
+        engines: Engines,
+        turns: Turns,
+        grid: Grid,
+        consent_max_age: timedelta,
+        barred: Barred,
     ) -> None:
         self._ledger, self._registry = store.ledger, store.registry
         self._library, self._engines = library, engines
         self._turns, self._grid, self._consent_max_age = turns, grid, consent_max_age
+        self._barred = barred
         self._planned = Planned()
 
     def release(self, ask: Ask) -> Answer:
@@ -102,7 +112,8 @@ class Road:
           Forbidden, NotFound, Frozen, NotApproved, InvalidParameters, QueryRefused, NotLoaded, ConsentUnknown,
           BudgetExhausted, IdempotencyConflict, Busy: refused, nothing is charged.
           Frozen, NotApproved: or a steward said so while it ran: charged and stored, and free when it is given again.
-          Unavailable: it failed after the charge, which stays; the next try goes on under it.
+          Unavailable: it failed after the charge, which stays; the next try goes on under it. Or before it, where the
+            data are to be made anew first: nothing is charged.
         """
         known, analysis = self._library.runnable(ask.identity, ask.query)
         parameters = bind_parameters(known.query, ask.parameters)
@@ -235,7 +246,7 @@ class Road:
         """
         from_table = any(isinstance(key.source, KeysFrom) for key in analysis.keys)
         if from_table or any(fanout.matches for fanout in analysis.fanouts):
-            with suppress(*(() if from_table else (NotLoaded,))), self.data(known.dataset) as (version, engine):
+            with suppress(*(() if from_table else (NotLoaded,))), self._open(known.dataset) as (version, engine):
                 return self.plan_on(version, engine, analysis, parameters)
         return self._planned.plan(analysis, parameters, "", _nothing_to_read, nothing_counted)
 
@@ -252,7 +263,16 @@ class Road:
         Raises:
           NotLoaded: nothing is loaded, or the definition changed since.
           EngineFailed: the Spark that the dataset names cannot be used.
+          Unavailable: the data are to be made anew first. Why is not told: somebody was erased.
         """
+        with self._open(dataset) as (version, engine):
+            if self._barred(dataset, version):
+                raise Unavailable
+            yield version, engine
+
+    @contextmanager
+    def _open(self, dataset: DatasetFile) -> Iterator[tuple[DataVersionRecord, Engine]]:
+        """The same, whoever is in it: for public tables alone."""
         with ExitStack() as stack:
             version, engine = self._opened(stack, dataset)
             if engine.fingerprint != load_fingerprint(dataset):

@@ -25,8 +25,9 @@ from pathlib import Path
 
 from dpstats.access import operator
 from dpstats.catalog.fields import duration
+from dpstats.engine.erasure import Held
 from dpstats.engine.versions import Engines
-from dpstats.errors import FileError, NotLoaded
+from dpstats.errors import FileError, NotLoaded, Unavailable
 from dpstats.grid import NO_GRID, Grid
 from dpstats.ledger.database import faults_explained
 from dpstats.ledger.files import create_durably
@@ -37,6 +38,7 @@ from dpstats.rights.consent_log import ConsentLog
 from dpstats.rights.consent_schema import ConsentDatabase
 from dpstats.rights.corrections import Corrections
 from dpstats.rights.deliveries import Deliveries
+from dpstats.rights.erasures import Erasures
 from dpstats.rights.notice import NOBODY_NAMED, Business
 from dpstats.rights.notices_at_load import NoticesAtLoad
 from dpstats.rights.notices_built import NoticesBuilt
@@ -108,10 +110,12 @@ class Workspace:
         self.home, self.store, self.turns, self._engines = home, store, turns, engines
         self.sandbox = is_sandbox(home)
         self._library = library = Library(store.registry, store.recipients, business.acts_as)
-        self._road = road = Road(store, library, engines, turns, grid, timetable.max_age)
         self._consent_database = ConsentDatabase(home / "consent.db")
         consent_log, pseudonyms = ConsentLog(self._consent_database), Pseudonyms.open(home / "consent.key")
         suppressions = Suppressions(self._consent_database, pseudonyms)
+        self._behind = Behind(store, library, suppressions, Erasures(self._consent_database))
+        barred = self._behind.must_not_answer
+        self._road = road = Road(store, library, engines, turns, grid, timetable.max_age, barred)
         rolls = partial(roll_of, log=consent_log, pseudonyms=pseudonyms)
         corrections = Corrections(self._consent_database, pseudonyms)
         deliveries = Deliveries(home / "packages")
@@ -163,7 +167,6 @@ class Workspace:
             store, library, self.spending, business, requests, NoticesBuilt(self._consent_database), notices
         )
         self.assessing = Assessing(home, store, library, self.publishing, self.minimising, notices)
-        self._behind = Behind(store, library, self.datasets, suppressions)
         self.doctor = Doctor(
             home,
             store,
@@ -224,7 +227,8 @@ class Workspace:
 
         DuckDB's lock-down is probed in each before anything is served; in any other when it is opened.
 
-        Data that were made before somebody was erased, as restored ones may be, are made anew first.
+        Data that were made before somebody was erased, as restored ones may be, are made anew first; those that cannot
+        be answer nobody.
 
         Raises:
           LockdownFailed: a probe got through.
@@ -232,12 +236,13 @@ class Workspace:
         self.leave_out_erased()
         for dataset in self._library.datasets(operator("service"))[: self._engines.datasets_open]:
             # One dataset that cannot be opened must not keep the others from being served.
-            with suppress(NotLoaded, FileError), self._road.data(dataset):
+            with suppress(NotLoaded, FileError, Unavailable), self._road.data(dataset):
                 pass
 
     def leave_out_erased(self) -> None:
         """Makes data anew that are older than an erasure; before whatever draws answers from data that may be so."""
-        self._behind.catch_up(operator("service"))
+        service = operator("service")
+        self._behind.catch_up(service, lambda name: self.datasets.rebuild(service, name, _nobody))
 
     def self_test(self) -> None:
         """Checks noise, prices, engine and clock; once a process, but for the clock.
@@ -252,6 +257,11 @@ class Workspace:
         self._engines.close()
         self._consent_database.close()
         self.store.close()
+
+
+def _nobody(*_: object) -> Held:
+    """Makes data anew without looking for anybody: no evidence is asked for."""
+    return Held({}, frozenset())
 
 
 def _limits(settings: Settings) -> Limits:

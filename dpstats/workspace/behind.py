@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Callable
 
 from dpstats.access import Action, check
 from dpstats.catalog.dataset import DatasetFile
-from dpstats.engine.erasure import Held
 from dpstats.errors import FileError
+from dpstats.ledger.registry import DataVersionRecord
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.library import Library
+from dpstats.rights.erasures import Erasures
 from dpstats.rights.suppression import Suppressions
-from dpstats.workspace.datasets import Datasets
 
 
 class Behind:
-    """Looks for such data in a workspace, and makes them anew."""
+    """Looks for such data in a workspace: they answer nobody until they are made anew."""
 
-    def __init__(self, store: Store, library: Library, datasets: Datasets, suppressions: Suppressions) -> None:
+    def __init__(self, store: Store, library: Library, suppressions: Suppressions, erasures: Erasures) -> None:
         self._registry, self._library = store.registry, library
-        self._datasets, self._suppressions = datasets, suppressions
+        self._suppressions, self._erasures = suppressions, erasures
+        self._stuck: frozenset[str] = frozenset()
 
     def is_behind(self, dataset: DatasetFile) -> bool:
         """Whether a dataset's data were made before somebody among its people was erased for the last time."""
@@ -28,8 +29,18 @@ class Behind:
         versions = self._registry.data_versions(dataset.dataset)[-1:]
         return last is not None and any(version.created_at < last for version in versions)
 
-    def catch_up(self, identity: Identity) -> None:
+    def must_not_answer(self, dataset: DatasetFile, version: DataVersionRecord) -> bool:
+        """Whether a data version may hold somebody who was erased, be it that it is being made anew, or cannot be.
+
+        Of ids that the load of another dataset links to somebody who was erased, the next start takes care.
+        """
+        erased = self._erasures.of(dataset.lineage)
+        return version.data_version in self._stuck or (erased is not None and version.created_at < erased.last)
+
+    def catch_up(self, identity: Identity, rebuild: Callable[[str], object]) -> None:
         """Makes such data anew, so that whoever was erased is in nothing that is served.
+
+        What cannot be made anew answers nobody, and keeps nothing else from being served.
 
         Raises:
           Forbidden: the caller is no steward.
@@ -39,6 +50,10 @@ class Behind:
             return
         for dataset in self._library.datasets(identity):
             if self.is_behind(dataset):
-                # Data that cannot be made anew cannot be opened either, and answer nobody.
-                with suppress(FileError):
-                    self._datasets.rebuild(identity, dataset.dataset, lambda *_: Held({}, frozenset()))
+                behind = {each.data_version for each in self._registry.data_versions(dataset.dataset)}
+                self._stuck |= behind
+                try:
+                    rebuild(dataset.dataset)
+                except FileError:
+                    continue
+                self._stuck -= behind

@@ -15,7 +15,7 @@ from dpstats.access import ALLOWED, Action, check
 from dpstats.catalog.consented import asked_purposes, consent_rules, is_sold
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.catalog.ids import id_text
-from dpstats.errors import InvalidParameters, NotLoaded
+from dpstats.errors import InvalidParameters, NotLoaded, Unavailable
 from dpstats.ledger.tokens import Identity
 from dpstats.library import Library
 from dpstats.release import Road
@@ -84,7 +84,7 @@ class ConsentTold:
     def _dataset(self, dataset: DatasetFile, now: datetime) -> dict[str, Any]:
         """As of which epoch a dataset's data are, and whether what asks for consent is answered by it."""
         known = None
-        with suppress(NotLoaded), self._road.data(dataset) as (_, engine):
+        with suppress(NotLoaded, Unavailable), self._road.data(dataset) as (_, engine):
             known = engine.consent
         fits = known is not None and known.rules == consent_rules(dataset)
         fresh = known is not None and now - known.closed_at <= self._timetable.max_age

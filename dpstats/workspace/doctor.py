@@ -9,6 +9,7 @@ import re
 import stat
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -19,7 +20,7 @@ from dpstats.catalog.consented import asked_purposes, consent_rules
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.engine.at_rest import files_of
 from dpstats.engine.spark.export import folder_of
-from dpstats.errors import Conflict, DpstatsError
+from dpstats.errors import Conflict, DpstatsError, Unavailable
 from dpstats.ledger.database import faults_explained
 from dpstats.ledger.proposals import Outcome
 from dpstats.ledger.records import BudgetState
@@ -177,7 +178,7 @@ class Doctor:
             yield Finding(about, f"nothing of it is answered: {str(error).removeprefix(f'{about}: ')}")
 
     def _data(self, about: str, dataset: DatasetFile) -> Iterator[Finding]:
-        with self._road.data(dataset):
+        with suppress(Unavailable), self._road.data(dataset):  # what is behind an erasure is told once, below
             yield from ()
 
     def _budget(self, about: str, dataset: DatasetFile) -> Iterator[Finding]:
@@ -217,8 +218,11 @@ class Doctor:
         """Why a dataset answers nothing for the purposes that ask for consent; empty if it does, or none asks."""
         if not asked_purposes(dataset):
             return ""
-        with self._road.data(dataset) as (_, engine):
-            known = engine.consent
+        try:
+            with self._road.data(dataset) as (_, engine):
+                known = engine.consent
+        except Unavailable:
+            return ""
         if known is None or known.rules != consent_rules(dataset):
             return "no consent epoch was closed for its data"
         if datetime.now(UTC) - known.closed_at > self._epochs.timetable.max_age:

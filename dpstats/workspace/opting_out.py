@@ -16,7 +16,7 @@ from dpstats.access import Action, check, operator
 from dpstats.catalog.acting import told_to_consumers
 from dpstats.catalog.consented import asked_purposes
 from dpstats.catalog.dataset import DatasetFile
-from dpstats.errors import Conflict, EngineFailed, InvalidParameters, NotFound, NotLoaded
+from dpstats.errors import Conflict, EngineFailed, InvalidParameters, NotFound, NotLoaded, Unavailable
 from dpstats.ledger.tokens import Identity
 from dpstats.library import Library
 from dpstats.release import Road
@@ -122,7 +122,7 @@ class OptingOut:
         try:
             with self._road.data(dataset) as (_, engine):
                 return engine.consent is not None and engine.consent.closed_at >= epoch.closed_at
-        except EngineFailed:  # it may answer again by what it knew before
+        except (EngineFailed, Unavailable):  # it may answer again by what it knew before
             return False
         except NotLoaded:
             return True

@@ -15,6 +15,7 @@ from dpstats.engine.corrections import Fix, FixesOf, Overlay
 from dpstats.rights.consent_log import ConsentLog
 from dpstats.rights.corrections import Correction, Corrections
 from dpstats.rights.deliveries import Deliveries
+from dpstats.rights.erasures import LINKED
 from dpstats.rights.pseudonyms import Pseudonyms
 from dpstats.rights.suppression import Suppressions
 
@@ -41,7 +42,7 @@ class People:
         """Erases ids that are linked to somebody who was erased, for good: they are that person's."""
         now = datetime.now(UTC)
         for each in ids:
-            self._suppressions.add(dataset.lineage, each, request="linked", now=now)
+            self._suppressions.add(dataset.lineage, each, request=LINKED, now=now)
             self.forget(dataset, each)
 
     def forget(self, dataset: DatasetFile, person: str) -> None:

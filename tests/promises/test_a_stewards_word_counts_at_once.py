@@ -111,7 +111,9 @@ def ask_while(desk: Desk, act: Act, *, charged: bool, fresh: bool = False) -> An
 
     road = desk.workspace.releases._road
     paused = Meanwhile(road._engines, beside, charged=charged)
-    beside_it = Road(desk.workspace.store, road._library, paused, road._turns, road._grid, road._consent_max_age)
+    beside_it = Road(
+        desk.workspace.store, road._library, paused, road._turns, road._grid, road._consent_max_age, road._barred
+    )
     return beside_it.release(Ask(ME, "spend", {}, fresh=fresh))
 
 

@@ -63,7 +63,7 @@ def p_value(neighbours: list[Desk], grid: Grid, *, failing: bool) -> float:
 def took(desk: Desk, slower_s: float, grid: Grid, *, failing: bool) -> float:
     road = desk.workspace.releases._road
     slow = Slow(road._engines, slower_s, failing=failing)
-    asked = Road(desk.workspace.store, road._library, slow, road._turns, grid, road._consent_max_age)  # type: ignore[arg-type]
+    asked = Road(desk.workspace.store, road._library, slow, road._turns, grid, road._consent_max_age, road._barred)  # type: ignore[arg-type]
     began = time.perf_counter()
     failed = False
     try:

@@ -55,7 +55,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 def road_through(desk: Desk, gate: Gate) -> Road:
     road = desk.workspace.releases._road
-    return Road(desk.workspace.store, road._library, gate, road._turns, road._grid, road._consent_max_age)  # type: ignore[arg-type]
+    return Road(desk.workspace.store, road._library, gate, road._turns, road._grid, road._consent_max_age, road._barred)  # type: ignore[arg-type]
 
 
 def ask_all(desk: Desk, gate: Gate, pool: ThreadPoolExecutor, asks: list[Ask]) -> list[Future[Answer]]:

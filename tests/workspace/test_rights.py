@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -14,13 +15,14 @@ import sys
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from dpstats.access import operator
-from dpstats.errors import Conflict, InvalidParameters, NotFound
+from dpstats.errors import Conflict, FileError, InvalidParameters, NotFound, Unavailable
 from dpstats.release import Ask
 from dpstats.rights.deliveries import Deliveries
 from dpstats.rights.request_log import Asked
@@ -506,3 +508,55 @@ def test_data_from_before_an_erasure_are_made_anew_before_they_are_served(clinic
     clinic.workspace.open_data()
     assert clinic.rows(GONE) == {"visits": 0, "people": 0}
     assert not any("older than an erasure" in each.what for each in clinic.workspace.doctor.findings(ME))
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file can grow beyond what a database's log needs: no data version can be written."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_data_that_cannot_be_made_anew_after_an_erasure_answer_nobody_until_they_are(clinic: Clinic) -> None:
+    def ask() -> bool:
+        return clinic.workspace.releases.make(Ask(ME, "visits", {}, fresh=True))[1]
+
+    assert ask()
+    request = clinic.request()
+    clinic.workspace.rights.verify(ME, request, "reasonable", "two facts matched")
+    with full_disk(), pytest.raises(FileError):
+        clinic.workspace.rights.execute(ME, request)
+    spent = clinic.workspace.budgets.one(ME, "clinic")
+    for restarted in (False, True):
+        if restarted:
+            clinic.reopen()
+            with full_disk():
+                clinic.workspace.open_data()
+        assert clinic.rows(GONE)["visits"] == 3
+        with pytest.raises(Unavailable):
+            ask()
+        assert clinic.workspace.budgets.one(ME, "clinic") == spent, "nothing is charged"
+    assert [each.what[:36] for each in clinic.workspace.doctor.findings(ME) if each.about == "dataset clinic"] == [
+        "its data are older than an erasure: "
+    ]
+    assert clinic.workspace.rights.execute(ME, request)["state"] == "fulfilled"
+    assert ask()
+
+
+def test_only_data_of_the_people_among_whom_somebody_was_erased_answer_nobody(clinic: Clinic) -> None:
+    other = clinic.folder / "other.yaml"
+    other.write_text(DATASET.replace("dataset: clinic", "dataset: other"))
+    clinic.workspace.datasets.add(ME, other, clinic.sources)
+    request = clinic.request()
+    clinic.workspace.rights.verify(ME, request, "reasonable", "two facts matched")
+    with full_disk(), pytest.raises(FileError):
+        clinic.workspace.rights.execute(ME, request)
+    road, library = clinic.workspace._road, clinic.workspace._library
+    with road.data(library.dataset(ME, "other")):
+        pass
+    with pytest.raises(Unavailable), road.data(library.dataset(ME, "clinic")):
+        pass
