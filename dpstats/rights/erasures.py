@@ -1,6 +1,7 @@
-"""How many erasures there were of the people of a lineage: data that were made before the last one answer nobody.
+"""How many erasures there were of the people of a lineage, and of how many a data version's load knew.
 
-Every release asks, so what was counted is kept for as long as nobody is suppressed in between.
+Counted, since clocks tell nothing of a load that was under way meanwhile: nobody is ever taken off, so a version whose
+load knew of fewer may hold somebody. Every release asks: what was counted is kept until somebody more is suppressed.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, literal_column, select
+from sqlalchemy import Column, ColumnElement, Integer, Table, Text, func, insert, literal_column, select
 
 from dpstats.ledger.clock import moment_of
-from dpstats.rights.consent_schema import ConsentDatabase
+from dpstats.rights.consent_schema import ConsentDatabase, metadata
 from dpstats.rights.suppression import suppressions
 
 LINKED = "linked"
@@ -25,6 +26,15 @@ class Erased:
 
     count: int
     last: datetime
+
+
+known_to = Table(
+    "erasures_known_to",
+    metadata,
+    Column("data_version", Text, primary_key=True),
+    Column("count", Integer, nullable=False),
+)
+"""How many rows were suppressed by requests as the load of a data version began; none before it was noted."""
 
 
 class Erasures:
@@ -44,6 +54,22 @@ class Erasures:
                 counted = {row.lineage: Erased(row.n, moment_of(row.last)) for row in connection.execute(_BY_LINEAGE)}
                 self._counted = newest, counted
         return counted.get(lineage)
+
+    def note(self, data_version: str, erased: Erased | None) -> None:
+        """Keeps what a data version's load knew, before the version is entered."""
+        count = 0 if erased is None else erased.count
+        with self._database.writing() as connection:
+            connection.execute(insert(known_to).values(data_version=data_version, count=count))
+
+    def came_after(self, lineage: str, data_version: str, made_at: datetime) -> bool:
+        """Whether somebody was erased of whom a data version's load knew nothing; `made_at`: if it was not noted."""
+        erased = self.of(lineage)
+        if erased is None:
+            return False
+        query = select(known_to.c.count).where(known_to.c.data_version == data_version)
+        with self._database.reading() as connection:
+            known = connection.execute(query).scalar()
+        return made_at < erased.last if known is None else known < erased.count
 
 
 _NUMBER: ColumnElement[int] = literal_column("rowid")

@@ -113,14 +113,15 @@ class Workspace:
         self._consent_database = ConsentDatabase(home / "consent.db")
         consent_log, pseudonyms = ConsentLog(self._consent_database), Pseudonyms.open(home / "consent.key")
         suppressions = Suppressions(self._consent_database, pseudonyms)
-        self._behind = Behind(store, library, suppressions, Erasures(self._consent_database))
+        erasures = Erasures(self._consent_database)
+        self._behind = Behind(store, library, suppressions, erasures)
         barred = self._behind.must_not_answer
         self._road = road = Road(store, library, engines, turns, grid, timetable.max_age, barred)
         rolls = partial(roll_of, log=consent_log, pseudonyms=pseudonyms)
         corrections = Corrections(self._consent_database, pseudonyms)
         deliveries = Deliveries(home / "packages")
         deliveries.sweep(datetime.now(UTC))  # nobody else may ever come by
-        people = People(suppressions, corrections, pseudonyms, deliveries, consent_log)
+        people = People(suppressions, corrections, pseudonyms, deliveries, consent_log, erasures)
         notices = NoticesAtLoad(self._consent_database, business)
         self.datasets = Datasets(store, library, home / "data", key, people, rolls, notices)
         self.budgets = Budgets(store, library)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from dpstats.access import Action, check
 from dpstats.catalog.dataset import DatasetFile
-from dpstats.errors import FileError
+from dpstats.errors import FileError, Unavailable
 from dpstats.ledger.registry import DataVersionRecord
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
@@ -27,15 +27,17 @@ class Behind:
         """Whether a dataset's data were made before somebody among its people was erased for the last time."""
         last = self._suppressions.newest(dataset.lineage)
         versions = self._registry.data_versions(dataset.dataset)[-1:]
-        return last is not None and any(version.created_at < last for version in versions)
+        return last is not None and any(
+            version.created_at < last or self.must_not_answer(dataset, version) for version in versions
+        )
 
     def must_not_answer(self, dataset: DatasetFile, version: DataVersionRecord) -> bool:
         """Whether a data version may hold somebody who was erased, be it that it is being made anew, or cannot be.
 
         Of ids that the load of another dataset links to somebody who was erased, the next start takes care.
         """
-        erased = self._erasures.of(dataset.lineage)
-        return version.data_version in self._stuck or (erased is not None and version.created_at < erased.last)
+        stuck = version.data_version in self._stuck
+        return stuck or self._erasures.came_after(dataset.lineage, version.data_version, version.created_at)
 
     def catch_up(self, identity: Identity, rebuild: Callable[[str], object]) -> None:
         """Makes such data anew, so that whoever was erased is in nothing that is served.
@@ -54,6 +56,6 @@ class Behind:
                 self._stuck |= behind
                 try:
                     rebuild(dataset.dataset)
-                except FileError:
+                except (FileError, Unavailable):
                     continue
                 self._stuck -= behind

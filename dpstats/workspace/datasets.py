@@ -366,6 +366,7 @@ class Datasets:
         """Makes a data version's file; removes it again if it does not come to be known."""
         earlier = self._registry.data_versions(dataset.dataset) if self._registered(dataset.dataset) else ()
         target = self._data / version_file(dataset.dataset, version)
+        erased = self._people.erased(dataset)
         with kept_if_entered(target):
             loaded = load(
                 dataset,
@@ -385,6 +386,8 @@ class Datasets:
                 export(dataset, target)
             # Before the data are entered: whoever is linked to a suppressed person is that person, for good.
             self._people.linked_out(dataset, loaded.linked_out)
+            # So that whoever is erased while it is loaded is missed in it, if the erasure itself is killed.
+            self._people.note_erased(version, erased)
             yield
         self._people.confirmed(loaded.confirmed)
 

@@ -15,7 +15,7 @@ from dpstats.engine.corrections import Fix, FixesOf, Overlay
 from dpstats.rights.consent_log import ConsentLog
 from dpstats.rights.corrections import Correction, Corrections
 from dpstats.rights.deliveries import Deliveries
-from dpstats.rights.erasures import LINKED
+from dpstats.rights.erasures import LINKED, Erased, Erasures
 from dpstats.rights.pseudonyms import Pseudonyms
 from dpstats.rights.suppression import Suppressions
 
@@ -30,13 +30,22 @@ class People:
         pseudonyms: Pseudonyms,
         deliveries: Deliveries,
         consent_log: ConsentLog,
+        erasures: Erasures,
     ) -> None:
         self._suppressions, self._corrections, self._pseudonyms = suppressions, corrections, pseudonyms
-        self._deliveries, self._consent_log = deliveries, consent_log
+        self._deliveries, self._consent_log, self._erasures = deliveries, consent_log, erasures
 
     def left_out(self, dataset: DatasetFile) -> Callable[[str], bool] | None:
         """Says of an id whether its person was erased, as of now; None if nobody was."""
         return self._suppressions.left_out(dataset.lineage, dataset.unit_type)
+
+    def erased(self, dataset: DatasetFile) -> Erased | None:
+        """How many people were erased, as of now; looked up before `left_out`, so that it knows of no one more."""
+        return self._erasures.of(dataset.lineage)
+
+    def note_erased(self, data_version: str, erased: Erased | None) -> None:
+        """Keeps of how many a data version's load knew."""
+        self._erasures.note(data_version, erased)
 
     def linked_out(self, dataset: DatasetFile, ids: Collection[str]) -> None:
         """Erases ids that are linked to somebody who was erased, for good: they are that person's."""

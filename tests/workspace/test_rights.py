@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
@@ -512,9 +513,9 @@ def test_data_from_before_an_erasure_are_made_anew_before_they_are_served(clinic
 
 @contextmanager
 def full_disk() -> Iterator[None]:
-    """No file can grow beyond what a database's log needs: no data version can be written."""
+    """Files grow to a size that a database's log needs, and a data version goes beyond."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
     try:
         yield
     finally:
@@ -560,3 +561,49 @@ def test_only_data_of_the_people_among_whom_somebody_was_erased_answer_nobody(cl
         pass
     with pytest.raises(Unavailable), road.data(library.dataset(ME, "clinic")):
         pass
+
+
+def test_an_erasure_that_is_killed_as_it_waits_for_a_load_is_not_forgotten(clinic: Clinic) -> None:
+    request, suppressed = clinic.request(), Path(clinic.folder / "suppressed")
+    clinic.workspace.rights.verify(ME, request, "reasonable", "two facts matched")
+    killed: list[int] = []
+
+    def halfway(step: str, _: float) -> None:
+        if step != "finishing":
+            return
+        command = [sys.executable, "-c", WAITING, str(clinic.home), request, str(suppressed)]
+        with subprocess.Popen(command) as erasing:
+            while not suppressed.exists() and erasing.poll() is None:
+                threading.Event().wait(0.01)
+            erasing.kill()
+        killed.append(erasing.returncode)
+
+    clinic.workspace.datasets.load(ME, "clinic", clinic.sources, progress=halfway)
+    assert (killed, clinic.rows(GONE)["visits"]) == ([-signal.SIGKILL], 3), "the load knew nothing of it"
+    with pytest.raises(Unavailable):
+        clinic.workspace.releases.make(Ask(ME, "visits", {}))
+    clinic.reopen()
+    assert any("older than an erasure" in each.what for each in clinic.workspace.doctor.findings(ME))
+    clinic.workspace.open_data()
+    assert clinic.rows(GONE) == {"visits": 0, "people": 0}
+    assert clinic.workspace.releases.make(Ask(ME, "visits", {}))[1]
+    assert not any("older than an erasure" in each.what for each in clinic.workspace.doctor.findings(ME))
+
+
+WAITING = """
+import sys
+from pathlib import Path
+from dpstats.access import operator
+from dpstats.settings import read_settings
+from dpstats.workspace import Workspace
+
+home, request, suppressed = sys.argv[1:]
+workspace = Workspace.open(read_settings(home=Path(home)))
+
+def watch(frame, event, arg):
+    if (frame.f_code.co_qualname, event) == ("Suppressions.add", "return"):
+        Path(suppressed).touch()
+
+sys.setprofile(watch)
+workspace.rights.execute(operator("stu"), request)
+"""
