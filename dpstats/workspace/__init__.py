@@ -143,7 +143,7 @@ class Workspace:
         told = RefusalsTold(library, self.datasets, webhooks)
         self.consent = Consent(library, consent_log, pseudonyms, told)
         self.consent_told = ConsentTold(library, road, consent_log, pseudonyms, timetable, self.datasets)
-        self.epochs = Epochs(store, library, consent_log, self.datasets, timetable, home / "epochs.lock")
+        self.epochs = Epochs(store, library, road, consent_log, self.datasets, timetable, home / "epochs.lock")
         self.retaining = Retaining(store, library, self.datasets, corrections, timetable, home / "retention.lock")
         requests = RequestLog(self._consent_database)
         self.notifying = Notifying(library, requests, Outbox(self._consent_database), webhooks)

@@ -7,6 +7,7 @@ anything changed, so that nobody can watch one person leave. How many people are
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -14,11 +15,12 @@ from pathlib import Path
 from dpstats.access import Action, check, operator
 from dpstats.catalog.consented import asked_purposes
 from dpstats.catalog.dataset import DatasetFile
-from dpstats.errors import Forbidden
+from dpstats.errors import Forbidden, NotLoaded, Unavailable
 from dpstats.ledger.files import file_lock
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.library import Library
+from dpstats.release import Road
 from dpstats.rights.consent_log import ConsentLog
 from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.each import done_to_each
@@ -59,8 +61,17 @@ class Epochs:
     """The epochs of a workspace; one is closed at a time."""
 
     def __init__(
-        self, store: Store, library: Library, log: ConsentLog, datasets: Datasets, timetable: Timetable, lock: Path
+        self,
+        store: Store,
+        library: Library,
+        road: Road,
+        log: ConsentLog,
+        datasets: Datasets,
+        timetable: Timetable,
+        lock: Path,
     ) -> None:
+        self._road = road
+        self._read: dict[str, tuple[str, datetime | None]] = {}  # by dataset: its version, and the epoch of its data
         self._registry, self._library, self._log = store.registry, library, log
         self._datasets, self.timetable, self._lock = datasets, timetable, lock
 
@@ -122,11 +133,22 @@ class Epochs:
         return "" if self._datasets.current(dataset) is None else self._datasets.renew(identity, dataset.dataset)
 
     def _behind(self) -> Iterator[DatasetFile]:
-        """The datasets whose data were made before the last epoch was closed."""
+        """The datasets whose data were made before the last epoch was closed, or go by an earlier one."""
         for dataset in self._asking():
             current, closed_at = self._datasets.current(dataset), self.last_closed()
-            if closed_at is not None and current is not None and current.created_at < closed_at:
+            if closed_at is None or current is None:
+                continue
+            if current.created_at < closed_at or self._missed(dataset, current.data_version, closed_at):
                 yield dataset
+
+    def _missed(self, dataset: DatasetFile, version: str, closed_at: datetime) -> bool:
+        """Whether data go by an earlier epoch, as they say: their load was under way as the last one was closed."""
+        if self._read.get(dataset.dataset, ("", None))[0] != version:
+            with suppress(NotLoaded, Unavailable), self._road.data(dataset) as (read, engine):
+                known = None if engine.consent is None else engine.consent.closed_at
+                self._read[dataset.dataset] = read.data_version, known
+        read_of, known = self._read.get(dataset.dataset, ("", None))
+        return read_of == version and (known is None or known < closed_at)
 
     def _asking(self) -> Iterator[DatasetFile]:
         yield from (d for d in self._library.datasets(operator("epochs")) if asked_purposes(d))

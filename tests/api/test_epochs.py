@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -94,3 +98,27 @@ def test_nothing_is_due_where_nobody_is_asked(tmp_path: Path) -> None:
         assert workspace.epochs.close_if_due(ME, datetime.now(UTC)) == ()
         assert not (tmp_path / "other" / "consent.db").exists()
         assert workspace.epochs.last_closed() is None
+
+
+def test_an_epoch_whose_process_was_killed_during_a_load_reaches_what_that_load_made(
+    workspace: Workspace, home: Path
+) -> None:
+    command = [sys.executable, "-m", "dpstats", "consent", "epoch"]
+    killed: list[int] = []
+
+    def halfway(*_: object) -> None:
+        if not killed:
+            with subprocess.Popen(command, env=os.environ | {"DPSTATS_HOME": str(home)}) as closing_it:
+                while workspace.epochs.last_closed() is None and closing_it.poll() is None:
+                    time.sleep(0.01)
+                closing_it.kill()  # it waits for this load
+            killed.append(closing_it.returncode)
+
+    sales = {"sales": home.parent / "files" / "sales.csv"}
+    workspace.datasets.load(ME, "town", sales, progress=halfway)
+    assert killed == [-signal.SIGKILL]
+    assert versions(workspace) == 2
+    close_if_due(workspace)
+    assert versions(workspace) == 3
+    close_if_due(workspace)
+    assert versions(workspace) == 3, "once"
