@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from dpstats.catalog.dataset import DatasetFile
+from dpstats.catalog.purposes import Consent, kind_of
+
+_STRENGTH: tuple[Consent, ...] = ("always", "notice", "opt_out", "opt_in")
+"""What a use asks of people, the least first."""
 
 
 def new_uses(before: Iterable[DatasetFile], after: DatasetFile) -> tuple[str, ...]:
@@ -51,7 +55,10 @@ def _aged(before: DatasetFile, after: DatasetFile) -> Iterator[str]:
 
 
 def _added(before: Sequence[DatasetFile], after: DatasetFile, purpose: str) -> Iterator[str]:
-    """The columns of people that are for a purpose for which they were not by the first definition that had them."""
+    """The columns of people that are for a purpose for which they were not by the first definition that had them.
+
+    A purpose that is of another kind by now, or takes less of a consent, is another one under the old name.
+    """
     for table, spec in after.personal_tables.items():
         for column in spec.columns:
             first = next((one for one in before if _has(one, table, column)), None)
@@ -59,8 +66,26 @@ def _added(before: Sequence[DatasetFile], after: DatasetFile, purpose: str) -> I
                 continue
             # Whoever opts in to a purpose that is new does so after it began: that is the consent which is needed.
             asks_anew = purpose not in first.purposes and after.consent_of(purpose) == "opt_in"
-            if purpose not in first.allowed_purposes(table, column) and not asks_anew:
+            is_new = purpose not in first.allowed_purposes(table, column) and not asks_anew
+            if is_new or any(_is_another(one, after, purpose, table, column) for one in before):
                 yield f"{table}.{column}"
+
+
+def _is_another(before: DatasetFile, after: DatasetFile, purpose: str, table: str, column: str) -> bool:
+    """Whether a column was for a purpose of the name that was of another kind, or took more of a consent."""
+    if not _has(before, table, column) or purpose not in before.allowed_purposes(table, column):
+        return False
+    then, now = before.purposes[purpose], after.purposes[purpose]
+    # Where neither says its kind, the consent decides it: one that asks for more is no other use.
+    kind_is_said = then.kind is not None or now.kind is not None
+    if kind_is_said and kind_of(purpose, then) != kind_of(purpose, now):
+        return True
+    return _strength(after, purpose, table, column) < _strength(before, purpose, table, column)
+
+
+def _strength(dataset: DatasetFile, purpose: str, table: str, column: str) -> int:
+    sensitive = bool(dataset.tables[table].columns[column].sensitive)
+    return _STRENGTH.index(dataset.consent_of(purpose, sensitive=sensitive))
 
 
 def _has(dataset: DatasetFile, table: str, column: str) -> bool:

@@ -60,6 +60,43 @@ def test_a_public_table_is_nobodys_data() -> None:
     assert new_uses([before], after) == ()
 
 
+def offers(said: str) -> DatasetFile:
+    text = FILE.format(spent="measurement", said="", more="")
+    return parse_dataset(text.replace("offers: {consent: opt_in}", f"offers: {{{said}}}"), "d.yaml")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("kind: personalization_aggregate, consent: opt_in", "kind: sale, consent: opt_out"),
+        ("kind: personalization_aggregate, consent: opt_in", "kind: sale, consent: opt_in"),
+        ("consent: opt_out", "kind: sale, consent: opt_out"),
+        ("consent: opt_in", "consent: opt_out"),
+        ("consent: opt_out", "consent: notice"),
+        ("kind: service, consent: notice", "kind: service, consent: always"),
+    ],
+)
+def test_a_purpose_of_another_kind_or_with_a_weaker_consent_is_another_under_the_old_name(
+    before: str, after: str
+) -> None:
+    assert new_uses([offers(before)], offers(after)) == ("visits.person may now be read for offers",)
+    for said in ("2026-03-01", "compatible"):
+        assert new_uses([offers(before)], offers(f"{after}, needs_consent_since: {said}")) == ()
+
+
+def test_what_took_more_of_a_consent_under_any_earlier_file_is_a_new_use() -> None:
+    notice, opt_in = offers("consent: notice"), offers("consent: opt_in")
+    assert new_uses([notice, opt_in], notice) == ("visits.person may now be read for offers",)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("consent: notice", "consent: opt_in"), ("kind: sale, consent: opt_out", "kind: sale, consent: opt_in")],
+)
+def test_a_purpose_that_asks_for_more_is_no_new_use(before: str, after: str) -> None:
+    assert new_uses([offers(before)], offers(after)) == ()
+
+
 @pytest.mark.parametrize("day", ["soon", "2026-02-30", "20260301", "1", "true"])
 def test_a_day_is_a_day_or_compatible(day: str) -> None:
     with pytest.raises(FileError, match="must be the day on which the use began, like 2026-03-01, or compatible"):

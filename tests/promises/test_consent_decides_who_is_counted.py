@@ -195,7 +195,8 @@ def test_when_epochs_stop_closing_what_asks_answers_nothing_and_the_rest_goes_on
 
 def test_a_purpose_that_changes_kind_is_not_answered_by_the_old_truths(shop: Desk) -> None:
     close(shop)
-    changed = DATASET.replace("kind: cross_context_ads", "kind: personalization_aggregate, consent: opt_out")
+    other = "kind: personalization_aggregate, consent: opt_out, needs_consent_since: compatible"
+    changed = DATASET.replace("kind: cross_context_ads", other)
     shop.workspace.datasets.register(ME, changed, "dataset.yaml")
     shop.approve({"query": "ads"} | QUERIES["ads"])
     with pytest.raises(ConsentUnknown):
