@@ -67,20 +67,22 @@ def _added(before: Sequence[DatasetFile], after: DatasetFile, purpose: str) -> I
             # Whoever opts in to a purpose that is new does so after it began: that is the consent which is needed.
             asks_anew = purpose not in first.purposes and after.consent_of(purpose) == "opt_in"
             is_new = purpose not in first.allowed_purposes(table, column) and not asks_anew
-            if is_new or any(_is_another(one, after, purpose, table, column) for one in before):
+            if is_new or _is_another(before, after, purpose, table, column):
                 yield f"{table}.{column}"
 
 
-def _is_another(before: DatasetFile, after: DatasetFile, purpose: str, table: str, column: str) -> bool:
-    """Whether a column was for a purpose of the name that was of another kind, or took more of a consent."""
-    if not _has(before, table, column) or purpose not in before.allowed_purposes(table, column):
+def _is_another(before: Sequence[DatasetFile], after: DatasetFile, purpose: str, table: str, column: str) -> bool:
+    """Whether a column was first for a purpose of the name that was of another kind, or took more of a consent."""
+    has_it = (one for one in before if _has(one, table, column) and purpose in one.allowed_purposes(table, column))
+    first = next(has_it, None)
+    if first is None:
         return False
-    then, now = before.purposes[purpose], after.purposes[purpose]
+    then, now = first.purposes[purpose], after.purposes[purpose]
     # Where neither says its kind, the consent decides it: one that asks for more is no other use.
     kind_is_said = then.kind is not None or now.kind is not None
     if kind_is_said and kind_of(purpose, then) != kind_of(purpose, now):
         return True
-    return _strength(after, purpose, table, column) < _strength(before, purpose, table, column)
+    return _strength(after, purpose, table, column) < _strength(first, purpose, table, column)
 
 
 def _strength(dataset: DatasetFile, purpose: str, table: str, column: str) -> int:

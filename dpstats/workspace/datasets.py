@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,9 +96,10 @@ class Datasets:
         with self._alone(dataset.lineage):
             self._sign_off(identity, dataset)
             version, as_of = new_version(), datetime.now(UTC)
-            with self._loaded(dataset, sources, version, as_of, append=False, progress=progress):
+            with self._loaded(dataset, sources, version, as_of, append=False, progress=progress) as note_erased:
                 self._open_lineage(identity, dataset)
                 self._registry.register_dataset(dataset.dataset, text, dataset.lineage)
+                note_erased()
                 self._enter(dataset, version, as_of, _manifest(dataset, sources, None))
             self._note_notice(dataset, version, sources, notice)
             self._forget_old(dataset.dataset)
@@ -160,7 +162,8 @@ class Datasets:
         as_of: datetime | None = None,
     ) -> str:
         version, as_of = new_version(), as_of or datetime.now(UTC)
-        with self._loaded(dataset, sources, version, as_of, append=append, progress=progress):
+        with self._loaded(dataset, sources, version, as_of, append=append, progress=progress) as note_erased:
+            note_erased()
             self._enter(dataset, version, as_of, manifest)
         self._forget_old(dataset.dataset)
         return version
@@ -362,8 +365,12 @@ class Datasets:
         *,
         append: bool,
         progress: Progress | None,
-    ) -> Iterator[None]:
-        """Makes a data version's file; removes it again if it does not come to be known."""
+    ) -> Iterator[Callable[[], None]]:
+        """Makes a data version's file; removes it again if it does not come to be known.
+
+        Gives what notes of how many erasures it knows, just before it is entered: whoever is erased while it is loaded
+        is missed in it then, even if the erasure itself is killed.
+        """
         earlier = self._registry.data_versions(dataset.dataset) if self._registered(dataset.dataset) else ()
         target = self._data / version_file(dataset.dataset, version)
         erased = self._people.erased(dataset)
@@ -386,9 +393,7 @@ class Datasets:
                 export(dataset, target)
             # Before the data are entered: whoever is linked to a suppressed person is that person, for good.
             self._people.linked_out(dataset, loaded.linked_out)
-            # So that whoever is erased while it is loaded is missed in it, if the erasure itself is killed.
-            self._people.note_erased(version, erased)
-            yield
+            yield partial(self._people.note_erased, version, erased)
         self._people.confirmed(loaded.confirmed)
 
     def _enter(self, dataset: DatasetFile, version: str, as_of: datetime, manifest: Manifest) -> None:

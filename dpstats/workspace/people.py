@@ -44,7 +44,7 @@ class People:
         return self._erasures.of(dataset.lineage)
 
     def note_erased(self, data_version: str, erased: Erased | None) -> None:
-        """Keeps of how many a data version's load knew."""
+        """Keeps of how many a data version's load knew; before the version is entered."""
         self._erasures.note(data_version, erased)
 
     def linked_out(self, dataset: DatasetFile, ids: Collection[str]) -> None:

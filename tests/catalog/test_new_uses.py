@@ -84,9 +84,10 @@ def test_a_purpose_of_another_kind_or_with_a_weaker_consent_is_another_under_the
         assert new_uses([offers(before)], offers(f"{after}, needs_consent_since: {said}")) == ()
 
 
-def test_what_took_more_of_a_consent_under_any_earlier_file_is_a_new_use() -> None:
-    notice, opt_in = offers("consent: notice"), offers("consent: opt_in")
-    assert new_uses([notice, opt_in], notice) == ("visits.person may now be read for offers",)
+def test_a_purpose_is_compared_with_what_it_was_at_first() -> None:
+    notice, opt_in, opt_out = (offers(f"consent: {consent}") for consent in ("notice", "opt_in", "opt_out"))
+    assert new_uses([notice, opt_in], notice) == ()  # more was asked for a while
+    assert new_uses([opt_in, opt_out], notice) == ("visits.person may now be read for offers",)
 
 
 @pytest.mark.parametrize(

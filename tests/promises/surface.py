@@ -345,7 +345,7 @@ PARAMETERS: dict[Callable[..., Any], tuple[str, ...]] = {
     # Who accepted the terms that recipients are bound by: it refuses, and nothing else.
     Library: ("registry", "recipients", "acts_as"),
     Mechanism: ("noise", "scale", "sensitivity"),
-    Road: ("store", "library", "engines", "turns", "grid", "consent_max_age"),
+    Road: ("store", "library", "engines", "turns", "grid", "consent_max_age", "barred"),
     Road.release: ("self", "ask"),
     Road.release_all: ("self", "asks", "envelope"),
     Sensitivity: ("per_cell", "cells", "norm"),
