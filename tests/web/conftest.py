@@ -42,7 +42,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Work
     folder = tmp_path_factory.mktemp("web")
     write_files(folder / "files")
     build(folder / "home", folder / "files")
-    serving = Path(__file__).parents[1] / "api" / "serving.py"
+    serving = Path(__file__).parent / "serving_many.py"
     command = [sys.executable, str(serving), str(folder / "home"), "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
