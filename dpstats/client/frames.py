@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from dpstats.client.needs import needed
@@ -12,12 +13,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Framed:
+class Framed(ABC):
     """A table that tells itself as Arrow, and so as whatever reads that."""
 
+    @abstractmethod
     def to_arrow(self) -> pa.Table:
         """The table; which columns there are, the table says."""
-        raise NotImplementedError
 
     def to_pandas(self) -> pd.DataFrame:
         """The same table as `to_arrow`; dates are datetime64.
