@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 
 from sqlalchemy import Connection, Dialect, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -98,6 +99,7 @@ def faults_explained() -> Iterator[None]:
         raise Unavailable from error
 
 
+@lru_cache
 def adding(table: str, columns: tuple[str, ...], dialect: Dialect) -> str:
     """The statement that adds a row, as the driver takes it: SQLAlchemy would turn over every value of each."""
     places = ", ".join(_place(name, dialect) for name in columns)
@@ -105,6 +107,7 @@ def adding(table: str, columns: tuple[str, ...], dialect: Dialect) -> str:
     return f"INSERT INTO {table} ({quoted}) VALUES ({places})"
 
 
+@lru_cache
 def changing(table: str, columns: tuple[str, ...], key: str, dialect: Dialect) -> str:
     """The statement that changes every column of the row with this key, in the same way."""
     changed = ", ".join(f'"{name}" = {_place(name, dialect)}' for name in columns if name != key)

@@ -1,8 +1,9 @@
 """Group commit: callers who come while one transaction is under way share the next one, in the order they came.
 
-No thread of its own: the caller at the head of the queue writes for those behind it, then wakes the next head, which
-writes while the one before finishes what need not be alone. So none waits for more than the group before its own, and a
-lone caller waits for nobody.
+No thread of its own: the caller at the head of the queue writes for those behind it, finishes what is to be finished
+before they are told, then wakes the next head. So none waits for more than the group before its own, and a lone caller
+waits for nobody. That the next group is not written while this one finishes makes it a larger one, which costs less:
+two small groups under way at once made 32 callers a third slower, on a quick disk and on a slow one.
 """
 
 from __future__ import annotations
@@ -26,9 +27,18 @@ class _Place(Generic[Asked, Told]):
 
     def __init__(self, asked: Asked) -> None:
         self.asked = asked
-        self.woken = threading.Event()
-        self.ended = False
+        self.leads = self.ended = False
         self.told: Told | Exception | None = None
+        self._asleep = threading.Lock()  # an event's condition costs as much as what is asked
+        self._asleep.acquire()
+
+    def sleep(self) -> None:
+        """Until it is woken: it leads, or its question has ended."""
+        self._asleep.acquire()
+
+    def wake(self) -> None:
+        """Once at most."""
+        self._asleep.release()
 
 
 class Groups(Generic[Asked, Told]):
@@ -37,8 +47,7 @@ class Groups(Generic[Asked, Told]):
     Args:
       write: gets 1 to `MOST` of what was asked, oldest first, and gives as many answers or exceptions in their order.
         It is alone.
-      finish: gets what `write` gave, before any of the group is told; the next group may be written meanwhile. If it
-        raises, all of the group are told that.
+      finish: gets what `write` gave, before any of the group is told. If it raises, all of the group are told that.
     """
 
     def __init__(
@@ -56,8 +65,8 @@ class Groups(Generic[Asked, Told]):
         place: _Place[Asked, Told] = _Place(asked)
         with self._guard:
             self._places.append(place)
-            leads, self._led = not self._led, True
-        if not leads:
+            place.leads, self._led = not self._led, True
+        if not place.leads:
             self._wait(place)
         if not place.ended:
             self._lead()
@@ -67,10 +76,10 @@ class Groups(Generic[Asked, Told]):
 
     def _wait(self, place: _Place[Asked, Told]) -> None:
         try:
-            place.woken.wait()
+            place.sleep()
         except BaseException:  # an interrupt: whoever leaves must not take the lead along
             with self._guard:
-                leads = place.woken.is_set() and not place.ended
+                leads = place.leads and not place.ended
                 if place in self._places:
                     self._places.remove(place)
             if leads:
@@ -85,7 +94,8 @@ class Groups(Generic[Asked, Told]):
         finally:
             for place in group:
                 place.ended = True
-                place.woken.set()
+                if not place.leads:
+                    place.wake()
 
     def _answer(self, group: Sequence[_Place[Asked, Told]]) -> None:
         for place in group:
@@ -94,9 +104,9 @@ class Groups(Generic[Asked, Told]):
         try:
             try:
                 told = self._write([place.asked for place in group])
+                self._finish(told)
             finally:
                 self._pass_on()
-            self._finish(told)
         except Exception as error:
             told = [error] * len(group)
         for place, one in zip(group, told, strict=True):
@@ -105,6 +115,7 @@ class Groups(Generic[Asked, Told]):
     def _pass_on(self) -> None:
         with self._guard:
             if self._places:
-                self._places[0].woken.set()
+                self._places[0].leads = True
+                self._places[0].wake()
             else:
                 self._led = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -30,6 +30,7 @@ class HeadFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._paths: dict[str, Path] = {}
         self._durable: dict[str, int] = {}  # up to this entry of a lineage, a saved head is known to be on disk
 
     def read(self, lineage: str) -> Head | None:
@@ -55,7 +56,7 @@ class HeadFiles:
         with file_lock(self._folder / ".lock"):
             saved = self.read(head.lineage)
             if saved is None or saved.seq < head.seq:
-                replace_durably(self._path(head.lineage), canonical_json(asdict(head)).encode() + b"\n")
+                replace_durably(self._path(head.lineage), canonical_json(vars(head)).encode() + b"\n")
                 self._durable[head.lineage] = head.seq
                 return True
             if self._durable.get(head.lineage, 0) < head.seq:
@@ -70,7 +71,10 @@ class HeadFiles:
         return tuple(sorted(unquote(path.name.removesuffix(".json")) for path in paths))
 
     def _path(self, lineage: str) -> Path:
-        return self._folder / f"{quote(lineage, safe='')}.json"
+        path = self._paths.get(lineage)
+        if path is None:
+            path = self._paths[lineage] = self._folder / f"{quote(lineage, safe='')}.json"
+        return path
 
 
 class KnownHeads:

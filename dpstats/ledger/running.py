@@ -10,7 +10,6 @@ entry's, or not signed, are refused; where none are kept, whoever asks adds all 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
@@ -54,7 +53,7 @@ class RunningTotals:
 
     def keep(self, connection: Connection, newest: Entry, sums: Sums) -> None:
         """Signs and writes what the entries up to the newest add up to, in the transaction that wrote it."""
-        said = {"lineage": newest.lineage, "seq": newest.seq, "hash": newest.hash, **asdict(sums)}
+        said = {"lineage": newest.lineage, "seq": newest.seq, "hash": newest.hash, **vars(sums)}
         said.pop("count")
         row = {**said, "signature": self._signer.sign(_message(said))}
         change = changing("chain_totals", _COLUMNS, "lineage", connection.dialect)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -79,33 +80,34 @@ def test_what_fails_for_all_is_told_to_each_and_the_next_is_served() -> None:
     assert groups.ask(2) == 2
 
 
-def test_a_group_is_told_once_it_is_finished_and_the_next_is_written_meanwhile() -> None:
-    written: list[int] = []
-    finishing, finish_it, second_is_written = threading.Event(), threading.Event(), threading.Event()
+def test_a_group_is_told_once_it_is_finished_and_those_who_came_meanwhile_share_the_next() -> None:
+    written: list[list[int]] = []
+    finishing, finish_it = threading.Event(), threading.Event()
 
     def write(asked: Sequence[int]) -> list[int | Exception]:
-        written.extend(asked)
-        if 2 in asked:
-            second_is_written.set()
+        written.append(sorted(asked))
         return list(asked)
 
     def finish(told: Sequence[int | Exception]) -> None:
         if 1 in told:
             finishing.set()
             finish_it.wait()
-        if 3 in told:
+        if 4 in told:
             raise OSError("no disk")
 
     groups: Groups[int, int] = Groups(write, finish)
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(3) as pool:
         first = pool.submit(groups.ask, 1)
         finishing.wait()
-        assert pool.submit(groups.ask, 2).result() == 2
-        assert second_is_written.is_set()
+        later = [pool.submit(groups.ask, asked) for asked in (2, 3)]
+        while len(groups._places) < 2:
+            time.sleep(0.001)
+        assert written == [[1]]
         assert not first.done()
         finish_it.set()
         assert first.result() == 1
+        assert [one.result() for one in later] == [2, 3]
     with pytest.raises(OSError, match="no disk"):
-        groups.ask(3)
-    assert groups.ask(4) == 4
-    assert written == [1, 2, 3, 4]
+        groups.ask(4)
+    assert groups.ask(5) == 5
+    assert written == [[1], [2, 3], [4], [5]]
