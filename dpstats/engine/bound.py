@@ -16,8 +16,9 @@ hash; a row that has no twin is the first of its kind, as counting would find.
 Blocks. Claim: which rows of a (unit, block) are kept, and their `BLOCK_RANK`, depend on the rows of that unit in that
 block and on the key alone; so what a unit does in one month changes no row of another month, though it be its own.
 Argument: as above, with (unit, block) in the place of the unit: identical rows share their time, hence their block, so
-their number is the block's own too; `units_over` and `bounded` count and add up within one (unit, block). The block is
-a function of the row's time, and which rows have none or a later one than there may be is decided row by row (`load`).
+their number is the block's own too; `units_over` and `kept_of_over` count and add up within one (unit, block). The
+block is a function of the row's time, and which rows have none or a later one than there may be is decided row by row
+(`load`).
 `RANK` is over all blocks of a unit, so only what is charged to all of them may look at it (`plan/fanout.py`). A table
 of one row a unit would let blocks compete for that row: it has none (`catalog`). Tables without blocks do not see them.
 """
@@ -69,7 +70,7 @@ def units_over(table: str, unit: str, max_rows: int, texts: Sequence[str] = (), 
     return f"SELECT {each} FROM {table} GROUP BY {each} HAVING count(*) > {max_rows}{text}"
 
 
-def bounded(
+def kept_of_over(
     table: str,
     over: str,
     columns: Sequence[str],
@@ -79,7 +80,7 @@ def bounded(
     *,
     block: str = "",
 ) -> str:
-    """SQL for the rows of `table` that are kept: all of a unit that is not in `over`, `max_rows` of one that is.
+    """SQL for the rows of `table` that are kept of the units in `over`; of every other unit, all are.
 
     Args:
       table, over: SQL names; `over` holds the result of `units_over`.
@@ -93,8 +94,6 @@ def bounded(
     order = f"PARTITION BY {_each(unit, block)} ORDER BY dp_hash, {every}, dp_copy"
     content = " || '|' || ".join(f"coalesce(CAST({quoted(column)} AS VARCHAR), '')" for column in columns)
     return f"""
-        SELECT {every} FROM {table} ANTI JOIN {over} {using}
-        UNION ALL
         SELECT {every} FROM (
             SELECT *, row_number() OVER ({order}) AS dp_place,
                 sum({_bytes(texts)}) OVER ({order} ROWS UNBOUNDED PRECEDING) AS dp_bytes

@@ -76,24 +76,26 @@ def given_cells(cells: Mapping[str, str], unit: str, somebodys: str) -> str:
     return f"SELECT {', '.join(('count(*)', *counts))}"
 
 
-def out_of_bounds(table: Table) -> tuple[tuple[str, ...], str]:
-    """The columns that have bounds, and SQL for a row of how many of their cells are beyond them."""
+def out_of_bounds(table: Table, rows: str) -> tuple[tuple[str, ...], str]:
+    """The columns that have bounds, and SQL for a row of how many of their cells are beyond them, in `rows`."""
     bounds = {name: spec.bounds for name, spec in table.columns.items() if spec.bounds}
     # As floating-point numbers, which no bound and no cell is too large for.
     counts = (
         f"count(*) FILTER (WHERE CAST({quoted(name)} AS DOUBLE) NOT BETWEEN {_double(low)} AND {_double(high)})"
         for name, (low, high) in bounds.items()
     )
-    return tuple(bounds), f"SELECT {', '.join(counts)}"
+    return tuple(bounds), f"SELECT {', '.join(counts)} FROM {rows}"
 
 
-def unlisted(table: Table) -> tuple[tuple[str, ...], str]:
-    """The columns that have declared values, and SQL for a row of how many of their cells are none of these."""
+def unlisted(table: Table, rows: str) -> tuple[tuple[str, ...], str]:
+    """The columns that have declared values, and SQL for a row of how many cells in `rows` are none of these."""
     listed = {name: spec for name, spec in table.columns.items() if spec.values}
     counts = []
     for name, spec in listed.items():
         values = ", ".join(f"CAST({literal(str(value))} AS {spec.type})" for value in spec.values or ())
-        counts.append(f"count(*) FILTER (WHERE {quoted(name)} NOT IN ({values}))")
+        # By value: a listed column has few, and each is compared with the list once (a WHERE would be pushed below).
+        of_each = f"SELECT {quoted(name)} AS cell, count(*) AS n FROM {rows} GROUP BY cell"
+        counts.append(f"(SELECT coalesce(sum(n) FILTER (WHERE cell NOT IN ({values})), 0)::BIGINT FROM ({of_each}))")
     return tuple(listed), f"SELECT {', '.join(counts)}"
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpstats.engine.bound import ROW_TEXT, bounded, hash_key, longest, ranked, text_cap, twins, units_over
+from dpstats.engine.bound import ROW_TEXT, hash_key, kept_of_over, longest, ranked, text_cap, twins, units_over
 from dpstats.engine.load import load
 
 CAP = 3
@@ -21,15 +21,16 @@ ROWS = st.lists(
 
 
 def kept(rows, cap=CAP, key=b"k"):
-    """What `bounded` keeps of rows (unit, x, y), as a multiset for each unit."""
+    """What is kept of rows (unit, x, y), as a multiset for each unit."""
     with duckdb.connect(":memory:") as connection:
         connection.execute('CREATE TABLE dp_rows ("unit" BIGINT, "x" VARCHAR, "select" DOUBLE)')
         if rows:
             columns = [list(column) for column in zip(*rows, strict=True)]
             connection.execute("INSERT INTO dp_rows SELECT unnest(?), unnest(?), unnest(?)", columns)
         connection.execute(f"CREATE TABLE dp_over AS {units_over('dp_rows', 'unit', cap)}")
-        sql = bounded("dp_rows", "dp_over", ["unit", "x", "select"], "unit", cap)
-        found = connection.execute(sql, {"dp_hash_key": hash_key(key)}).fetchall()
+        few = kept_of_over("dp_rows", "dp_over", ["unit", "x", "select"], "unit", cap)
+        found = connection.execute(few, {"dp_hash_key": hash_key(key)}).fetchall()
+        found += connection.execute("FROM dp_rows WHERE unit NOT IN (FROM dp_over)").fetchall()
     units = defaultdict(Counter)
     for row in found:
         units[row[0]][row] += 1
