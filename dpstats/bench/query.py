@@ -27,7 +27,8 @@ from dpstats.workspace import Workspace
 
 ME = operator("bench")
 SEGMENTS, REGIONS = 20, 50
-CUSTOMERS_A_ROW = 0.1
+ROWS_A_CUSTOMER = 10
+"""On average, unless it is said how many customers there are."""
 MONTH = {"since": "2025-03-01", "until": "2025-04-01"}
 
 DATASET = f"""
@@ -106,16 +107,16 @@ class Measured:
         return self.load_s - self.ordering_s + self.writing_s
 
 
-def measure(rows: int, repeats: int) -> Measured:
+def measure(rows: int, repeats: int, units: int | None = None) -> Measured:
     """Measures all of it.
 
     Args:
-      rows: of the table; there is a customer for each ten.
+      rows: of the table. units: of its customers, at most; None: one for each `ROWS_A_CUSTOMER` rows.
       repeats: of each work, after one that is not counted.
     """
     with tempfile.TemporaryDirectory(prefix="dpstats-bench-") as name:
         folder = Path(name)
-        file = make(folder, rows)
+        file = make(folder, rows, units)
         plain_load_s = _plain_load(folder, file)
         load_s, ordering_s = _prepare(folder, file)
         writing_s = _plain_write(folder)
@@ -156,10 +157,10 @@ def plain_engine(
     return connection
 
 
-def make(folder: Path, rows: int) -> Path:
+def make(folder: Path, rows: int, units: int | None = None) -> Path:
     """A Parquet file of so many sales: the same at each call, by hashes of the row's number."""
     file = folder / "sales.parquet"
-    customers = max(1, int(rows * CUSTOMERS_A_ROW))
+    customers = units or max(1, rows // ROWS_A_CUSTOMER)
     uniform = "(hash(8 * i + {}) / 18446744073709551616.0)".format
     with plain_engine(keeps_order=False) as connection:
         connection.execute(f"""COPY (

@@ -29,6 +29,9 @@ def query(
     repeats: Annotated[
         int, typer.Option("--runs", min=1, max=1000, metavar="N", help="Times that each work is run.")
     ] = 5,
+    units: Annotated[
+        int | None, typer.Option("--units", min=1, metavar="N", help="Privacy units; one for each ten rows by default.")
+    ] = None,
     as_json: inputs.AsJson = False,
 ) -> None:
     """Measure approved queries in the engine, and a load, beside the plain ones on the same rows.
@@ -41,9 +44,9 @@ def query(
     from dpstats.bench.query import measure, table
 
     with working("measuring"):
-        found = measure(rows, repeats)
+        found = measure(rows, repeats, units)
     if as_json:
-        show_json({"rows": rows, "repeats": repeats} | asdict(found))
+        show_json({"rows": rows, "repeats": repeats, "units": units} | asdict(found))
     else:
         show(
             Table(
