@@ -4,7 +4,7 @@
     turns.lock, *.lock               what processes lock so that they take turns
     bounding.key                     the secret that chooses which rows and groups of a unit are kept
     consent.db, consent.key          consent, rights requests and who was erased; the key of their pseudonyms
-    packages/                        answers to requests to know, each until it is fetched, a week at most
+    packages/                        answers to requests to know, encrypted, each until it is fetched, a week at most
     data/<dataset>/<version>.duckdb  the current data version of each dataset
     sandbox                          a mark: the data in this workspace are invented
 

@@ -477,6 +477,17 @@ def test_a_package_is_fetched_once(clinic: Clinic) -> None:
     assert list((clinic.home / "packages").iterdir()) == []
 
 
+def test_a_package_that_waits_to_be_fetched_shows_nothing_of_its_person_on_disk(clinic: Clinic) -> None:
+    request = clinic.request("know")
+    clinic.workspace.rights.verify(ME, request, "reasonably_high", "signed declaration")
+    secret = clinic.workspace.rights.execute(ME, request)["package"]["path"].rpartition("/")[2]
+    (waiting,) = (clinic.home / "packages").iterdir()
+    assert not zipfile.is_zipfile(waiting)
+    assert GONE.encode() not in waiting.read_bytes()
+    content = clinic.workspace.rights.package(ME, secret)
+    assert GONE.encode() in zipfile.ZipFile(io.BytesIO(content)).read("people.csv"), "the positive control"
+
+
 def fetched(clinic: Clinic, level: str, unit: str = GONE) -> zipfile.ZipFile:
     request = clinic.request("know", unit)
     clinic.workspace.rights.verify(ME, request, level, "as the test says")
