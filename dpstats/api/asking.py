@@ -343,7 +343,9 @@ class Correction(_Asking):
 
 
 class RightsExecution(_Asking):
-    """Of a request to correct, what is true instead; of one to delete, what other systems keep, and by which exception.
+    """Of a request to correct, what is true instead; of one to delete, what is kept of it, and by which exception.
+
+    That is columns (`table.column`), of which the person's cells are kept sealed, or what other systems keep, in words.
 
     Of one to know, the columns (`table.column`) that are not told, and by which exception.
 

@@ -190,7 +190,8 @@ def restore(
     elif consent is not None and consent.is_whole:
         note(
             "  who was erased, and what was said about consent, is known up to this backup: of what came later, erase "
-            "again, and send the decisions again"
+            "again, and send the decisions again. What was kept back of a deletion, and ended later, is kept again: "
+            "`dpstats rights kept`"
         )
     elif consent is not None:
         note("  the consent.db that is there was kept, and whom the backup leaves out was added to it")

@@ -12,7 +12,9 @@ from dpstats.cli.exits import FAILED
 from dpstats.cli.output import Table, destination, note, say, show, show_json, tell
 from dpstats.cli.session import session_of
 
-app = typer.Typer(help="Rights requests: open, list, show, confirm, verify, execute, extend, deny, notify, metrics.")
+app = typer.Typer(
+    help="Rights requests: open, list, show, confirm, verify, execute, extend, deny, kept, notify, metrics."
+)
 
 RequestId = Annotated[str, typer.Argument(metavar="ID", help="The request's id, as `rights open` prints it.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, in the words that the person was told.")]
@@ -137,16 +139,17 @@ def execute(
         typer.Option(
             "--except",
             metavar="WHAT=CODE",
-            help="Of a deletion: what other systems keep, by 1798.105(d)(n). To know: TABLE.COLUMN, by 1798.145(x).",
+            help="Of a deletion: TABLE.COLUMN to keep, sealed, or what other systems keep, by 1798.105(d)(n). "
+            "To know: TABLE.COLUMN, by 1798.145(x).",
         ),
     ] = None,
     as_json: inputs.AsJson = False,
 ) -> None:
     """Carry a request out; after a crash, run it again.
 
-    A deletion erases the whole person here, whatever other systems keep. A correction names a table, what is true
-    instead, and in which rows, if a person may have several there. Every later load puts it in place too, until the
-    source says the same.
+    A deletion erases the whole person from the data; what is kept of it all the same is shown by `rights kept`. A
+    correction names a table, what is true instead, and in which rows, if a person may have several there. Every later
+    load puts it in place too, until the source says the same.
     """
     from dpstats.workspace.correcting import Wanted
 
@@ -180,6 +183,46 @@ def deny(context: typer.Context, request: RequestId, reason: Reason, as_json: in
     """End a request: no_match, not_covered, insufficient_verification .., or a sentence."""
     with session_of(context).opened() as (workspace, me):
         _say(workspace.rights.deny(me, request, reason), as_json)
+
+
+@app.command("kept")
+def kept(
+    context: typer.Context,
+    request: Annotated[str | None, typer.Argument(metavar="ID", help="A deletion: show what is kept of it.")] = None,
+    end: Annotated[bool, typer.Option("--end", help="With ID: what is kept of it goes, for good.")] = False,
+    reason: Annotated[str, typer.Option("--reason", help="With --end: why it need not be kept any more.")] = "",
+    as_json: inputs.AsJson = False,
+) -> None:
+    """List what is kept back of deletions; with ID, show its cells, which is noted in the request's steps."""
+    if end and (request is None or not reason.strip()):
+        missing = ("ID", "name the deletion") if request is None else ("--reason", "is missing: it is noted")
+        raise typer.BadParameter(missing[1], param_hint=missing[0])
+    with session_of(context).opened() as (workspace, me):
+        if request is not None and not end:
+            _show_kept(workspace.keeping.read(me, request), as_json)
+            return
+        found = workspace.keeping.all(me) if request is None else workspace.keeping.end(me, request, reason)
+    if as_json:
+        show_json({"ended" if end else "items": found})
+    elif end:
+        say(f"{request}: {', '.join(each['column'] for each in found)}: nothing of it is kept any more")
+    elif found:
+        keys = ("request", "dataset", "column", "code", "since", "cells")
+        show(Table(keys, tuple(tuple(str(each[key]) for key in keys) for each in found)))
+    else:
+        note("nothing is kept back of any deletion")
+
+
+def _show_kept(found: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        show_json(found)
+        return
+    for each in found["columns"]:
+        say(f"{each['column']} of {each['dataset']} is kept since {each['since'][:10]} by {each['code']}")
+    for name, table in found["tables"].items():
+        rows = tuple(tuple("-" if cell is None else str(cell) for cell in row) for row in table["rows"])
+        say(f"{name}:")
+        show(Table(tuple(table["columns"]), rows))
 
 
 @app.command("notify")

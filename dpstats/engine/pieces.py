@@ -1,12 +1,13 @@
 """The rows that a data version holds of one person, for that person alone.
 
-This is the one place from which rows leave as they are. Only a verified request to know comes here; nothing that is
-read here ever stands beside a noisy answer, in a log or in an error.
+This is the one place from which rows leave as they are. Only a verified request to know comes here, and a deletion of
+which something must be kept; nothing that is read here ever stands beside a noisy answer, in a log or in an error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,10 +42,37 @@ def pieces(dataset: DatasetFile, file: Path, is_person: LeftOut) -> Mapping[str,
       FileError: the file cannot be read as a data version of the dataset.
     """
     is_person = whole_person(dataset, file, is_person)
+    with _opened(file) as connection:
+        return {name: _of_table(connection, dataset, name, is_person) for name in dataset.personal_tables}
+
+
+def cells(
+    dataset: DatasetFile, file: Path, is_person: LeftOut, columns: Collection[str]
+) -> Mapping[str, tuple[tuple[str, str | None], ...]]:
+    """What a data version holds of a person in columns, as `table.column`: each row's unit, and its cell.
+
+    Those of columns of one table are of the same rows, in the same order.
+
+    Raises:
+      FileError: as `pieces`.
+    """
+    found: dict[str, tuple[tuple[str, str | None], ...]] = {}
+    is_person = whole_person(dataset, file, is_person)
+    with _opened(file) as connection:
+        for table in dataset.personal_tables:
+            names = [name for name in dataset.tables[table].columns if f"{table}.{name}" in columns]
+            rows = _rows(connection, dataset, table, is_person, [dataset.privacy_unit, *names]) if names else ()
+            for place, name in enumerate(names, start=1):
+                found[f"{table}.{name}"] = tuple((str(row[0]), row[place]) for row in rows)
+    return found
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
         with duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
             connection.execute(f"ATTACH {literal(file)} AS dp_held (READ_ONLY)")
-            return {name: _of_table(connection, dataset, name, is_person) for name in dataset.personal_tables}
+            yield connection
     except duckdb.Error:
         raise FileError(str(file), "cannot be read as a data version: load the dataset again") from None
 
@@ -53,13 +81,24 @@ def _of_table(connection: duckdb.DuckDBPyConnection, dataset: DatasetFile, name:
     declared = dataset.tables[name].columns
     shown = tuple(column for column, spec in declared.items() if not spec.never_disclose)
     withheld = tuple(column for column, spec in declared.items() if spec.never_disclose)
+    return Pieces(shown, _rows(connection, dataset, name, is_person, shown), withheld)
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection,
+    dataset: DatasetFile,
+    name: str,
+    is_person: LeftOut,
+    columns: Sequence[str],
+) -> tuple[tuple[str | None, ...], ...]:
+    """These columns of a person's rows in a table, as text, in an order that the rows alone decide."""
     unit = f"CAST({quoted(dataset.privacy_unit)} AS VARCHAR)"
     source = f"dp_held.main.{quoted(name)}"
     units = connection.execute(f"SELECT DISTINCT {unit} FROM {source}").fetchall()
     theirs = [text for (text,) in units if is_person(text)]
-    if not shown or not theirs:
-        return Pieces(shown, (), withheld)
-    cells = ", ".join(f"CAST({quoted(column)} AS VARCHAR)" for column in shown)
-    sql = f"SELECT {cells} FROM {source} WHERE {unit} IN (SELECT unnest($theirs))"
+    if not columns or not theirs:
+        return ()
+    cast = ", ".join(f"CAST({quoted(column)} AS VARCHAR)" for column in columns)
+    sql = f"SELECT {cast} FROM {source} WHERE {unit} IN (SELECT unnest($theirs))"
     rows = connection.execute(sql, {"theirs": theirs}).fetchall()
-    return Pieces(shown, tuple(sorted(rows, key=lambda row: tuple(cell or "" for cell in row))), withheld)
+    return tuple(sorted(rows, key=lambda row: tuple(cell or "" for cell in row)))

@@ -7,22 +7,18 @@ takes its place, and when its person is erased; that there was one stays in the 
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Column, Connection, Index, Integer, RowMapping, Table, Text, delete, insert, select, update
 
-from dpstats.errors import FileError
 from dpstats.ledger.chain import canonical_json
 from dpstats.ledger.clock import moment_of, stamp
 from dpstats.rights.consent_schema import ConsentDatabase, metadata
 from dpstats.rights.pseudonyms import Pseudonyms
 
-NONCE_BYTES = 12
+_KEY = "key of corrections"
 
 corrections = Table(
     "corrections",
@@ -132,25 +128,15 @@ class Corrections:
 
     def _sealed(self, request: str, said: Said) -> str:
         content = canonical_json({"table": said.table, "where": dict(said.where), "put": dict(said.put)})
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        return (nonce + self._cipher().encrypt(nonce, content.encode(), request.encode())).hex()
+        return self._pseudonyms.sealed(_KEY, request, content)
 
     def _opened(self, row: RowMapping) -> Correction:
         said = None
         if row["sealed"] is not None:
-            sealed = bytes.fromhex(row["sealed"])
-            try:
-                content = self._cipher().decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], row["request"].encode())
-            except InvalidTag:
-                what = "does not open the corrections in consent.db: restore both from one backup"
-                raise FileError("consent.key", what) from None
-            said = Said(**json.loads(content))
+            said = Said(**json.loads(self._pseudonyms.opened(_KEY, row["request"], row["sealed"])))
         confirmed_at = moment_of(row["confirmed_at"]) if row["confirmed_at"] else None
         number, request, dataset, unit = row["number"], row["request"], row["dataset"], row["unit"]
         return Correction(number, request, dataset, unit, said, moment_of(row["since"]), confirmed_at)
-
-    def _cipher(self) -> AESGCM:
-        return AESGCM(bytes.fromhex(self._pseudonyms.hashed("key of corrections")))
 
 
 def _replaces(later: Said, earlier: Said) -> bool:

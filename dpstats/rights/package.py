@@ -24,6 +24,10 @@ MAY_BE_IN = (
     "that went by when the data came, what you had decided by then, what was asked, and limits on how much one person "
     "adds. It is not looked up again for each. The values are the published ones, with noise."
 )
+OPT_OUT_OFFERED = (
+    "You can say no to the sale and sharing of what is kept about you, at /opt-out, without saying who you are."
+)
+"""What is told to who asked for a deletion and does not get all of it (7022(g))."""
 BOUND = (
     "Everything published so far, taken together, tells about you at most what this epsilon allows, whoever looks and "
     "whatever else they know. It is an upper bound: it counts every answer as if your data were in it."
@@ -57,7 +61,10 @@ class TableOf:
 
 @dataclass(frozen=True)
 class Told:
-    """Everything that a package holds; `tables` empty where only categories may be told."""
+    """Everything that a package holds; `tables` empty where only categories may be told.
+
+    `kept_back`: the columns that are kept of a deletion, each with why, as the person reads it.
+    """
 
     request_id: str
     made_at: str
@@ -65,6 +72,7 @@ class Told:
     consent: Sequence[Mapping[str, str]]
     linked: Sequence[str]
     corrections: Sequence[Mapping[str, Any]]
+    kept_back: Sequence[Mapping[str, str]]
     tables: Sequence[TableOf]
     specific: bool
     statistics: Sequence[Mapping[str, Any]]
@@ -116,6 +124,7 @@ def _json(told: Told) -> dict[str, Any]:
         else None,
         "linked_ids": list(told.linked),
         "corrections": [dict(each) for each in told.corrections],
+        "kept_back": [dict(each) for each in told.kept_back],
         "consent": [dict(event) for event in told.consent],
         "statistics": {"says": MAY_BE_IN, "items": [dict(item) for item in told.statistics]},
         "privacy_loss": {"epsilon_at_most": told.epsilon_at_most, "delta": told.delta, "says": BOUND},
@@ -149,6 +158,10 @@ def _html(told: Told) -> Iterator[str]:
         yield "<h2>What you had corrected</h2><ul>"
         yield from (f"<li>{escape(_corrected(each))}</li>" for each in told.corrections)
         yield "</ul>"
+    if told.kept_back:
+        yield "<h2>What we keep of what you had deleted</h2><ul>"
+        yield from (f"<li>{escape(each['says'])}</li>" for each in told.kept_back)
+        yield f"</ul><p>{escape(OPT_OUT_OFFERED)}</p>"
     yield "<h2>What you decided</h2><ul>"
     yield from (f"<li>{escape(e['at'])}: {escape(e['decision'])} for {escape(e['purpose'])}</li>" for e in told.consent)
     yield "</ul><h2>Statistics that your data could have entered</h2>" + f"<p>{MAY_BE_IN}</p><ul>"

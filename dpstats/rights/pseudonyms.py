@@ -1,6 +1,6 @@
-"""Keyed hashes of people's ids, so that a copy of the consent database alone names nobody.
+"""Keyed hashes of people's ids, and seals of what is kept of them, so that a copy of the consent database names nobody.
 
-They are still personal information: with the key, anybody whose id is known can be looked for.
+Hashes are still personal information: with the key, anybody whose id is known can be looked for.
 """
 
 from __future__ import annotations
@@ -9,15 +9,18 @@ import hmac
 import secrets
 from pathlib import Path
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 from dpstats.errors import FileError
 from dpstats.ledger.database import faults_explained
 from dpstats.ledger.files import create_durably
 
-KEY_BYTES = 32
+KEY_BYTES, NONCE_BYTES = 32, 12
 
 
 class Pseudonyms:
-    """Hashes with one secret key. Nothing shows the key."""
+    """Hashes and seals with one secret key. Nothing shows the key."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
@@ -46,3 +49,24 @@ class Pseudonyms:
         encoded = [part.encode() for part in parts]
         message = b"".join([len(part).to_bytes(8, "big") + part for part in encoded])
         return hmac.digest(self._key, message, "sha256").hex()
+
+    def sealed(self, key: str, about: str, content: str) -> str:
+        """A text under a key of that name (AES-256-GCM), as hex; it opens for what it is about, and nothing else."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return (nonce + self._cipher(key).encrypt(nonce, content.encode(), about.encode())).hex()
+
+    def opened(self, key: str, about: str, sealed: str) -> str:
+        """What was sealed.
+
+        Raises:
+          FileError: with another key, or it is about something else.
+        """
+        raw = bytes.fromhex(sealed)
+        try:
+            return self._cipher(key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], about.encode()).decode()
+        except InvalidTag:
+            what = "does not open what is sealed in consent.db: restore both from one backup"
+            raise FileError("consent.key", what) from None
+
+    def _cipher(self, key: str) -> AESGCM:
+        return AESGCM(bytes.fromhex(self.hashed(key)))

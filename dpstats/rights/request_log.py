@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,6 +28,8 @@ from dpstats.rights.requests import (
     Denied,
     Extended,
     Fulfilled,
+    KeptEnded,
+    KeptSeen,
     Kind,
     Level,
     Revoked,
@@ -56,6 +58,8 @@ _STEPS: Mapping[str, type[Step]] = {
     "extended": Extended,
     "denied": Denied,
     "revoked": Revoked,
+    "kept_seen": KeptSeen,
+    "kept_ended": KeptEnded,
 }
 _NAMES = {step: name for name, step in _STEPS.items()}
 
@@ -127,8 +131,19 @@ class RequestLog:
                 connection.execute(insert(people).values(request=request_id, unit=person))
             return _kept(connection, request_id)
 
-    def step(self, request_id: str, step: Step, *, actor: str, now: datetime) -> Kept:
+    def step(
+        self,
+        request_id: str,
+        step: Step,
+        *,
+        actor: str,
+        now: datetime,
+        also: Callable[[Connection], None] | None = None,
+    ) -> Kept:
         """Keeps one more step of a request; when it closes it, the person's id goes.
+
+        Args:
+          also: what is removed in the same transaction.
 
         Raises:
           NotFound: there is no such request. Conflict: the step may not follow.
@@ -138,8 +153,10 @@ class RequestLog:
             _append(connection, request_id, _Said(_NAMES[type(step)], asdict(step), stamp(now), actor))
             if standing.state in CLOSED:
                 connection.execute(delete(people).where(people.c.request == request_id))
+            if also is not None:
+                also(connection)
             kept = _kept(connection, request_id)
-        if standing.state in CLOSED:
+        if standing.state in CLOSED or also is not None:
             self._database.empty_log()
         return kept
 
@@ -199,10 +216,15 @@ class RequestLog:
             self._database.empty_log()
         return len(over)
 
-    def purge(self, now: datetime) -> int:
-        """Takes out the content of requests that were closed, or expired, `KEPT_FOR` ago; gives how many went."""
+    def purge(self, now: datetime, held: Collection[str] = ()) -> int:
+        """Takes out the content of requests that were closed, or expired, `KEPT_FOR` ago; gives how many went.
+
+        Args:
+          held: requests that stay all the same, since something is kept back of them.
+        """
         with self._database.writing() as connection:
-            old = [name for name in _known(connection) if _is_over(_kept(connection, name).standing, now)]
+            known = (name for name in _known(connection) if name not in held)
+            old = [name for name in known if _is_over(_kept(connection, name).standing, now)]
             for name in old:
                 connection.execute(update(steps).where(steps.c.request == name).values(request=None, content=None))
         if old:
@@ -239,6 +261,10 @@ def _noted(said: _Said) -> Iterator[str]:
             yield text
         case Started(exceptions):
             yield from (f"all but {what} ({code})" for what, code in exceptions.items())
+        case KeptSeen(columns):
+            yield ", ".join(columns)
+        case KeptEnded(columns, reason):
+            yield f"{', '.join(columns)}: {reason}"
 
 
 def _is_over(standing: RightsRequest, now: datetime) -> bool:

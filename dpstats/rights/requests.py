@@ -3,6 +3,7 @@
     know, delete, correct   received -> confirmed -> verified -> executing -> fulfilled
     opt_out, limit          received -> executing -> fulfilled             (no identity is asked for: 7026(d), 7060(b))
     executing               -> partially_fulfilled, where something of it was refused, each piece with its reason
+    partially_fulfilled     what was kept back of a deletion may be seen, and ended; the request stays as it is
     from any open state     denied (with a reason of the list) | revoked | expired (the latest day is over)
 
 A request is the fold of its steps, oldest first; nothing is ever taken back. `after` gives the request that follows, or
@@ -13,7 +14,7 @@ Source: 11 CCR 7021, 7022, 7023, 7024, 7026, 7027, 7060 to 7063; outward words: 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import IntEnum, StrEnum
@@ -149,8 +150,8 @@ class Verified:
 class Started:
     """The executor began. Asked again after a crash, it goes on.
 
-    `exceptions`: what the business keeps, in other systems, of what it was asked to delete, or the pieces that it does
-    not tell of what it was asked to know; and by which exception.
+    `exceptions`: what the business keeps of what it was asked to delete, here (`table.column`) or in other systems, or
+    the pieces that it does not tell of what it was asked to know; and by which exception.
     """
 
     exceptions: Mapping[str, str] = field(default_factory=dict)
@@ -183,7 +184,22 @@ class Revoked:
     """The person took the request back before it was carried out."""
 
 
-Step = Confirmed | Verified | Started | Fulfilled | Extended | Denied | Revoked
+@dataclass(frozen=True)
+class KeptSeen:
+    """Somebody read what was kept back of a deletion: these columns."""
+
+    columns: Sequence[str]
+
+
+@dataclass(frozen=True)
+class KeptEnded:
+    """What was kept back of these columns is gone, and why."""
+
+    columns: Sequence[str]
+    reason: str
+
+
+Step = Confirmed | Verified | Started | Fulfilled | Extended | Denied | Revoked | KeptSeen | KeptEnded
 
 
 @dataclass(frozen=True)
@@ -254,6 +270,8 @@ def after(request: RightsRequest, step: Step, at: datetime) -> RightsRequest:
     """
     if at < request.received_at:
         raise Conflict("a step cannot come before its request was received: check the clock")
+    if isinstance(step, KeptSeen | KeptEnded):
+        return _of_what_is_kept(request)
     if not request.is_open:
         raise Conflict(f"the request is {request.state} already: open a new one")
     match step:
@@ -354,6 +372,13 @@ def _revoked(request: RightsRequest, at: datetime) -> RightsRequest:
     if request.state is State.EXECUTING:
         raise Conflict("the request is being executed: nothing is left half done, so it cannot be taken back now")
     return replace(request, state=State.REVOKED, responded_at=at)
+
+
+def _of_what_is_kept(request: RightsRequest) -> RightsRequest:
+    """Once a deletion is being executed something may be kept back of it, for as long as the law wants it kept."""
+    if request.kind is not Kind.DELETE or request.state not in {State.EXECUTING, State.PARTIALLY_FULFILLED}:
+        raise Conflict(f"nothing is kept back of a request to {_words(request.kind)} that is {request.state}")
+    return request
 
 
 def _words(kind: Kind) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import Column, Table, Text, func, select
+from sqlalchemy import Column, Connection, Table, Text, func, select
 from sqlalchemy.dialects.sqlite import insert as insert_new
 
 from dpstats.catalog.ids import id_text
@@ -37,8 +37,20 @@ class Suppressions:
     def __init__(self, database: ConsentDatabase, pseudonyms: Pseudonyms) -> None:
         self._database, self._pseudonyms = database, pseudonyms
 
-    def add(self, lineage: str, unit: str, *, request: str, now: datetime) -> None:
-        """Suppresses the person of an id, as `id_text` writes it, among the people of a lineage; again: no change."""
+    def add(
+        self,
+        lineage: str,
+        unit: str,
+        *,
+        request: str,
+        now: datetime,
+        also: Callable[[Connection], None] | None = None,
+    ) -> None:
+        """Suppresses the person of an id, as `id_text` writes it, among the people of a lineage; again: no change.
+
+        Args:
+          also: what is written in the same transaction.
+        """
         rows = [
             {
                 "lineage": lineage,
@@ -50,6 +62,8 @@ class Suppressions:
         ]
         with self._database.writing() as connection:
             connection.execute(insert_new(suppressions).on_conflict_do_nothing(), rows)
+            if also is not None:
+                also(connection)
 
     def any(self) -> bool:
         """Whether anybody is suppressed at all."""

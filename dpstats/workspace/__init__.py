@@ -3,15 +3,15 @@
     ledger.db, ledger.key, heads/    the ledger (unless it is on a server), its signing key, its newest heads
     turns.lock, *.lock               what processes lock so that they take turns
     bounding.key                     the secret that chooses which rows and groups of a unit are kept
-    consent.db, consent.key          consent, rights requests and who was erased; the key of their pseudonyms
+    consent.db, consent.key          consent, rights requests, who was erased, what is kept of them; its pseudonyms' key
     packages/                        answers to requests to know, encrypted, each until it is fetched, a week at most
     data/<dataset>/<version>.duckdb  the current data version of each dataset
     sandbox                          a mark: the data in this workspace are invented
 
 The command line, the HTTP service and the pages all call the same methods, on `Workspace.datasets`, `.budgets`,
 `.capping`, `.spending`, `.review`, `.waiting`, `.planning`, `.applying`, `.releases`, `.features`, `.refreshing`,
-`.stewards`, `.asked`, `.tokens`, `.drawing`, `.terms`, `.consent`, `.consent_told`, `.epochs`, `.rights`, `.notifying`,
-`.retaining`, `.minimising`, `.publishing`, `.assessing` and `.doctor`; each of them checks who calls.
+`.stewards`, `.asked`, `.tokens`, `.drawing`, `.terms`, `.consent`, `.consent_told`, `.epochs`, `.rights`, `.keeping`,
+`.notifying`, `.retaining`, `.minimising`, `.publishing`, `.assessing` and `.doctor`; each of them checks who calls.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from dpstats.rights.consent_schema import ConsentDatabase
 from dpstats.rights.corrections import Corrections
 from dpstats.rights.deliveries import Deliveries
 from dpstats.rights.erasures import Erasures
+from dpstats.rights.kept_back import KeptBack
 from dpstats.rights.notice import NOBODY_NAMED, Business
 from dpstats.rights.notices_at_load import NoticesAtLoad
 from dpstats.rights.notices_built import NoticesBuilt
@@ -63,6 +64,7 @@ from dpstats.workspace.epochs import NIGHTLY, Epochs, Timetable
 from dpstats.workspace.erasing import Erasing
 from dpstats.workspace.features import Features
 from dpstats.workspace.features_refresh import Refreshing
+from dpstats.workspace.keeping import Keeping
 from dpstats.workspace.minimising import Minimising
 from dpstats.workspace.notifying import Notifying
 from dpstats.workspace.opting_out import OptingOut
@@ -146,12 +148,14 @@ class Workspace:
         self.epochs = Epochs(store, library, road, consent_log, self.datasets, timetable, home / "epochs.lock")
         self.retaining = Retaining(store, library, self.datasets, corrections, timetable, home / "retention.lock")
         requests = RequestLog(self._consent_database)
+        self.keeping = Keeping(KeptBack(self._consent_database, pseudonyms), requests)
         self.notifying = Notifying(library, requests, Outbox(self._consent_database), webhooks)
         self.rights = Rights(
             library,
             requests,
             pseudonyms,
-            Erasing(library, self.datasets, suppressions, people),
+            Erasing(library, self.datasets, suppressions, people, self.keeping),
+            self.keeping,
             self.datasets,
             self.consent,
             store,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -429,6 +429,16 @@ class Datasets:
         with self._alone(dataset.lineage):
             versions = self._registry.data_versions(dataset.dataset)
             yield self._data / versions[-1].file if versions else None
+
+    @contextmanager
+    def current_files(self, lineage: str, names: Iterable[str]) -> Iterator[Mapping[str, Path]]:
+        """The current data versions' files of datasets of the same people, which nothing replaces while `with` lasts.
+
+        Without those of which nothing is loaded.
+        """
+        with self._alone(lineage):
+            current = {name: self._registry.data_versions(name)[-1:] for name in names}
+            yield {name: self._data / version.file for name, versions in current.items() for version in versions}
 
     def _registered(self, name: str) -> bool:
         return any(record.name == name for record in self._registry.datasets())

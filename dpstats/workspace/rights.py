@@ -55,12 +55,14 @@ from dpstats.workspace.consent import Consent
 from dpstats.workspace.correcting import Correcting, Wanted, correction_told
 from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.erasing import Erasing, is_of
+from dpstats.workspace.keeping import Keeping
 from dpstats.workspace.notifying import Notifying
 from dpstats.workspace.rights_told import (
     DELETED_SINCE,
     TOLD_OF_THE_NOTICE,
     consented,
     holds_sensitive,
+    kept_told,
     level_name,
     next_step,
     offered,
@@ -83,6 +85,7 @@ class Rights:
         log: RequestLog,
         pseudonyms: Pseudonyms,
         erasing: Erasing,
+        keeping: Keeping,
         datasets: Datasets,
         consent: Consent,
         store: Store,
@@ -96,7 +99,7 @@ class Rights:
     ) -> None:
         self._library, self._log, self._now = library, log, now
         self._pseudonyms, self._datasets, self._consent = pseudonyms, datasets, consent
-        self._erasing = erasing
+        self._erasing, self._keeping = erasing, keeping
         self._ledger, self._budgets, self._spending = store.ledger, budgets, spending
         self._consent_log, self._deliveries = consent_log, deliveries
         self._corrections, self._correcting = corrections, Correcting(datasets, corrections)
@@ -213,15 +216,16 @@ class Rights:
 
         Args:
           wanted: of a request to correct, what is true instead; not needed again once it was begun.
-          exceptions: of a request to delete, what the business keeps in other systems, and by which exception of
-            1798.105(d); here everything is erased, so that nothing of it is counted. Of a request to know, the columns
-            (`table.column`) that are not told, and by which exception of 1798.145. Nor are they needed again.
+          exceptions: of a request to delete, the columns (`table.column`) of which the person's cells are kept, sealed
+            and apart, or what the business keeps in other systems, and by which exception of 1798.105(d); everything is
+            erased from the data, so that nothing of it is counted. Of a request to know, the columns that are not told,
+            and by which exception of 1798.145. Nor are they needed again.
 
         Raises:
           Forbidden, NotFound, Conflict: as `confirm`; Conflict too where the caller is not sure enough of who asks,
           an erasure reaches data that the caller may not see, or a correction finds no row of the person. One that was
           begun before its person was deleted is denied as no_match.
-          InvalidParameters: what is to be corrected cannot be.
+          InvalidParameters: what is to be corrected, or kept back, cannot be.
         """
         kept = self._seen(identity, request_id)
         if kept.person is None and kept.standing.is_open:
@@ -230,7 +234,7 @@ class Rights:
         if not tried and kept.asked.kind not in UNVERIFIED_KINDS and kept.standing.level < Level.REASONABLE:
             raise Conflict(f"the request is {kept.standing.state}: verify who asks first, or deny it")
         self._check_level(identity, kept)
-        self._check_pieces(identity, kept, exceptions)
+        self._check_exceptions(identity, kept, exceptions)
         if kept.asked.kind in UNVERIFIED_KINDS and kept.standing.is_open:
             self._consent.check_kept(identity, kept.asked.dataset, _refusal(kept))
         if self._ended_with_its_person(identity, kept):
@@ -280,8 +284,10 @@ class Rights:
         if is_all and kept.standing.state is State.VERIFIED:
             self._erasing.check_held(kept, reached)
 
-    def _check_pieces(self, identity: Identity, kept: Kept, exceptions: Mapping[str, str]) -> None:
-        """Lets pieces be kept from who asks to know where there are such pieces, and the others are told."""
+    def _check_exceptions(self, identity: Identity, kept: Kept, exceptions: Mapping[str, str]) -> None:
+        """Lets columns be kept of a deletion, or pieces from who asks to know, where there are such."""
+        if kept.asked.kind is Kind.DELETE and kept.standing.is_open:
+            self._erasing.check_kept_back(identity, kept, exceptions)
         if kept.asked.kind is not Kind.KNOW or not exceptions:
             return
         if kept.standing.disclosure is not Disclosure.SPECIFIC_PIECES:
@@ -326,7 +332,7 @@ class Rights:
         now = self._now()
         self._deliveries.sweep(now)
         self._log.let_go(now)
-        self._log.purge(now)
+        self._log.purge(now, self._keeping.requests())
 
     def totals(self, identity: Identity, year: int) -> dict[str, Any]:
         """A year of requests in numbers by type: received, complied with, denied, and the days that answers took.
@@ -381,6 +387,7 @@ class Rights:
             consent=self._consent_history(lineage, pseudonyms),
             linked=sorted(linked) if specific else [],
             corrections=self._told_corrections(dataset, pseudonyms, refused) if specific else [],
+            kept_back=[kept_told(each) for each in self._keeping.of_person(pseudonyms)],
             tables=[
                 TableOf(table, each.columns, each.rows, each.withheld).without(refused) for table, each in found.items()
             ],

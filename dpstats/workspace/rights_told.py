@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.ledger.records import StoredRelease
 from dpstats.rights.decisions import Event
+from dpstats.rights.kept_back import KeptColumn
 from dpstats.rights.notice import PAST_STATISTICS
+from dpstats.rights.package import OPT_OUT_OFFERED
 from dpstats.rights.request_log import Kept
 from dpstats.rights.requests import CLOSED, EXCEPTIONS, UNVERIFIED_KINDS, WITHHOLDINGS, Kind, Level, State
 from dpstats.views import whole
@@ -21,6 +23,16 @@ TOLD_AFTER_ERASURE = (
     "No budget is given back for it: what was released stays charged.",
 )
 
+ALL_BUT_WHAT_IS_KEPT = (
+    "The data about you were erased from every version that is kept, all but what we say below that we keep of them."
+)
+"""What is told in place of the first of these, where something is kept back."""
+
+KEPT_IS_NOT_SCANNED = (
+    "Of these columns the person's cells, with the id of each row, are kept sealed in consent.db. Rows and bytes above "
+    "are those of the data's files, where nothing of them is left."
+)
+
 TOLD_OF_THE_NOTICE = (
     "We could not make sure enough of who you are to send anything that is about you.",
     "Our privacy notice, at /privacy, says what we collect, what for, and for how long.",
@@ -28,11 +40,6 @@ TOLD_OF_THE_NOTICE = (
 
 DELETED_SINCE = "The data about you were deleted since you asked, so there is nothing to correct."
 """What is told to who asked for a correction and for a deletion, which was carried out first."""
-
-OPT_OUT_OFFERED = (
-    "You can say no to the sale and sharing of what is kept about you, at /opt-out, without saying who you are."
-)
-"""What is told to who asked for a deletion and does not get all of it (7022(g))."""
 
 
 def statistic(stored: StoredRelease, purposes: Mapping[tuple[str, str], str]) -> dict[str, Any]:
@@ -60,6 +67,33 @@ def consented(event: Event) -> dict[str, str]:
 def kept_elsewhere(what: str, code: str) -> str:
     """What the business keeps of a deletion in other systems, as the person is told of it."""
     return f"We keep {what} outside these data, {EXCEPTIONS[code]} ({code}), and use it for nothing else."
+
+
+def kept_here(column: str, code: str) -> str:
+    """What is kept of a deletion here, as the person is told of it."""
+    return (
+        f"We keep {column}, {EXCEPTIONS[code]} ({code}). It is sealed, apart from all other data: no statistic is made "
+        "of it, and it is used for nothing else."
+    )
+
+
+def kept_told(kept: KeptColumn) -> dict[str, str]:
+    """A column of which something is kept of a person who was deleted, in the answer to a request to know."""
+    said = {"column": kept.column, "code": kept.code, "since": kept.since.isoformat()}
+    return said | {"says": kept_here(kept.column, kept.code)}
+
+
+def told_after_erasure(kept: Collection[tuple[str, str]], elsewhere: Mapping[str, str]) -> list[str]:
+    """What is told to who was deleted.
+
+    Args:
+      kept: what is kept here all the same, as columns and codes; elsewhere: what other systems keep, by code.
+    """
+    first, *others = TOLD_AFTER_ERASURE
+    told = [ALL_BUT_WHAT_IS_KEPT if kept else first, *others]
+    told += [kept_here(column, code) for column, code in sorted(kept)]
+    told += [kept_elsewhere(what, code) for what, code in elsewhere.items()]
+    return [*told, OPT_OUT_OFFERED] if kept or elsewhere else told
 
 
 def pieces_told(dataset: DatasetFile) -> frozenset[str]:

@@ -9,10 +9,12 @@ import pytest
 from api_town import Town
 
 from dpstats.rights.notice import COMMITMENT, FOOTER, PAST_STATISTICS, RIGHTS, SIGNALS
-from dpstats.workspace.rights_told import OPT_OUT_OFFERED, TOLD_AFTER_ERASURE, TOLD_OF_THE_NOTICE
+from dpstats.rights.package import OPT_OUT_OFFERED
+from dpstats.workspace.rights_told import ALL_BUT_WHAT_IS_KEPT, TOLD_AFTER_ERASURE, TOLD_OF_THE_NOTICE, kept_here
 
 MOST_YEARS = 9
-TOLD = [*TOLD_AFTER_ERASURE, *TOLD_OF_THE_NOTICE, OPT_OUT_OFFERED, SIGNALS, COMMITMENT, FOOTER, PAST_STATISTICS]
+KEPT = [ALL_BUT_WHAT_IS_KEPT, kept_here("orders.paid", "1798.105(d)(8)")]
+TOLD = [*TOLD_AFTER_ERASURE, *TOLD_OF_THE_NOTICE, *KEPT, OPT_OUT_OFFERED, SIGNALS, COMMITMENT, FOOTER, PAST_STATISTICS]
 TOLD += [right["says"] for right in RIGHTS]
 _BLOCKS = re.compile(r"</(?:p|li|h\d|label|button|dt|dd|th|td|summary|legend|caption|a)>")
 

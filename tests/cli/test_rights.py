@@ -73,6 +73,30 @@ def test_a_package_without_a_file_to_write_it_to_says_where_it_is_fetched(dpstat
     assert "/v1/rights/packages/" in dpstats("rights", "execute", request).done().out
 
 
+def test_what_is_kept_of_a_deletion_is_listed_shown_and_ended(dpstats: Run) -> None:
+    request = opened(dpstats)
+    verified(dpstats, request)
+    execute = ("rights", "execute", request, "--except")
+    dpstats(*execute, "visits.nothing=1798.105(d)(8)").refused("is no column that can be kept")
+    done = dpstats(*execute, "visits.spent=1798.105(d)(8)").done().out
+    assert "tell the person: We keep visits.spent, because the law obliges us (1798.105(d)(8))" in done
+    (kept,) = json.loads(dpstats("rights", "kept", "--json").done().out)["items"]
+    assert (kept["request"], kept["column"]) == (request, "visits.spent")
+    assert request in dpstats("rights", "kept").done().out
+    shown = dpstats("rights", "kept", request).done().out
+    assert "visits.spent of shop is kept since" in shown
+    tables = json.loads(dpstats("rights", "kept", request, "--json").done().out)["tables"]
+    assert tables["visits"]["columns"] == ["privacy_unit", "spent"]
+    assert {row[0] for row in tables["visits"]["rows"]} == {"1"}
+    assert dpstats("rights", "show", request).done().out.count(": visits.spent\n") == 2, "each look is noted"
+    dpstats("rights", "kept", request, "--end").wrong_usage("--reason")
+    dpstats("rights", "kept", "--end", "--reason", "paid").wrong_usage("ID")
+    ended = dpstats("rights", "kept", request, "--end", "--reason", "paid").done().out
+    assert "nothing of it is kept any more" in ended
+    dpstats("rights", "kept", request).refused("no request of which something is kept named")
+    assert json.loads(dpstats("rights", "kept", "--json").done().out) == {"items": []}
+
+
 def test_requests_and_clocks_are_listed(dpstats: Run) -> None:
     dpstats("rights", "deny", opened(dpstats), "--reason", "We hold nothing under this id.").done()
     dpstats("rights", "extend", opened(dpstats), "--reason", "many files").done()

@@ -81,7 +81,7 @@ OPTIONS = {
     "--epsilon",
     # Of a bench in a workspace of its own: how many made-up events it takes in.
     "--events",
-    # What the business keeps of a deletion elsewhere: here everything of the person is erased all the same.
+    # What the business keeps of a deletion, elsewhere or sealed: everything of the person is erased from the data.
     "--except",
     "--expires",
     "--export",

@@ -18,6 +18,8 @@ from dpstats.rights.requests import (
     Disclosure,
     Extended,
     Fulfilled,
+    KeptEnded,
+    KeptSeen,
     Kind,
     Level,
     Revoked,
@@ -164,3 +166,16 @@ def test_no_walk_stays_open_past_its_latest_day_or_leaves_a_closed_state(
 def test_what_is_being_carried_out_cannot_be_taken_back() -> None:
     with pytest.raises(Conflict, match="cannot be taken back now"):
         walked(Kind.OPT_OUT, Started(), Revoked())
+
+
+@pytest.mark.parametrize("step", [KeptSeen(["people.age"]), KeptEnded(["people.age"], "paid")])
+def test_what_is_kept_of_a_deletion_is_seen_and_ended_once_it_was_begun_and_changes_nothing_of_it(step: Step) -> None:
+    in_part = Started({"people.age": "1798.105(d)(8)"})
+    done = walked(Kind.DELETE, SURE, in_part, Fulfilled({}))
+    assert after(done, step, AT) == done
+    assert walked(Kind.DELETE, SURE, in_part, step).state is State.EXECUTING
+    for steps in ((), (SURE,), (SURE, Started(), Fulfilled({})), (Revoked(),)):
+        with pytest.raises(Conflict, match="nothing is kept back of a request to delete"):
+            walked(Kind.DELETE, *steps, step)
+    with pytest.raises(Conflict, match="nothing is kept back of a request to know"):
+        walked(Kind.KNOW, SURE, Started({"people.age": "1798.145(a)"}), Fulfilled({}), step)
