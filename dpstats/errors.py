@@ -10,6 +10,7 @@
     +-- NotFound                     nothing by this name
     |   +-- PackageGone              nothing under this link, any more
     +-- NotApproved                  the query's current version has no approval
+    |   +-- NotAnswered              the dataset does not answer the query as it is defined now
     +-- InvalidParameters            a parameter is missing, unknown or out of its range
     +-- BudgetExhausted              the charge does not fit in what is left
     +-- Frozen                       a steward froze the dataset
@@ -171,6 +172,16 @@ class NotApproved(DpstatsError):
             f"a steward approves it with `dpstats query approve {query}`"
         )
         self.query, self.version = query, version
+
+
+class NotAnswered(NotApproved):
+    """The dataset's present definition does not answer the query, or it may not be held: no approval would help."""
+
+    def __init__(self, query: str, version: str, dataset: str) -> None:
+        super().__init__(query, version)
+        self.args = (
+            f"dataset {dataset} does not answer query {query} as it is defined now: `dpstats doctor` says what to do",
+        )
 
 
 class InvalidParameters(DpstatsError):

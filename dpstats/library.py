@@ -10,7 +10,16 @@ from dpstats.access import Action, check, operator, sees
 from dpstats.catalog.acting import ActsAs, provider_problems
 from dpstats.catalog.dataset import DatasetFile, parse_dataset
 from dpstats.catalog.query import QueryFile, parse_query
-from dpstats.errors import Conflict, FileError, Frozen, NotApproved, NotFound, QueryRefused, TermsNotAccepted
+from dpstats.errors import (
+    Conflict,
+    FileError,
+    Frozen,
+    NotAnswered,
+    NotApproved,
+    NotFound,
+    QueryRefused,
+    TermsNotAccepted,
+)
 from dpstats.ledger.recipients import Recipients
 from dpstats.ledger.registry import QueryRecord, Registry
 from dpstats.ledger.tokens import Identity
@@ -119,7 +128,7 @@ class Library:
         if frozen:
             raise Frozen(known.record.dataset)
         if known.analysis is None or not known.approved:
-            raise NotApproved(name, known.version)
+            raise not_approved(known)
         return known, known.analysis
 
     def check_held(self, dataset: DatasetFile) -> None:
@@ -151,6 +160,13 @@ class Library:
         approval = self.registry.approval(record.name, analysis.version)
         until = None if approval is None else approval.expires_at
         return Known(record, query, dataset, analysis.version, approval is not None, analysis, until)
+
+
+def not_approved(known: Known) -> NotApproved:
+    """Why a query that is not approved answers nothing: nobody approved it so, or nobody could."""
+    if known.analysis is None:
+        return NotAnswered(known.record.name, known.version, known.record.dataset)
+    return NotApproved(known.record.name, known.version)
 
 
 @lru_cache(maxsize=4096)

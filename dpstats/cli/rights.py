@@ -13,7 +13,7 @@ from dpstats.cli.output import Table, destination, note, say, show, show_json, t
 from dpstats.cli.session import session_of
 
 app = typer.Typer(
-    help="Rights requests: open, list, show, confirm, verify, execute, extend, deny, kept, notify, metrics."
+    help="Rights requests: open, list, show, confirm, verify, execute, extend, deny, revoke, kept, notify, metrics."
 )
 
 RequestId = Annotated[str, typer.Argument(metavar="ID", help="The request's id, as `rights open` prints it.")]
@@ -183,6 +183,13 @@ def deny(context: typer.Context, request: RequestId, reason: Reason, as_json: in
     """End a request: no_match, not_covered, insufficient_verification .., or a sentence."""
     with session_of(context).opened() as (workspace, me):
         _say(workspace.rights.deny(me, request, reason), as_json)
+
+
+@app.command("revoke")
+def revoke(context: typer.Context, request: RequestId, as_json: inputs.AsJson = False) -> None:
+    """End a request that the person, or their agent, took back: nothing of it is carried out."""
+    with session_of(context).opened() as (workspace, me):
+        _say(workspace.rights.revoke(me, request), as_json)
 
 
 @app.command("kept")

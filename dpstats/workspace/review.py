@@ -16,13 +16,13 @@ from dpstats.catalog.fields import FileModel
 from dpstats.catalog.parameters import BoundParameters, bind_parameters
 from dpstats.catalog.query import DateParameter, EnumParameter, KeysFrom, load_query
 from dpstats.catalog.source import load_file
-from dpstats.errors import Conflict, FileError, NotApproved, SecondStewardNeeded
+from dpstats.errors import Conflict, FileError, SecondStewardNeeded
 from dpstats.ledger.approvals import Wish
 from dpstats.ledger.proposals import approval_draft
 from dpstats.ledger.registry import QueryRecord
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
-from dpstats.library import Known, Library, analysis_of
+from dpstats.library import Known, Library, analysis_of, not_approved
 from dpstats.plan.advice import compared, recommendations
 from dpstats.plan.analysis import Analysis, analyse
 from dpstats.plan.answer import measures
@@ -140,7 +140,8 @@ class Review:
         known = self._library.known(identity, name)
         if known.analysis is None:
             raise Conflict(
-                f"query {name} cannot be answered by its dataset's present definition: `dpstats query check`"
+                f"query {name} cannot be answered by its dataset's present definition: `dpstats doctor` and `dpstats "
+                "query check` say why"
             )
         if version is not None and version != known.version:
             raise Conflict(
@@ -199,7 +200,7 @@ class Review:
         check(identity, Action.READ)
         known = self._library.known(identity, name)
         if not known.approved and Action.STEWARD not in ALLOWED[identity.role]:
-            raise NotApproved(name, known.version)
+            raise not_approved(known)
         return self._view(known)
 
     def _view(self, known: Known) -> dict[str, Any]:

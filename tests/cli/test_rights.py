@@ -73,6 +73,15 @@ def test_a_package_without_a_file_to_write_it_to_says_where_it_is_fetched(dpstat
     assert "/v1/rights/packages/" in dpstats("rights", "execute", request).done().out
 
 
+def test_a_request_that_the_person_took_back_ends_and_is_not_carried_out(dpstats: Run) -> None:
+    request = opened(dpstats)
+    verified(dpstats, request)
+    assert f"{request}: delete of shop: revoked" in dpstats("rights", "revoke", request).done().out
+    dpstats("rights", "execute", request).refused("revoked already")
+    dpstats("rights", "revoke", request).refused("revoked already")
+    assert json.loads(dpstats("rights", "show", request, "--json").done().out)["status"] == {"status": "revoked"}
+
+
 def test_what_is_kept_of_a_deletion_is_listed_shown_and_ended(dpstats: Run) -> None:
     request = opened(dpstats)
     verified(dpstats, request)

@@ -104,8 +104,12 @@ def test_what_was_registered_before_answers_nothing_and_charges_nothing_once_it_
     held.ask()
     spent = held.workspace.budgets.one(ME, "shop")
     held.reopen("service_provider")
-    with pytest.raises(NotApproved):
+    with pytest.raises(
+        NotApproved, match="dataset shop does not answer query spend as it is defined now: `dpstats doc"
+    ):
         held.ask()
+    with pytest.raises(Conflict, match="`dpstats doctor`"):
+        held.workspace.review.approve(ME, "spend")
     assert held.workspace.budgets.one(ME, "shop") == spent
     found = {each.about: each.what for each in held.workspace.doctor.findings(ME)}
     assert "query spend" in found
