@@ -32,7 +32,7 @@ from dpstats.ledger.tokens import Identity
 from dpstats.library import Library
 from dpstats.plan.answer import json_value
 from dpstats.privacy.loss import AMOUNT_STEPS, DELTA_STEPS, Loss, Measure
-from dpstats.release import Ask, Road, loaded_on
+from dpstats.release import Ask, Road, is_for_ads, loaded_on
 from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.features_parts import Part, Query, check_view, oldest, parts_of, parts_of_view
 from dpstats.workspace.features_segments import rule_of
@@ -62,8 +62,12 @@ class Found:
 
     @property
     def aged_since(self) -> datetime:
-        """Since when it ages: the oldest release; over blocks, which do not age, the newest."""
-        return self.renewed_at if self.view.blocks else min(item.created_at for item in self.stored)
+        """Since when it ages: the oldest release. Blocks do not age, so over them it is the newest; for advertising
+        they do, since who opts out is counted in old blocks too.
+        """
+        parts = zip(self.parts, self.stored, strict=True)
+        ageing = [item for part, item in parts if not self.view.blocks or is_for_ads(part.analysis)]
+        return min((item.created_at for item in ageing), default=self.renewed_at)
 
     @property
     def version(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from dpstats.access import Action, check
@@ -19,9 +20,9 @@ from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.privacy.conversion import rho_within
 from dpstats.privacy.loss import Measure, amount_down
-from dpstats.release import Ask, Road
+from dpstats.release import Ask, Road, is_for_ads
 from dpstats.workspace.features import Features, reason_of
-from dpstats.workspace.features_parts import Part, Query, from_public_table, parts_of_view
+from dpstats.workspace.features_parts import Part, Query, from_public_table, oldest, parts_of_view
 
 KEYS_OF = "renewals of feature views"
 """Among whose keys a renewal's key is, whoever renews: so two stewards who renew at once pay once."""
@@ -92,9 +93,10 @@ class Refreshing:
 
     def _due(self, view: FeatureView, parts: Sequence[Part]) -> tuple[list[_Due], list[Part]]:
         due, kept = [], []
+        may_be = oldest(view, [(part.known, part.analysis) for part in parts])
         for part in parts:
             earlier = self._ledger.find_newest(part.question)
-            why = self._why(view, part, earlier)
+            why = self._why(view, part, earlier, may_be)
             if why:
                 due.append(_Due(part, earlier, why))
             else:
@@ -105,19 +107,21 @@ class Refreshing:
             kept = []
         return due, kept
 
-    def _why(self, view: FeatureView, part: Part, earlier: ReleaseMark | None) -> str:
-        """Why a release is to be made anew; empty if it is not."""
+    def _why(self, view: FeatureView, part: Part, earlier: ReleaseMark | None, may_be: timedelta) -> str:
+        """Why a release is to be made anew; empty if it is not. `may_be`: how old the view may be."""
         if earlier is None:
             return f"{part.label} was never released"
         reloaded = self._reloaded(part, earlier)
-        if part.block is not None:
-            return f"{part.label} was loaded again" if reloaded else ""
+        if part.block is not None and reloaded:
+            return f"{part.label} was loaded again"
+        if part.block is not None and not is_for_ads(part.analysis):
+            return ""  # it does not age
         age = self._registry.now() - earlier.created_at
         if age < view.refresh:
             return ""
         if reloaded:
             return f"{part.label} is due, and data were loaded since"
-        return f"{part.label} would pass its maximal age" if age + view.refresh > view.max_age else ""
+        return f"{part.label} would pass its maximal age" if age + view.refresh > may_be else ""
 
     def _reloaded(self, part: Part, earlier: ReleaseMark) -> bool:
         """Whether a load since brought anything of what the part reads, as far as its steward said.

@@ -16,7 +16,7 @@ from dpstats.ledger.registry import QueryRecord, Registry, ViewRecord
 from dpstats.library import Known, Library
 from dpstats.plan.cadence import blocks_a_year, renewals_a_year
 from dpstats.privacy.loss import Loss, no_loss
-from dpstats.release import Road, loaded_on
+from dpstats.release import Road, is_for_ads, loaded_on
 from dpstats.workspace.features import view_of
 from dpstats.workspace.features_parts import Part, Query, check_view, is_windowed, parts_of
 from dpstats.workspace.features_refresh import envelope_of
@@ -159,10 +159,15 @@ class ViewPlanning:
 
 
 def _a_year(view: FeatureView, part: Part, *, begins: bool) -> int:
-    """How often a year releases a part: each of a windowed query's blocks once, anything else at every renewal."""
+    """How often a year releases a part: each of a windowed query's blocks once, anything else at every renewal.
+
+    For advertising blocks age, so each that is shown is released at every renewal too.
+    """
     use = part.analysis.blocks
     if view.blocks is None or use is None or not is_windowed(part.known, part.analysis):
         return renewals_a_year(view.refresh)
+    if is_for_ads(part.analysis):
+        return view.blocks * renewals_a_year(view.refresh) + blocks_a_year(use.every)
     return blocks_a_year(use.every) + (view.blocks if begins else 0)
 
 
