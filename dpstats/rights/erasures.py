@@ -1,4 +1,4 @@
-"""How many erasures there were of the people of a lineage, and of how many a data version's load knew.
+"""How many ids were suppressed among the people of a lineage, and of how many a data version's load knew.
 
 Counted, since clocks tell nothing of a load that was under way meanwhile: nobody is ever taken off, so a version whose
 load knew of fewer may hold somebody. Every release asks: what was counted is kept until somebody more is suppressed.
@@ -17,12 +17,15 @@ from dpstats.rights.consent_schema import ConsentDatabase, metadata
 from dpstats.rights.suppression import suppressions
 
 LINKED = "linked"
-"""The request of ids that a load found linked to somebody who was erased: it left them out itself."""
+"""The request of ids that a load found linked to somebody who was erased.
+
+It left them out itself, and knows of them; what was loaded before of other datasets may hold them, and does not.
+"""
 
 
 @dataclass(frozen=True)
 class Erased:
-    """What was suppressed by requests in one lineage: how many rows, and when the last one."""
+    """What was suppressed in one lineage: how many rows, and when the last one."""
 
     count: int
     last: datetime
@@ -34,7 +37,7 @@ known_to = Table(
     Column("data_version", Text, primary_key=True),
     Column("count", Integer, nullable=False),
 )
-"""How many rows were suppressed by requests as the load of a data version began; none before it was noted."""
+"""How many suppressed rows the load of a data version knew: those that there were as it began, and its own."""
 
 
 class Erasures:
@@ -55,9 +58,9 @@ class Erasures:
                 self._counted = newest, counted
         return counted.get(lineage)
 
-    def note(self, data_version: str, erased: Erased | None) -> None:
-        """Keeps what a data version's load knew, before the version is entered."""
-        count = 0 if erased is None else erased.count
+    def note(self, data_version: str, erased: Erased | None, found: int) -> None:
+        """Keeps what a data version's load knew, before the version is entered; `found`: the rows that it added."""
+        count = found if erased is None else erased.count + found
         with self._database.writing() as connection:
             connection.execute(insert(known_to).values(data_version=data_version, count=count))
 
@@ -73,8 +76,6 @@ class Erasures:
 
 
 _NUMBER: ColumnElement[int] = literal_column("rowid")
-_BY_LINEAGE = (
-    select(suppressions.c.lineage, func.count().label("n"), func.max(suppressions.c.since).label("last"))
-    .where(suppressions.c.request != LINKED)
-    .group_by(suppressions.c.lineage)
-)
+_BY_LINEAGE = select(
+    suppressions.c.lineage, func.count().label("n"), func.max(suppressions.c.since).label("last")
+).group_by(suppressions.c.lineage)

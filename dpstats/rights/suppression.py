@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, Table, Text, func, select
-from sqlalchemy.dialects.sqlite import insert as insert_new
+from sqlalchemy import Column, Connection, Table, Text, func, insert, select
 
 from dpstats.catalog.ids import id_text
 from dpstats.catalog.types import ColumnType
@@ -45,11 +44,14 @@ class Suppressions:
         request: str,
         now: datetime,
         also: Callable[[Connection], None] | None = None,
-    ) -> None:
+    ) -> int:
         """Suppresses the person of an id, as `id_text` writes it, among the people of a lineage; again: no change.
 
         Args:
           also: what is written in the same transaction.
+
+        Returns:
+          How many rows are new.
         """
         rows = [
             {
@@ -60,10 +62,16 @@ class Suppressions:
             }
             for unit_type in _TYPES
         ]
+        hashes = [row["unit"] for row in rows]
+        query = select(suppressions.c.unit).where(suppressions.c.lineage == lineage, suppressions.c.unit.in_(hashes))
         with self._database.writing() as connection:
-            connection.execute(insert_new(suppressions).on_conflict_do_nothing(), rows)
+            there = set(connection.execute(query).scalars())
+            new = [row for row in rows if row["unit"] not in there]
+            if new:
+                connection.execute(insert(suppressions), new)
             if also is not None:
                 also(connection)
+        return len(new)
 
     def any(self) -> bool:
         """Whether anybody is suppressed at all."""

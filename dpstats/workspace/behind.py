@@ -32,10 +32,7 @@ class Behind:
         )
 
     def must_not_answer(self, dataset: DatasetFile, version: DataVersionRecord) -> bool:
-        """Whether a data version may hold somebody who was erased, be it that it is being made anew, or cannot be.
-
-        Of ids that the load of another dataset links to somebody who was erased, the next start takes care.
-        """
+        """Whether a data version may hold somebody who was erased, be it that it is being made anew, or cannot be."""
         stuck = version.data_version in self._stuck
         return stuck or self._erasures.came_after(dataset.lineage, version.data_version, version.created_at)
 

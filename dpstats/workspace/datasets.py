@@ -392,9 +392,22 @@ class Datasets:
             if dataset.engine is not None:
                 export(dataset, target)
             # Before the data are entered: whoever is linked to a suppressed person is that person, for good.
-            self._people.linked_out(dataset, loaded.linked_out)
-            yield partial(self._people.note_erased, version, erased)
+            found = self._people.linked_out(dataset, loaded.linked_out)
+            yield partial(self._people.note_erased, version, erased, found)
         self._people.confirmed(loaded.confirmed)
+        if found:
+            self._leave_linked_out(dataset)
+
+    def _leave_linked_out(self, dataset: DatasetFile) -> None:
+        """Makes other data of the same people anew that may hold an id which a load found to be an erased person's.
+
+        They answer nobody meanwhile; what cannot be made anew, until it can, as `doctor` tells. The load stands.
+        """
+        for other in self._library.datasets(operator("links")):
+            versions = self._registry.data_versions(other.dataset)[-1:]
+            if other.lineage == dataset.lineage and any(self._people.missed(other, version) for version in versions):
+                with suppress(FileError, Unavailable):
+                    self._load_next(other, {}, Manifest(frozenset()), as_of=versions[0].as_of)
 
     def _enter(self, dataset: DatasetFile, version: str, as_of: datetime, manifest: Manifest) -> None:
         """Records a data version. `as_of` is when its load began: blocks end there, in the file and in charges."""

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.catalog.ids import id_text
 from dpstats.engine.corrections import Fix, FixesOf, Overlay
+from dpstats.ledger.registry import DataVersionRecord
 from dpstats.rights.consent_log import ConsentLog
 from dpstats.rights.corrections import Correction, Corrections
 from dpstats.rights.deliveries import Deliveries
@@ -43,16 +44,24 @@ class People:
         """How many people were erased, as of now; looked up before `left_out`, so that it knows of no one more."""
         return self._erasures.of(dataset.lineage)
 
-    def note_erased(self, data_version: str, erased: Erased | None) -> None:
-        """Keeps of how many a data version's load knew; before the version is entered."""
-        self._erasures.note(data_version, erased)
+    def note_erased(self, data_version: str, erased: Erased | None, found: int) -> None:
+        """Keeps of how many a data version's load knew, and found itself; before the version is entered."""
+        self._erasures.note(data_version, erased, found)
 
-    def linked_out(self, dataset: DatasetFile, ids: Collection[str]) -> None:
-        """Erases ids that are linked to somebody who was erased, for good: they are that person's."""
-        now = datetime.now(UTC)
+    def missed(self, dataset: DatasetFile, version: DataVersionRecord) -> bool:
+        """Whether somebody was erased of whom a data version's load knew nothing."""
+        return self._erasures.came_after(dataset.lineage, version.data_version, version.created_at)
+
+    def linked_out(self, dataset: DatasetFile, ids: Collection[str]) -> int:
+        """Erases ids that are linked to somebody who was erased, for good: they are that person's.
+
+        Gives how many rows of suppressions are new.
+        """
+        now, new = datetime.now(UTC), 0
         for each in ids:
-            self._suppressions.add(dataset.lineage, each, request=LINKED, now=now)
+            new += self._suppressions.add(dataset.lineage, each, request=LINKED, now=now)
             self.forget(dataset, each)
+        return new
 
     def forget(self, dataset: DatasetFile, person: str) -> None:
         """Removes what is kept of an id beside the data: answers that nobody fetched yet, corrections, a birthday."""

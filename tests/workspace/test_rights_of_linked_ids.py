@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import pytest
 from dpstats.access import operator
 from dpstats.catalog.dataset import parse_dataset
 from dpstats.engine.erasure import held
-from dpstats.errors import Conflict, NotFound
+from dpstats.errors import Conflict, NotFound, Unavailable
 from dpstats.rights.intake import Wish
 from dpstats.settings import read_settings
 from dpstats.workspace import Workspace
@@ -74,6 +75,14 @@ class Clinic:
         self.workspace.datasets.load(ME, "clinic", self.sources("people", "links"))
         self.workspace.datasets.load(ME, "bills", self.sources("cards"))
 
+    def load_while_bills_are_broken(self) -> None:
+        """Loads the dataset with the links, while the other cannot be made anew."""
+        file = self.home / "data" / self.workspace.store.registry.data_version("bills").file
+        whole = file.read_bytes()
+        file.write_bytes(b"broken")
+        self.workspace.datasets.load(ME, "clinic", self.sources("people", "links"))
+        file.write_bytes(whole)
+
     def verified(self, kind: str, unit: str) -> str:
         request = str(self.workspace.rights.open(ME, kind, "clinic", unit)["id"])
         self.workspace.rights.verify(ME, request, "reasonably_high", "signed declaration")
@@ -110,6 +119,12 @@ class Clinic:
         registry = self.workspace.store.registry
         definition, version = registry.dataset(name).definition, registry.data_version(name)
         return set(held(parse_dataset(definition, name), self.home / "data" / version.file, lambda _: True).ids)
+
+    def is_served(self, name: str) -> bool:
+        """Whether a new release could be made of a dataset now."""
+        with suppress(Unavailable), self.workspace._road.data(self.workspace._library.dataset(ME, name)):
+            return True
+        return False
 
     def assert_gone(self, *secrets: str) -> None:
         assert self.units("clinic") == self.units("bills") == {OTHER}
@@ -201,6 +216,42 @@ def test_an_id_that_is_linked_to_a_deleted_person_later_is_forgotten_as_it_is_lo
         clinic.workspace.rights.package(ME, secret)
 
 
+def test_other_data_are_made_anew_without_an_id_that_a_load_links_to_a_deleted_person(clinic: Clinic) -> None:
+    clinic.written("cards", "patient,number", *(f"{each},4111" for each in ("tablet", OTHER)))
+    clinic.deleted(PERSON)
+    clinic.workspace.datasets.load(ME, "bills", clinic.sources("cards"))
+    clinic.workspace.datasets.load(ME, "clinic", clinic.sources("people"))
+    before = clinic.workspace.store.registry.data_version("bills")
+    assert clinic.units("bills") == {"tablet", OTHER}
+    clinic.written("links", "id,unit", f"tablet,{PERSON}")
+    clinic.workspace.datasets.load(ME, "clinic", clinic.sources("links"))
+    assert clinic.units("bills") == {OTHER}
+    after = clinic.workspace.store.registry.data_version("bills")
+    assert after.as_of == before.as_of
+    assert all(map(clinic.is_served, ("bills", "clinic")))
+    clinic.load()
+    assert clinic.workspace.store.registry.data_version("bills").data_version != after.data_version
+    made = [clinic.workspace.store.registry.data_version(name) for name in ("bills", "clinic")]
+    clinic.workspace.datasets.load(ME, "clinic", clinic.sources("links"))
+    assert clinic.workspace.store.registry.data_version("bills") == made[0], "known by now: nothing is made anew"
+    assert all(map(clinic.is_served, ("bills", "clinic")))
+
+
+def test_other_data_that_cannot_be_made_anew_answer_nobody_until_they_are(clinic: Clinic) -> None:
+    clinic.written("cards", "patient,number", *(f"{each},4111" for each in ("tablet", OTHER)))
+    clinic.deleted(PERSON)
+    clinic.workspace.datasets.load(ME, "bills", clinic.sources("cards"))
+    clinic.written("links", "id,unit", f"tablet,{PERSON}")
+    clinic.load_while_bills_are_broken()
+    assert (clinic.is_served("clinic"), clinic.is_served("bills")) == (True, False)
+    assert any("older than an erasure" in each.what for each in clinic.workspace.doctor.findings(ME))
+    clinic.reopen()
+    assert not clinic.is_served("bills")
+    clinic.workspace.open_data()
+    assert clinic.is_served("bills")
+    assert clinic.units("bills") == {OTHER}
+
+
 def test_a_deleted_person_of_whom_something_came_since_is_deleted_again(clinic: Clinic) -> None:
     clinic.deleted(PERSON)
     for unit in (PERSON, PHONE, CARD):
@@ -217,7 +268,7 @@ def test_a_deleted_person_of_whom_something_came_since_is_deleted_again(clinic: 
 
 def test_rows_that_may_not_be_told_are_held_and_deleted_again(clinic: Clinic) -> None:
     clinic.workspace.rights._erasing._suppressions.add("clinic", CARD, request="rr_0", now=datetime.now(UTC))
-    clinic.workspace.datasets.load(ME, "clinic", clinic.sources("people", "links"))
+    clinic.load_while_bills_are_broken()
     assert clinic.units("clinic") == {OTHER}
     assert clinic.units("bills") == {PERSON, CARD, OTHER}
     assert clinic.deleted(CARD)["evidence"]["erased"][0]["rows_before"] == {"cards": 1}
