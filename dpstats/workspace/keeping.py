@@ -23,8 +23,7 @@ from dpstats.rights.kept_back import Also, Cell, KeptBack, KeptColumn
 from dpstats.rights.request_log import Kept, RequestLog
 from dpstats.rights.requests import KeptEnded, KeptSeen
 
-_LIKE_A_COLUMN = re.compile(r"\w+\.\w+")
-"""What says `table.column` and is none is mistyped: taken for another system's, the column would be erased for good."""
+_LIKE_A_COLUMN = re.compile(r"\s*(\S+\.\S+|\w+\s*\.\s*\w+)\s*")
 
 
 class Keeping:
@@ -41,7 +40,7 @@ class Keeping:
           InvalidParameters: something is no column that can be kept. Conflict: it comes too late.
         """
         said = request.standing.exceptions
-        new = frozenset(what for what in exceptions if _LIKE_A_COLUMN.fullmatch(what) and what not in said)
+        new = frozenset(what for what in exceptions if _is_like_a_column(what, dataset) and what not in said)
         strangers = sorted(new - keepable(dataset))
         if strangers:
             what = f"{strangers[0]} is no column that can be kept: name one as table.column, or another system in words"
@@ -158,6 +157,12 @@ def keepable(dataset: DatasetFile) -> frozenset[str]:
         for column in spec.columns
         if column != dataset.privacy_unit
     )
+
+
+def _is_like_a_column(what: str, dataset: DatasetFile) -> bool:
+    """Whether a column may be meant. Mistyped and taken for another system, it would be erased for good."""
+    columns = {name.partition(".")[2].lower() for name in keepable(dataset)}
+    return bool(_LIKE_A_COLUMN.fullmatch(what)) or what.strip().lower() in columns
 
 
 def cells_of(

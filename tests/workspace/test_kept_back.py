@@ -163,7 +163,8 @@ def test_what_is_kept_stays_out_of_all_data_whatever_is_loaded(clinic: Clinic) -
 
 def test_what_is_named_must_be_a_column_in_which_the_person_has_something(clinic: Clinic) -> None:
     rights, request = clinic.workspace.rights, clinic.verified()
-    for wrong in ("people.taxid", "nowhere.tax_id", "people.patient"):
+    meant = ("people.taxid", "nowhere.tax_id", "clinic.people.tax_id", "people.Tax_ID", "people. tax_id", " TAX_ID")
+    for wrong in (*meant, "people.patient"):
         with pytest.raises(InvalidParameters, match="is no column that can be kept"):
             rights.execute(ME, request, exceptions={wrong: BY_LAW})
     with pytest.raises(Conflict, match="why: one of"):
