@@ -212,7 +212,14 @@ class _Analyser:
             statistics.expect(item.alias, item.this)
         if not items:
             self.refusals.add(None, "it has no measure", "Select COUNT(*), COUNT(DISTINCT unit), SUM(..) or AVG(..)")
-        return [OutputSpec(name, *statistics.measure(name, node)) for name, node in named]
+        return [self._output(name, node, statistics) for name, node in named]
+
+    def _output(self, name: str, node: exp.Expr, statistics: Statistics) -> OutputSpec:
+        before = len(self.refusals)
+        made = OutputSpec(name, *statistics.measure(name, node))
+        if len(self.refusals) > before:
+            statistics.limits.refused.add(name)
+        return made
 
     def _max_groups(
         self, outputs: Sequence[OutputSpec], statistics: Statistics, keys: Sequence[KeySpec], *, facts: bool
@@ -246,12 +253,13 @@ class _Analyser:
             self.refusals.add(
                 None, f"keys: {name} is not a key of the query", f"The keys are: {', '.join(sorted(keys)) or 'none'}"
             )
-        for name in self.query.bounds.keys() - statistics.limits.used_bounds:
-            if name in statistics.limits.shared:
-                continue  # it is told where each of its aggregates lacks bounds
+        refused = (
+            statistics.limits.refused
+        )  # of these it is told what is wrong with them, not with what is said of them
+        for name in self.query.bounds.keys() - statistics.limits.used_bounds - refused:
             what = "bounds are not needed" if name in measures else "there is no such measure"
             self.refusals.add(None, f"bounds: {name}: {what}", f"The measures are: {', '.join(sorted(measures))}")
-        for name in self.query.candidates.keys() - statistics.limits.used_candidates:
+        for name in self.query.candidates.keys() - statistics.limits.used_candidates - refused:
             self.refusals.add(None, f"candidates: {name} is not a median or quantile of the query", "Remove it")
         for name in self.query.weights.keys() - measures:
             known = ", ".join(sorted(measures))
@@ -259,7 +267,7 @@ class _Analyser:
         if self.query.weights and isinstance(self.query.cost, CostAccuracy):
             self.refusals.add(None, "weights beside cost: {accuracy: ..}", "Give one: the targets decide the shares")
         norms = self.query.contribution.max_norm
-        for name in (norms.keys() if isinstance(norms, Mapping) else set()) - statistics.limits.used_norms:
+        for name in (norms.keys() if isinstance(norms, Mapping) else set()) - statistics.limits.used_norms - refused:
             self.refusals.add(None, f"contribution: max_norm: {name} is not an aggregate of the query", "Remove it")
         targets = getattr(self.query.cost, "accuracy", {})
         for name in set(targets) - measures:

@@ -44,8 +44,8 @@ class Limits:
     """An aggregate's SQL -> bounds to go on with after it was refused for having none."""
     _owners: dict[str, str] = field(default_factory=dict)
     """An aggregate's SQL -> the measure that is just this aggregate and has limits."""
-    shared: set[str] = field(default_factory=set)
-    """The measures whose limits would be a guess."""
+    refused: set[str] = field(default_factory=set)
+    """The measures that are refused themselves: what is said of them cannot be judged."""
     _within: tuple[str, ...] | None = None
     """The aggregates, as SQL, of the measure at hand that nobody owns; None: it is one aggregate."""
 
@@ -69,7 +69,6 @@ class Limits:
         """
         if self._meant(name, node) or self._within is None:
             return written(name)
-        self.shared.add(name)
         own = f"{name}_{self._within.index(node.sql()) + 1}"
         return f"Select {node.sql(DIALECT)} AS {own} too, as {name} has several aggregates. {written(own)}"
 

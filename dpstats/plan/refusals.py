@@ -61,8 +61,9 @@ class Refusals:
         line, column, snippet = self._place(node)
         self._found.setdefault(Refusal(what, instead, line, column, snippet))
 
-    def __bool__(self) -> bool:
-        return bool(self._found)
+    def __len__(self) -> int:
+        """How many reasons there are."""
+        return len(self._found)
 
     def raise_if_any(self) -> None:
         """Raises QueryRefused with every reason, in the order of the text."""

@@ -124,6 +124,20 @@ def test_a_plan_that_cannot_be_made_is_refused(sql: str, parts: dict[str, Any], 
     assert what in only(found, "").what
 
 
+@pytest.mark.parametrize(
+    ("measure", "parts"),
+    [
+        ("MAX(paid)", {"bounds": {"m": [0, 5]}}),
+        ("MAX(paid)", {"contribution": {"max_norm": {"m": 5}}}),
+        ("MEDIAN(paid)", {"contribution": {"max_norm": {"m": 5}}}),
+        ("QUANTILE_CONT(paid, 2)", {"candidates": {"m": 50}}),
+    ],
+)
+def test_what_is_said_of_a_measure_that_is_refused_itself_is_not_judged(measure: str, parts: dict[str, Any]) -> None:
+    found = reasons(f"SELECT {measure} AS m FROM visits", **parts)
+    assert [measure.partition("(")[0] in reason.snippet for reason in found] == [True], found
+
+
 def test_too_many_groups_are_refused() -> None:
     sql = "SELECT n AS a, item AS b, COUNT(DISTINCT uid) AS c FROM visits GROUP BY 1, 2"
     keys = {name: {"values": list(range(1001))} for name in "ab"}
