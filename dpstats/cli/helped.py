@@ -1,10 +1,12 @@
-"""How `--help` lists commands: by what they are for, each with its first sentence whole."""
+"""How `--help` lists commands: by what they are for, each with its first sentence whole, and no type of Python's."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from typer.core import TyperGroup
+from typer import Typer
+from typer.core import TyperCommand, TyperGroup
 
 from dpstats.cli.exits import OneLineGroup
 
@@ -19,6 +21,8 @@ SECTIONS = {
 
 OTHERS = "More"
 _WHOLE = 1000
+_TYPE = re.compile(r" <(?:list\[)?(?:str|Path|path|int|float)\]?>$")
+"""What typer says of a value beside its name."""
 
 
 class Top(OneLineGroup):
@@ -38,6 +42,29 @@ class Below(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Writes one section."""
         _write(self, ctx, formatter, "Commands", tuple(self.list_commands(ctx)))
+
+
+class Plain(TyperCommand):
+    """A command that does something."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Writes arguments by their names, and options with what they take, in words."""
+        told = [(param, param.get_help_record(ctx)) for param in self.get_params(ctx)]
+        for title, kind, instead in (("Arguments", "argument", ""), ("Options", "option", " TEXT")):
+            records = [record for param, record in told if record and param.param_type_name == kind]
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl([(_TYPE.sub(instead, name), said) for name, said in records])
+
+
+def in_plain_words(app: Typer) -> None:
+    """Has every command below `app` say how it is used in these words."""
+    for command in app.registered_commands:
+        command.cls = Plain
+    for room in app.registered_groups:
+        room.cls = Below
+        if room.typer_instance is not None:
+            in_plain_words(room.typer_instance)
 
 
 def _write(group: TyperGroup, ctx: Any, formatter: Any, title: str, names: tuple[str, ...]) -> None:

@@ -35,7 +35,7 @@ from dpstats.cli import (
     tokens,
 )
 from dpstats.cli.exits import WRONG_USAGE
-from dpstats.cli.helped import Below, Top
+from dpstats.cli.helped import Top, in_plain_words
 from dpstats.cli.output import say
 from dpstats.cli.session import Session, session_of
 
@@ -70,8 +70,6 @@ app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 app.command("audit")(audit.audit)
 app.command("doctor")(doctor.doctor)
-for room in app.registered_groups:
-    room.cls = Below
 
 
 @app.callback(invoke_without_command=True)
@@ -99,6 +97,9 @@ def init(context: typer.Context) -> None:
     known = session.exists
     with session.opened(make=True) as (workspace, _):
         say(f"{workspace.home} {'is a workspace already' if known else 'is now a workspace'}")
+
+
+in_plain_words(app)
 
 
 def main() -> None:

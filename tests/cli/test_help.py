@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -40,6 +41,7 @@ def test_a_page_of_help_is_whole_and_fits(path: tuple[str, ...]) -> None:
     assert page.startswith(f"Usage: {' '.join(('dpstats', *path))}") or page.startswith("Usage:")
     assert "...\n" not in page.replace("COMMAND [ARGS]...\n", "").replace("]...\n", "").replace("}...\n", "")
     assert all(len(line) <= 80 for line in page.splitlines())
+    assert not re.search(r"<(list|str|[Pp]ath|int|float)\b", page), "types of Python tell nobody what to write"
 
 
 def test_the_top_page_has_each_command_once_in_a_section() -> None:
