@@ -6,6 +6,8 @@ weaken the noise.
 
 from __future__ import annotations
 
+import os
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -15,13 +17,16 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dpstats.errors import FileError
 
+_PREFIX = "DPSTATS_"
+_ASKING = {"DPSTATS_URL", "DPSTATS_TOKEN"}
+"""What programs that ask a service read by custom, as the notebooks do."""
 _THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 
 
 class Settings(BaseSettings):
     """The settings of one process."""
 
-    model_config = SettingsConfigDict(env_prefix="DPSTATS_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore")
 
     home: Path = Field(Path("dpstats-home"), description="the workspace folder: data, ledger, keys")
     ledger_url: SecretStr = Field(
@@ -53,7 +58,10 @@ class Settings(BaseSettings):
         32, ge=0, le=1024, description="callers of one process that wait for a release; any more are refused"
     )
     rate_per_minute: int | None = Field(
-        None, ge=1, le=1_000_000, description="requests a minute of one token to one process; unset: any number"
+        None,
+        ge=1,
+        le=1_000_000,
+        description="requests a minute of one caller to one process, by token or subject; unset: any number",
     )
     latency_step_ms: int = Field(
         100, ge=0, le=60_000, description="the service's new releases leave on a grid of so many milliseconds; 0: none"
@@ -138,4 +146,20 @@ def read_settings(**given: object) -> Settings:
         said = first["msg"].removeprefix("Value error, ")
         for theirs, ours in (("Input should be", "must be"), ("String should match pattern", "must have the form")):
             said = said.replace(theirs, ours)
-        raise FileError("settings", said, key=f"DPSTATS_{key.upper()}") from None
+        raise FileError("settings", said, key=_variable(key)) from None
+
+
+def unread_variables() -> tuple[str, ...]:
+    """A line for each variable of the environment that is named as a setting and is none: a typo does nothing."""
+    known = {_variable(name) for name in Settings.model_fields}
+    given = (name for name in sorted(os.environ) if name.upper().startswith(_PREFIX))
+    return tuple(_unread(name, known) for name in given if name.upper() not in known | _ASKING)
+
+
+def _unread(name: str, known: set[str]) -> str:
+    near = get_close_matches(name.upper(), known, n=1, cutoff=0.75)
+    return f"{name} is no setting, and nothing reads it" + (f": is {near[0]} meant?" if near else "")
+
+
+def _variable(name: str) -> str:
+    return f"{_PREFIX}{name.upper()}"

@@ -77,7 +77,7 @@ def create_app(
       close: close the workspace when the service stops; else the caller does.
       counted_in: the folder where the workers of one service count together; None where one process serves alone.
       issuer: whose JWTs are taken beside the workspace's own tokens; None: nobody's.
-      rate_per_minute: requests that a token may make in this process, None for any number.
+      rate_per_minute: requests that a caller may make in this process, None for any number.
       keeps_time: close consent epochs by the workspace's timetable, and send notices, while it serves.
       refresh_every: how often to renew the feature views that are due while it serves; None: never.
       prepare_every: how often to look for approved queries to prepare while it serves; None: never.

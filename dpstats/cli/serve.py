@@ -15,6 +15,7 @@ from dpstats.errors import FileError
 
 if TYPE_CHECKING:
     from dpstats.sandbox.texts import Texts
+    from dpstats.settings import Settings
 
 OnReady = Callable[[str], None]
 """Called once with the address, when the service answers."""
@@ -70,14 +71,14 @@ def serve(
 
 def start(session: Session, *, on_ready: OnReady, **given: object) -> None:
     """Serves until it is stopped."""
-    settings = session.settings(**given)
+    settings = _settings(session, **given)
     from dpstats.api.server import serve as serve_http
 
     serve_http(settings, on_ready=on_ready)
 
 
 def _serve_sandbox(session: Session, files: Path | None, **given: object) -> None:
-    settings = session.settings(**given)
+    settings = _settings(session, **given)
     if "port" not in settings.model_fields_set:
         settings = settings.model_copy(update={"port": SANDBOX_PORT})
     from dpstats.api.server import serve as serve_http
@@ -88,6 +89,15 @@ def _serve_sandbox(session: Session, files: Path | None, **given: object) -> Non
         with working("inventing data"):
             box = stack.enter_context(sandbox(settings, texts))
         serve_http(box.settings, on_ready=lambda address: _sandbox_ready(address, box.tokens))
+
+
+def _settings(session: Session, **given: object) -> Settings:
+    """The settings of this run. What is named as one and is none is told: nobody looks for what a typo leaves out."""
+    from dpstats.settings import unread_variables
+
+    for line in unread_variables():
+        note(line)
+    return session.settings(**given)
 
 
 def _texts(session: Session, files: Path | None, ledger_url: str) -> Texts:

@@ -29,6 +29,7 @@ from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity, State
 from dpstats.library import Known, Library
 from dpstats.release import Road
+from dpstats.settings import unread_variables
 from dpstats.workspace.behind import Behind
 from dpstats.workspace.disk_encryption import seen_below
 from dpstats.workspace.epochs import Epochs
@@ -99,6 +100,7 @@ class Doctor:
         found: list[Finding] = []
         for about, look in (
             ("machine", self._machine),
+            ("settings", self._settings),
             ("ledger", self._ledger),
             ("folder", self._folder),
             ("folder", self._left_behind),
@@ -118,6 +120,10 @@ class Doctor:
     def _machine(self) -> Iterator[Finding]:
         for name in failed_checks(self._store):
             yield Finding("machine", f"the self-test fails ({name}): nothing is served here until it holds")
+
+    def _settings(self) -> Iterator[Finding]:
+        for line in unread_variables():
+            yield Finding("settings", line)
 
     def _ledger(self) -> Iterator[Finding]:
         for finding in self._store.ledger.verify().findings:

@@ -63,6 +63,16 @@ def test_findings_are_json_as_well(dpstats: Run, shop: Path) -> None:
     ]
 
 
+def test_a_setting_that_is_misspelt_is_a_line(dpstats: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DPSTATS_TOKEN", "a client's own")
+    monkeypatch.setenv("DPSTATS_LATENCY_STEP", "200")
+    monkeypatch.setenv("DPSTATS_XYZZY", "1")
+    assert found(dpstats("doctor")) == [
+        "settings: DPSTATS_LATENCY_STEP is no setting, and nothing reads it: is DPSTATS_LATENCY_STEP_MS meant?",
+        "settings: DPSTATS_XYZZY is no setting, and nothing reads it",
+    ]
+
+
 def test_copies_of_rows_and_keys_that_were_left_behind_are_lines(dpstats: Run, shop: Path) -> None:
     data = shop / "home" / "data"
     (data / "shop" / "dv_old.duckdb").write_bytes(b"rows")

@@ -66,3 +66,13 @@ def test_a_sandbox_of_what_is_not_there_is_refused(shop: Path) -> None:
 
 def test_an_address_that_cannot_be_had_is_refused(dpstats: Run) -> None:
     dpstats("serve", "--host", "192.0.2.1", "--port", "0").refused("192.0.2.1")
+
+
+def test_a_setting_that_is_misspelt_is_told_before_anything_is_served(
+    dpstats: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DPSTATS_RATE_PER_MINUT", "60")
+    ran = dpstats("serve", "--host", "192.0.2.1", "--port", "0")
+    told, refused = ran.err.splitlines()
+    assert told.startswith("DPSTATS_RATE_PER_MINUT is no setting")
+    assert "192.0.2.1" in refused

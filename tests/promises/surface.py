@@ -370,8 +370,14 @@ PARAMETERS: dict[Callable[..., Any], tuple[str, ...]] = {
     threshold.threshold: ("units", "max_groups", "delta", "floor"),
 }
 
-ENVIRONMENT = {("cli/main.py", "envvar"), ("settings.py", "BaseSettings"), ("api/metrics.py", "environ")}
-"""Where the environment is read: the workspace's folder on the command line, and the settings above.
+ENVIRONMENT = {
+    ("cli/main.py", "envvar"),
+    ("settings.py", "BaseSettings"),
+    ("settings.py", "environ"),
+    ("api/metrics.py", "environ"),
+}
+"""Where the environment is read: the workspace's folder on the command line, the settings above, and the names of those
+that are none.
 
 In a worker it is written once, for `prometheus_client`, which takes the folder of its counters from nowhere else.
 """
