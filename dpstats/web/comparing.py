@@ -10,7 +10,7 @@ from fastapi import Request, Response
 from dpstats.errors import NotFound
 from dpstats.web.answering import PAGE
 from dpstats.web.reading import Cell, Column, column, verdict
-from dpstats.web.rendering import page
+from dpstats.web.rendering import done, page
 from dpstats.web.visiting import Visit, page_router
 
 CHOICES_MAX = 500
@@ -20,9 +20,14 @@ router = page_router()
 
 @router.get("/compare")
 def compare(
-    request: Request, visit: Visit, left: str, right: str = "", measure: str = "", a: int = 0, b: int = 1
+    request: Request, visit: Visit, left: str = "", right: str = "", measure: str = "", a: int = 0, b: int = 1
 ) -> Response:
-    """Row `a` of the release `left` against row `b` of the release `right` (or the same one), by one measure."""
+    """Row `a` of the release `left` against row `b` of the release `right` (or the same one), by one measure.
+
+    Without `left` there is nothing to compare yet: it leads to the answers, each of whose pages begins a comparison.
+    """
+    if not left:
+        return done(request, "/releases", "Choose an answer: what can be compared begins on its page.")
     one = visit.workspace.releases.earlier(visit.identity, left)
     other = one if right in {"", left} else visit.workspace.releases.earlier(visit.identity, right)
     if other["query"] != one["query"]:

@@ -215,10 +215,13 @@ def test_what_is_not_there_and_a_sign_in_that_ended_are_told_in_words(chromium: 
         sign_in(visit.page, token)
         visit.page.goto("/queries/nothing")
         assert visit.page.locator("h1").inner_text() == "Not found"
-        visit.page.goto("/compare")
+        visit.page.goto("/compare?left=nothing&a=b")
         told = visit.page.locator("main").inner_text()
-        assert told.startswith("Invalid parameters\n\nLeft: must be given.")
+        assert told.startswith("Invalid parameters\n\nA: must be a whole number.")
         assert "`" not in told, "that is for programs"
+        visit.page.goto("/compare")
+        assert visit.page.url.endswith("/releases")
+        assert "Choose an answer" in visit.page.locator("main").inner_text()
         served[1].tokens.revoke(ME, "brief")
         visit.page.goto("/queries")
         assert visit.page.locator("h1").inner_text() == "Your sign-in has ended"
