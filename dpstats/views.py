@@ -12,6 +12,7 @@ from dpstats.ledger.blocks import BlockTerms
 from dpstats.ledger.chain import Entry
 from dpstats.ledger.packed import is_packed, packed, unpacked
 from dpstats.ledger.records import BudgetState, Charged, LineageTerms, StoredRelease
+from dpstats.ledger.told import told
 from dpstats.plan.analysis import Analysis
 from dpstats.plan.answer import measures
 from dpstats.plan.costs import other_costs
@@ -233,27 +234,4 @@ def preview(
 
 def entry(item: Entry) -> dict[str, Any]:
     """A ledger entry: the contract's fields, and everything that its hash covers."""
-    loss = item.loss
-    pure = loss.measure is Measure.PURE
-    body = {
-        "seq": item.seq,
-        "kind": str(item.kind),
-        "rho": None if pure else float(loss.amount_decimal),
-        "delta": float(loss.delta_decimal),
-        "epsilon": float(Decimal(loss.amount if pure else item.epsilon) / AMOUNT_STEPS),
-        "at": item.at,
-        "actor": item.actor,
-        "confirmed_by": item.confirmed_by,
-        "role": item.role,
-        "purpose": item.purpose,
-        "release_id": item.release_id,
-        "query": item.query,
-        "query_version": item.query_version,
-        "parameters": json.loads(item.parameters),
-        "events": json.loads(item.events),
-        "reason": item.reason,
-        "blocks": None if item.blocks is None else json.loads(item.blocks),
-        "prev_hash": item.prev_hash,
-        "hash": item.hash,
-    }
-    return body | {"content": {key: value for key, value in asdict(item).items() if value is not None}}
+    return told(item) | {"content": {key: value for key, value in asdict(item).items() if value is not None}}

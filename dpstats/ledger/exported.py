@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,24 @@ from dpstats.ledger import schema
 from dpstats.ledger.chain import Entry
 from dpstats.ledger.heads import Head, head_of_receipt
 from dpstats.ledger.signing import PublicKey
+from dpstats.ledger.told import told
 from dpstats.ledger.verify import VerifyReport, check_receipt, verify_entries
-from dpstats.privacy.loss import Measure
 
-_PLAIN = ("seq", "kind", "at", "actor", "release_id", "query", "query_version", "reason", "prev_hash", "hash")
+_ALWAYS = {
+    "seq",
+    "kind",
+    "rho",
+    "delta",
+    "epsilon",
+    "at",
+    "actor",
+    "release_id",
+    "query",
+    "reason",
+    "prev_hash",
+    "hash",
+}
+"""What every export tells of an entry; those of before tell less of it than today's."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +46,14 @@ class Exported:
     """A lineage's entries, its head as the export tells it, and the public key that it says they are signed with.
 
     `told_otherwise`: the seq of each entry whose plain fields, for people, differ from what its hash covers.
+    `out_of_order`: the seq of each entry that stands before an older one in the file.
     """
 
     entries: tuple[Entry, ...]
     head: Head
     key: PublicKey
     told_otherwise: tuple[int, ...]
+    out_of_order: tuple[int, ...]
 
 
 def read_export(file: Path) -> Exported:
@@ -50,8 +67,9 @@ def read_export(file: Path) -> Exported:
         body = json.loads(file.read_bytes())
         entries = tuple(Entry(**item["content"]) for item in body["entries"])
         key = PublicKey(body["public_key"])
-        otherwise = tuple(x.seq for x, item in zip(entries, body["entries"], strict=True) if not _told(x, item))
-        return Exported(entries, replace(head, lineage=str(entries[0].lineage)), key, otherwise)
+        otherwise = tuple(x.seq for x, item in zip(entries, body["entries"], strict=True) if not _told_so(x, item))
+        before = tuple(one.seq for one, next_one in pairwise(entries) if one.seq > next_one.seq)
+        return Exported(entries, replace(head, lineage=str(entries[0].lineage)), key, otherwise, before)
     except (OSError, ValueError, AttributeError, LookupError, TypeError):
         raise FileError(str(file), "is not an export of a ledger: `dpstats ledger export` writes one") from None
 
@@ -66,6 +84,7 @@ def verify_export(exported: Exported, receipts: Sequence[Head] = ()) -> VerifyRe
         report = verify_entries(engine, exported.key, exported.head)
         findings = list(report.findings)
         findings += [f"{lineage}: entry {seq} is told otherwise than it is" for seq in exported.told_otherwise]
+        findings += [f"{lineage}: entry {seq} stands before an older one" for seq in exported.out_of_order]
         for receipt in receipts:
             findings += check_receipt(engine, exported.key, receipt, [lineage])
         return VerifyReport((lineage,), report.entries, tuple(dict.fromkeys(findings)))
@@ -73,11 +92,11 @@ def verify_export(exported: Exported, receipts: Sequence[Head] = ()) -> VerifyRe
         engine.dispose()
 
 
-def _told(entry: Entry, item: Mapping[str, Any]) -> bool:
-    """Whether an entry's plain fields say what it holds."""
-    amount = item["rho"] if entry.loss.measure is Measure.ZCDP else item["epsilon"]
-    same = (amount, item["delta"]) == (float(entry.loss.amount_decimal), float(entry.loss.delta_decimal))
-    return same and all(item[name] == getattr(entry, name) for name in _PLAIN)
+def _told_so(entry: Entry, item: Mapping[str, Any]) -> bool:
+    """Whether an entry's plain fields say what it holds, and nothing else."""
+    plain = {name: value for name, value in item.items() if name != "content"}
+    known = told(entry)
+    return plain.keys() >= _ALWAYS and all(name in known and known[name] == value for name, value in plain.items())
 
 
 def _filled(engine: Engine, exported: Exported) -> bool:

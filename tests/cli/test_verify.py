@@ -40,6 +40,10 @@ def entry(seq: int, **fields: object) -> Callable[[Body], None]:
     return lambda body: body["entries"][seq - 1]["content"].update(fields)
 
 
+def told(seq: int, **fields: object) -> Callable[[Body], None]:
+    return lambda body: body["entries"][seq - 1].update(fields)
+
+
 CHANGES: dict[str, tuple[Callable[[Body], object], str]] = {
     "a charge made smaller": (entry(2, amount=1), "entry 2 was changed"),
     "a query renamed": (entry(2, query="other"), "entry 2 was changed"),
@@ -58,7 +62,22 @@ CHANGES: dict[str, tuple[Callable[[Body], object], str]] = {
     ),
     "one twice": (lambda body: body["entries"].append(body["entries"][1]), "entries stand twice"),
     "the terms": (entry(1, parameters='{"conversion_delta":1,"measure":"zcdp","privacy_unit":"x"}'), "entry 1 was"),
-    "a plain field": (lambda body: body["entries"][1].update(rho=0.0), "entry 2 is told otherwise"),
+    "the order": (lambda body: body["entries"].insert(1, body["entries"].pop(2)), "entry 3 stands before an older one"),
+    **{
+        f"{name}, as it is told": (told(2, **{name: value}), "entry 2 is told otherwise")
+        for name, value in {
+            "rho": 0.0,
+            "epsilon": 1.0,
+            "role": "job",
+            "purpose": "other",
+            "confirmed_by": "eve",
+            "parameters": {"since": "2025-01-02"},
+            "events": [],
+            "blocks": {"first": None, "last": "2025-01", "static": False},
+            "note": "fine",
+        }.items()
+    },
+    "a plain field taken out": (lambda body: body["entries"][1].pop("rho"), "entry 2 is told otherwise"),
     "another key": (lambda body: body.update(public_key="ed25519:" + "5" * 64), "not signed with"),
 }
 
