@@ -151,14 +151,14 @@ def read_settings(**given: object) -> Settings:
 
 def unread_variables() -> tuple[str, ...]:
     """A line for each variable of the environment that is named as a setting and is none: a typo does nothing."""
-    known = {_variable(name) for name in Settings.model_fields}
+    known = {_variable(name) for name in Settings.model_fields} | _ASKING
     given = (name for name in sorted(os.environ) if name.upper().startswith(_PREFIX))
-    return tuple(_unread(name, known) for name in given if name.upper() not in known | _ASKING)
+    return tuple(_unread(name) for name in given if name.upper() not in known)
 
 
-def _unread(name: str, known: set[str]) -> str:
-    near = get_close_matches(name.upper(), known, n=1, cutoff=0.75)
-    return f"{name} is no setting, and nothing reads it" + (f": is {near[0]} meant?" if near else "")
+def _unread(name: str) -> str:
+    near = get_close_matches(name[len(_PREFIX) :].lower(), Settings.model_fields, n=1, cutoff=0.75)
+    return f"{name} is no setting, and nothing reads it" + (f": is {_variable(near[0])} meant?" if near else "")
 
 
 def _variable(name: str) -> str:

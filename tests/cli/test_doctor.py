@@ -66,10 +66,10 @@ def test_findings_are_json_as_well(dpstats: Run, shop: Path) -> None:
 def test_a_setting_that_is_misspelt_is_a_line(dpstats: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DPSTATS_TOKEN", "a client's own")
     monkeypatch.setenv("DPSTATS_LATENCY_STEP", "200")
-    monkeypatch.setenv("DPSTATS_XYZZY", "1")
+    monkeypatch.setenv("DPSTATS_TYPO", "1")
     assert found(dpstats("doctor")) == [
         "settings: DPSTATS_LATENCY_STEP is no setting, and nothing reads it: is DPSTATS_LATENCY_STEP_MS meant?",
-        "settings: DPSTATS_XYZZY is no setting, and nothing reads it",
+        "settings: DPSTATS_TYPO is no setting, and nothing reads it",
     ]
 
 
