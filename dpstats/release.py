@@ -23,7 +23,7 @@ from dpstats.engine.meta import ConsentMeta
 from dpstats.engine.noise import add_noise
 from dpstats.engine.port import Engine
 from dpstats.engine.versions import Engines
-from dpstats.errors import ConsentUnknown, FileError, NotFound, NotLoaded, Unavailable
+from dpstats.errors import ConsentUnknown, FileError, LedgerBroken, NotFound, NotLoaded, Unavailable
 from dpstats.grid import Grid
 from dpstats.ledger.recent import FOREVER
 from dpstats.ledger.records import Charged, ChargeRequest, Envelope, Question, StoredRelease
@@ -99,7 +99,7 @@ class Road:
         consent_max_age: timedelta,
         barred: Barred,
     ) -> None:
-        self._ledger, self._registry = store.ledger, store.registry
+        self._ledger, self._registry, self._answered = store.ledger, store.registry, store.answered
         self._library, self._engines = library, engines
         self._turns, self._grid, self._consent_max_age = turns, grid, consent_max_age
         self._barred = barred
@@ -149,6 +149,7 @@ class Road:
             with ExitStack() as charged:
                 with span("charge"):
                     granted = charged.enter_context(self._ledger.charging(_request(ask, known, plan, version, blocks)))
+                granted = self._unanswered(granted)
                 if isinstance(granted, StoredRelease):
                     return Answer(granted, made_now=False)
                 # From here to the grid's next moment the time may depend on rows: that of the charge's head too, whose
@@ -158,7 +159,7 @@ class Road:
                     noisy = add_noise(plan, engine.run(plan))
         body = _body(_core(plan, granted, version, known), plan, noisy)
         del noisy  # a million groups: a database has copies of the body enough
-        stored = self._ledger.store(granted, body=body, fresh_for=_fresh_for(known))
+        stored = self._stored(granted, body, known)
         # Of two callers under one charge, one finds the other's draw stored: its own is gone, and it gets a replay.
         return Answer(stored, made_now=stored.body == body)
 
@@ -218,7 +219,8 @@ class Road:
                 for w, plan in zip(wishes, plans, strict=True)
             ]
             with span("charge"):
-                granted = self._ledger.charge_all(requests)
+                charged = self._ledger.charge_all(requests)
+            granted = [self._unanswered(paid) for paid in charged]
             # As in `_made`: nothing that others can see happens until the grid's next moment after the last run.
             with self._grid.held():
                 drawn = [
@@ -236,8 +238,28 @@ class Road:
         if isinstance(paid, StoredRelease) or noisy is None:
             return Answer(self._ledger.release(paid.release_id), made_now=False)
         body = _body(_core(plan, paid, version, wish.known), plan, noisy)
-        stored = self._ledger.store(paid, body=body, fresh_for=_fresh_for(wish.known))
+        stored = self._stored(paid, body, wish.known)
         return Answer(stored, made_now=stored.body == body)
+
+    def _stored(self, paid: Charged, body: bytes, known: Known) -> StoredRelease:
+        stored = self._ledger.store(paid, body=body, fresh_for=_fresh_for(known))
+        self._answered.note(stored.release_id)
+        return stored
+
+    def _unanswered(self, paid: Charged | StoredRelease) -> Charged | StoredRelease:
+        """What was granted; of a charge that is taken up again, and was answered meanwhile, the answer.
+
+        Raises:
+          LedgerBroken: it was answered, and its answer is gone: another draw would be a second one for one charge.
+        """
+        if isinstance(paid, StoredRelease) or not paid.resumed or paid.release_id not in self._answered:
+            return paid
+        with suppress(NotFound):
+            return self._ledger.release(paid.release_id)
+        raise LedgerBroken(
+            f"the answer that entry {paid.seq} of lineage {paid.lineage} paid for was stored and is gone: restore the "
+            "newest backup, or ask anew and pay (`--fresh`)"
+        )
 
     def plan(self, known: Known, analysis: Analysis, parameters: BoundParameters) -> Plan:
         """The plan of a query; public tables are read for keys and joins, personal tables never.

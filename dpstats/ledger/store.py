@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import Engine
 
+from dpstats.ledger.answered import Answered
 from dpstats.ledger.asked import AskedLog
 from dpstats.ledger.caps import Caps
 from dpstats.ledger.clock import Clock, utc_now
 from dpstats.ledger.database import faults_explained, writing
 from dpstats.ledger.files import PRIVATE, file_lock, sync_folder
-from dpstats.ledger.heads import HeadFiles
+from dpstats.ledger.heads import Head, HeadFiles
 from dpstats.ledger.ledger import Ledger
 from dpstats.ledger.migrating import revision_of, upgrade
 from dpstats.ledger.postgres import examine, opening_explained, postgres_engine
@@ -25,10 +27,14 @@ from dpstats.ledger.sessions import Sessions
 from dpstats.ledger.signing import Signer
 from dpstats.ledger.sqlite import sqlite_engine
 from dpstats.ledger.tokens import Tokens
+from dpstats.ledger.verify import VerifyReport
 from dpstats.ledger.writer import ChainWriter
 
 DATABASE = "ledger.db"
-"""The ledger's file in the workspace, where it is not on a server; `ledger.key` and `heads/` stand beside it."""
+"""The ledger's file in the workspace, unless it is on a server; the key, heads and notes of answers stand beside it."""
+
+ANSWERED = "answered"
+"""The file in the workspace that notes which charges were answered."""
 
 BUSY_TIMEOUT_MS = 30_000
 """How long a writer waits for another one."""
@@ -38,7 +44,7 @@ BUSY_TIMEOUT_MS = 30_000
 class Store:
     """An open ledger with its registry, tokens, sign-ins, proposals, caps, log of who asked what and recipients' terms.
 
-    `commits` sees that any of it changed.
+    `answered` notes outside the database which charges were; `commits` sees that any of it changed.
     """
 
     engine: Engine
@@ -50,7 +56,13 @@ class Store:
     caps: Caps
     asked: AskedLog
     recipients: Recipients
+    answered: Answered
     commits: Commits
+
+    def verify(self, lineage: str | None = None, receipts: Sequence[Head] = ()) -> VerifyReport:
+        """What `Ledger.verify` finds, and each answer that was stored and is gone."""
+        report = self.ledger.verify(lineage, receipts)
+        return replace(report, findings=report.findings + self.answered.gone(report.lineages))
 
     def close(self) -> None:
         """Writes what is still to be logged and closes every connection."""
@@ -84,12 +96,13 @@ def open_store(
     signer = Signer(home / "ledger.key")
     engine = postgres_engine(url, busy_timeout_ms) if url else sqlite_engine(home / DATABASE, busy_timeout_ms)
     writer = ChainWriter(signer, HeadFiles(home / "heads"))
-    ledger = Ledger(engine, writer, signer, clock)
+    ledger, answered = Ledger(engine, writer, signer, clock), Answered(home / ANSWERED, engine)
     try:
         with faults_explained():
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
             with file_lock(home / ".ledger.lock"):
                 _prepare_server(engine, signer) if url else _prepare_file(engine, signer, home / DATABASE)
+            answered.begin()
         if check:
             ledger.check()
     except BaseException:
@@ -100,7 +113,7 @@ def open_store(
     caps, asked = Caps(engine, clock), AskedLog(engine, clock)
     recipients, commits = Recipients(engine, clock), Commits(None if url else home / DATABASE)
     registry = Registry(engine, clock)
-    return Store(engine, ledger, registry, tokens, sessions, proposals, caps, asked, recipients, commits)
+    return Store(engine, ledger, registry, tokens, sessions, proposals, caps, asked, recipients, answered, commits)
 
 
 def _prepare_server(engine: Engine, signer: Signer) -> None:

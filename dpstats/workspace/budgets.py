@@ -35,7 +35,7 @@ class Budgets:
 
     def __init__(self, store: Store, library: Library) -> None:
         self._registry, self._ledger, self._library = store.registry, store.ledger, library
-        self._proposals = store.proposals
+        self._proposals, self._verify = store.proposals, store.verify
 
     def one(self, identity: Identity, name: str) -> dict[str, Any]:
         """What is left of a dataset's budget."""
@@ -185,7 +185,7 @@ class Budgets:
     def verify(self, identity: Identity, name: str | None = None, receipts: Sequence[Head] = ()) -> VerifyReport:
         """Walks the ledger of one dataset's lineage, or all of it; every receipt's entry must be in it."""
         check(identity, Action.STEWARD)
-        return self._ledger.verify(self._library.dataset(identity, name).lineage if name else None, receipts)
+        return self._verify(self._library.dataset(identity, name).lineage if name else None, receipts)
 
     def export(self, identity: Identity, name: str) -> dict[str, Any]:
         """A dataset's whole ledger, with what it takes to verify it elsewhere."""

@@ -126,7 +126,7 @@ class Doctor:
             yield Finding("settings", line)
 
     def _ledger(self) -> Iterator[Finding]:
-        for finding in self._store.ledger.verify().findings:
+        for finding in self._store.verify().findings:
             yield Finding("ledger", f"it does not verify: {finding}")
 
     def _folder(self) -> Iterator[Finding]:

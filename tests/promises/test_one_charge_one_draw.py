@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from desk import ME, Desk
 from worker import digest
 
 import dpstats
-from dpstats.errors import BudgetExhausted, DpstatsError, NotLoaded, Unavailable
+from dpstats.errors import BudgetExhausted, DpstatsError, LedgerBroken, NotLoaded, Unavailable
 from dpstats.release import Ask
 
 DATASET = """
@@ -159,6 +161,28 @@ def test_a_process_killed_while_rows_are_read_leaves_a_charge_that_the_next_one_
     desk.reopen()
     assert desk.ask("heavy")["release_id"] == charge["release_id"]
     assert desk.spent("shop") == PRICE
+
+
+@pytest.mark.parametrize("key", [None, "k"])
+def test_an_answer_that_is_taken_out_of_the_database_is_not_drawn_again_under_its_charge(desk, key):
+    """Whoever has the database, and asks, could have draws averaged else."""
+    ask = Ask(ME, "spend", {}, idempotency_key=key)
+    desk.workspace.releases.make(ask)
+    desk.workspace.close()
+    with closing(sqlite3.connect(desk.home / "ledger.db")) as database:
+        for (guard,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            database.execute(f"DROP TRIGGER {guard}")
+        database.execute("DELETE FROM releases")
+        database.commit()
+    desk.reopen()
+    (finding,) = desk.workspace.budgets.verify(ME).findings
+    assert finding.startswith("shop: the answer that entry 2 paid for, ")
+    with pytest.raises(LedgerBroken, match="was stored and is gone"):
+        desk.workspace.releases.make(ask)
+    assert desk.workspace.releases.all(ME)["items"] == []
+    assert desk.spent("shop") == PRICE
+    desk.ask("spend", fresh=True)
+    assert desk.spent("shop") == 2 * PRICE
 
 
 def _soon(found: Callable[[], list[dict[str, object]]]) -> list[dict[str, object]]:
