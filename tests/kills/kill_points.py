@@ -64,6 +64,7 @@ POINTS = (
     Point("draw at its commit", "release", ("return dpstats.ledger.shelf:new_row", f"call {COMMIT}")),
     Point("draw committed", "release", ("return dpstats.ledger.shelf:new_row", f"return {COMMIT}")),
     Point("stored", "release", (f"return {LEDGER}.store",)),
+    Point("answer noted", "release", ("return dpstats.ledger.answered:Answered.note",)),
     Point("response written", "release", ("return dpstats.formats:encode",)),
     Point("response sent", "release", ("return __main__:respond",)),
     Point("any moment of a release", "release", within_ms=600),
