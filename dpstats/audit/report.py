@@ -79,6 +79,11 @@ def legend(findings: Sequence[Finding]) -> list[str]:
             "The query is asked at a price at which an audit can see; its bounds and the code of its noise are "
             "its own. The unit is the worst that was found, perhaps not the worst there is."
         )
+    if any(isinstance(finding, EpsilonFinding) and not finding.epsilon for finding in findings):
+        lines.append(
+            "0.000: the unit could not be told in so many runs. That shows nothing, for the claim or against it; more "
+            "`--runs` may."
+        )
     return lines
 
 

@@ -15,6 +15,7 @@ from scipy.stats import binom, norm
 from dpstats.audit.attack import Tally
 from dpstats.audit.claims import Claim, Noise
 from dpstats.audit.findings import FALSE_ALARM, SHARP, DeltaFinding, EpsilonFinding
+from dpstats.audit.report import legend
 
 GUESSES = 20_000
 """10,000 runs a side."""
@@ -118,3 +119,10 @@ def test_a_group_of_one_that_appears_too_often_breaks_the_claim_and_one_that_is_
     assert DeltaFinding("keys", claim, 20_000, 170, 0).exceeds
     assert DeltaFinding("keys", claim, 20_000, 0, 1).exceeds
     assert 0.8 < DeltaFinding("keys", claim, 20_000, 100, 0).share < 1
+
+
+def test_a_bound_of_nothing_is_said_to_show_nothing() -> None:
+    blind, seeing = found(zcdp(1.0), GUESSES // 2), found(zcdp(1.0), GUESSES)
+    assert blind.epsilon == 0
+    assert "shows nothing" in legend([seeing, blind])[-1]
+    assert not any("shows nothing" in line for line in legend([seeing]))
