@@ -25,11 +25,16 @@ GROUPS = 16
 """The groups that a unit is taken to be in, where there are as many."""
 
 
-def keys_line(name: str, node: exp.Expr, clause: FromClause) -> str:
-    """What to write for a key: the public column that it is, where it is one; else its values are to be listed."""
+def keys_line(name: str, node: exp.Expr, clause: FromClause, *, private: bool) -> str:
+    """What to write for a key: the public column that it is, where it is one; else its values are to be listed.
+
+    Args:
+      private: whether they may be found in the data instead.
+    """
     if isinstance(node, exp.Column) and not (relation := clause.owner(node).relation).personal and relation.table:
         return f"Write keys: {{{name}: {{from: {relation.table}.{node.name}}}}}"
-    return f"Write keys: {{{name}: {{values: [..]}}}} or {{from: public_table.column}}"
+    found = ", or {private: true}: those that many units share are found in the data, which costs delta" * private
+    return f"Write keys: {{{name}: {{values: [..]}}}} or {{from: public_table.column}}{found}"
 
 
 def total_bounds(value: Typed, rows: int) -> tuple[Decimal, Decimal]:

@@ -124,7 +124,8 @@ class Keys:
         binned = self._binned(value, item)
         if binned:
             return binned
-        line = keys_line(name, item.unalias(), clause)
+        private = self._dataset.measure is not Measure.PURE and self._query.contribution.max_norm is None
+        line = keys_line(name, item.unalias(), clause, private=private)
         self._refusals.add(item, f"the values of the key {name} are not declared", line)
         return None
 

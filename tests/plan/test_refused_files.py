@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from refused import only
-from shop import DATASET, PURE, reasons
+from shop import DATASET, PURE, SHOP, reasons
 
-from dpstats.catalog.dataset import parse_dataset
+from dpstats.catalog.dataset import DatasetFile, parse_dataset
 
 MONTHS = {"keys": {"k": {"values": ["2017-01-01"]}}, "contribution": {"max_groups": 1}}
 ONE = "SELECT COUNT(DISTINCT uid) AS n FROM visits"
@@ -136,6 +136,17 @@ def test_a_plan_that_cannot_be_made_is_refused(sql: str, parts: dict[str, Any], 
 def test_what_is_said_of_a_measure_that_is_refused_itself_is_not_judged(measure: str, parts: dict[str, Any]) -> None:
     found = reasons(f"SELECT {measure} AS m FROM visits", **parts)
     assert [measure.partition("(")[0] in reason.snippet for reason in found] == [True], found
+
+
+@pytest.mark.parametrize(
+    ("shop", "contribution", "offered"),
+    [(SHOP, {"max_groups": 1}, True), (PURE, {"max_groups": 1}, False), (SHOP, {"max_norm": 3}, False)],
+)
+def test_keys_are_offered_to_be_found_in_the_data_where_they_can_be(
+    shop: DatasetFile, contribution: dict[str, Any], offered: bool
+) -> None:
+    reason = only(reasons(BY_WORD, shop=shop, contribution=contribution, cost={"epsilon": 0.1}), "are not declared")
+    assert ("{private: true}" in reason.instead) is offered
 
 
 def test_too_many_groups_are_refused() -> None:
