@@ -164,10 +164,16 @@ def test_a_process_killed_while_rows_are_read_leaves_a_charge_that_the_next_one_
 
 
 @pytest.mark.parametrize("key", [None, "k"])
-def test_an_answer_that_is_taken_out_of_the_database_is_not_drawn_again_under_its_charge(desk, key):
+@pytest.mark.parametrize("together", [False, True])
+def test_an_answer_that_is_taken_out_of_the_database_is_not_drawn_again_under_its_charge(desk, key, together):
     """Whoever has the database, and asks, could have draws averaged else."""
     ask = Ask(ME, "spend", {}, idempotency_key=key)
-    desk.workspace.releases.make(ask)
+
+    def answer():
+        road = desk.workspace.releases._road
+        return road.release_all([ask]) if together else road.release(ask)
+
+    answer()
     desk.workspace.close()
     with closing(sqlite3.connect(desk.home / "ledger.db")) as database:
         for (guard,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
@@ -178,7 +184,7 @@ def test_an_answer_that_is_taken_out_of_the_database_is_not_drawn_again_under_it
     (finding,) = desk.workspace.budgets.verify(ME).findings
     assert finding.startswith("shop: the answer that entry 2 paid for, ")
     with pytest.raises(LedgerBroken, match="was stored and is gone"):
-        desk.workspace.releases.make(ask)
+        answer()
     assert desk.workspace.releases.all(ME)["items"] == []
     assert desk.spent("shop") == PRICE
     desk.ask("spend", fresh=True)
