@@ -62,11 +62,11 @@ class Found:
 
     @property
     def aged_since(self) -> datetime:
-        """Since when it ages: the oldest release. Blocks do not age, so over them it is the newest; for advertising
-        they do, since who opts out is counted in old blocks too.
+        """Since when it ages: the oldest release. Blocks do not age, so where there are no others it is the newest; for
+        advertising they do, since who opts out is counted in old blocks too.
         """
         parts = zip(self.parts, self.stored, strict=True)
-        ageing = [item for part, item in parts if not self.view.blocks or is_for_ads(part.analysis)]
+        ageing = [item for part, item in parts if part.block is None or is_for_ads(part.analysis)]
         return min((item.created_at for item in ageing), default=self.renewed_at)
 
     @property

@@ -111,33 +111,45 @@ class Refreshing:
         """Why a release is to be made anew; empty if it is not. `may_be`: how old the view may be."""
         if earlier is None:
             return f"{part.label} was never released"
-        reloaded = self._reloaded(part, earlier)
-        if part.block is not None and reloaded:
+        brought = self._brought(part, earlier)
+        if part.block is not None and brought:
             return f"{part.label} was loaded again"
-        if part.block is not None and not is_for_ads(part.analysis):
-            return ""  # it does not age
         age = self._registry.now() - earlier.created_at
         if age < view.refresh:
             return ""
-        if reloaded:
+        if brought:
             return f"{part.label} is due, and data were loaded since"
+        if self._counts_others(part, earlier):
+            return f"{part.label} is due, and consent was looked at since"
+        if part.block is not None and not is_for_ads(part.analysis):
+            return ""  # it does not age
         return f"{part.label} would pass its maximal age" if age + view.refresh > may_be else ""
 
-    def _reloaded(self, part: Part, earlier: ReleaseMark) -> bool:
+    def _counts_others(self, part: Part, earlier: ReleaseMark) -> bool:
+        """Whether an epoch closed since, of a part that counts only those who consent: who they are may have changed.
+
+        However often one closes, that makes nothing due before its time: each release of it is paid for.
+        """
+        manifests = self._registry.manifests()
+        is_new = any(not manifests[version].tables for version in self._since(part, earlier) if version in manifests)
+        return part.analysis.consented is not None and is_new
+
+    def _since(self, part: Part, earlier: ReleaseMark) -> list[str]:
+        """The data versions after the one that a release is of."""
+        versions = [record.data_version for record in self._registry.data_versions(part.known.dataset.dataset)]
+        return versions[versions.index(earlier.data_version) + 1 :] if earlier.data_version in versions else versions
+
+    def _brought(self, part: Part, earlier: ReleaseMark) -> bool:
         """Whether a load since brought anything of what the part reads, as far as its steward said.
 
-        An epoch brings no table: it is new to what counts only those who consent.
+        An epoch brings no table.
         """
-        versions = [record.data_version for record in self._registry.data_versions(part.known.dataset.dataset)]
-        since = versions[versions.index(earlier.data_version) + 1 :] if earlier.data_version in versions else versions
         manifests, blocks = self._registry.manifests(), part.known.dataset.blocks
         timed = blocks.table if blocks is not None else None
-        by_consent = part.analysis.consented is not None
         return any(
             version not in manifests
-            or (by_consent and not manifests[version].tables)
             or any(manifests[version].brings(table, part.block if table == timed else None) for table in _reads(part))
-            for version in since
+            for version in self._since(part, earlier)
         )
 
     def _why_not(self, view: FeatureView, parts: Sequence[Part]) -> str:

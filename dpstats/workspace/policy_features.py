@@ -161,12 +161,13 @@ class ViewPlanning:
 def _a_year(view: FeatureView, part: Part, *, begins: bool) -> int:
     """How often a year releases a part: each of a windowed query's blocks once, anything else at every renewal.
 
-    For advertising blocks age, so each that is shown is released at every renewal too.
+    For advertising blocks age, and where only those count who consent, others count at every epoch: so each block that
+    is shown is released at every renewal too.
     """
     use = part.analysis.blocks
     if view.blocks is None or use is None or not is_windowed(part.known, part.analysis):
         return renewals_a_year(view.refresh)
-    if is_for_ads(part.analysis):
+    if is_for_ads(part.analysis) or part.analysis.consented is not None:
         return view.blocks * renewals_a_year(view.refresh) + blocks_a_year(use.every)
     return blocks_a_year(use.every) + (view.blocks if begins else 0)
 

@@ -57,7 +57,7 @@ BLOCKS = MONTHS.replace("max_age: 20d", "max_age: 15d")
 
 def test_blocks_of_a_view_for_advertising_age_and_are_renewed_before_they_are_too_old(ads: Gym) -> None:
     ads.submit(BLOCKS)
-    ads.workspace.epochs.close(ME)  # once: a later one makes all blocks due by itself
+    ads.workspace.epochs.close(ME)
     ads.refresh()
     ads.clock.advance(days=7)
     assert ads.refresh().state == "skipped", "7 days later it will be 14 days old"
@@ -68,9 +68,19 @@ def test_blocks_of_a_view_for_advertising_age_and_are_renewed_before_they_are_to
     assert ads.wide("by_month")["age_s"] == 0
 
 
+def test_epochs_make_no_block_due_before_its_time(ads: Gym) -> None:
+    ads.submit(BLOCKS)
+    states = []
+    for _ in range(15):
+        ads.workspace.epochs.close(ME)
+        states.append(ads.refresh().state)
+        ads.clock.advance(days=1)
+    assert [day for day, state in enumerate(states) if state == "renewed"] == [0, 7, 14]
+
+
 def test_an_old_block_for_advertising_is_not_given_beside_a_new_one(ads: Gym) -> None:
     ads.submit(BLOCKS)
-    ads.workspace.epochs.close(ME)  # once: a later one makes all blocks due by itself
+    ads.workspace.epochs.close(ME)
     ads.refresh()
     ads.clock.advance(days=10)
     ads.load(blocks=("2017-12", "2017-12"))
@@ -89,6 +99,16 @@ def test_an_old_block_for_reports_does_not_age(gym: Gym) -> None:
     gym.workspace.releases.make(Ask(ME, "members_by_plan", {}, fresh=True))
     gym.clock.advance(days=19)
     assert gym.wide("by_month")["age_s"] == timedelta(days=19).total_seconds()
+
+
+def test_a_part_without_blocks_ages_beside_blocks_that_do_not(gym: Gym) -> None:
+    gym.submit(MONTHS)
+    gym.refresh()
+    gym.clock.advance(days=19)
+    gym.workspace.releases.make(Ask(ME, "minutes_by_plan", {"since": "2017-12-01", "until": "2018-01-01"}, fresh=True))
+    gym.clock.advance(days=2)
+    with pytest.raises(TooOld):
+        gym.wide("by_month")
 
 
 @pytest.mark.parametrize(
