@@ -14,6 +14,8 @@ from datetime import datetime
 
 from sqlalchemy import Column, Connection, Index, Integer, RowMapping, Table, Text, delete, insert, select
 
+from dpstats.catalog.ids import id_text
+from dpstats.catalog.types import ColumnType
 from dpstats.ledger.chain import canonical_json
 from dpstats.ledger.clock import moment_of, stamp
 from dpstats.rights.consent_schema import ConsentDatabase, metadata
@@ -44,7 +46,7 @@ people = Table(
     Column("unit", Text, primary_key=True),
     Index("kept_people_unit", "unit"),
 )
-"""Whose it is: the pseudonyms of every id that the person had."""
+"""Whose it is: the hashes of every id that the person had (`unit_of`)."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class KeptBack:
         cells: Mapping[str, Sequence[Cell]],
         units: Iterable[str],
     ) -> None:
-        """Keeps a request's columns, in the transaction in which its person, of these pseudonyms, is suppressed."""
+        """Keeps a request's columns, in the transaction in which its person, of these hashes, is suppressed."""
         for each in kept:
             sealed = self._pseudonyms.sealed(
                 _KEY, _about(each.request, each.column), canonical_json(cells[each.column])
@@ -99,7 +101,7 @@ class KeptBack:
         return tuple(each for each in self.all() if each.request == request)
 
     def of_person(self, units: Iterable[str]) -> tuple[KeptColumn, ...]:
-        """What is kept of a person of these pseudonyms."""
+        """What is kept of a person of these hashes (`unit_of`)."""
         with self._database.reading() as connection:
             query = select(people.c.request).where(people.c.unit.in_(list(units)))
             requests = frozenset(connection.execute(query).scalars())
@@ -116,6 +118,15 @@ class KeptBack:
             rows = connection.execute(query.order_by(columns.c.column_name)).all()
         opened = {name: self._pseudonyms.opened(_KEY, _about(request, name), sealed) for name, sealed in rows}
         return {name: [(unit, cell) for unit, cell in json.loads(content)] for name, content in opened.items()}
+
+
+def unit_of(pseudonyms: Pseudonyms, lineage: str, unit_type: ColumnType, unit: str) -> str:
+    """The keyed hash of an id by which what is kept of its person is found: another for each type of id.
+
+    So 007 and 7 are two people where ids are text, though both are 7 in whole numbers.
+    """
+    kind = "bigint" if unit_type.is_integer else unit_type.name
+    return pseudonyms.hashed("kept", lineage, kind, id_text(unit_type, unit))
 
 
 _UNOPENED = select(*(each for each in columns.c if each.name != "sealed")).order_by(

@@ -271,7 +271,7 @@ def after(request: RightsRequest, step: Step, at: datetime) -> RightsRequest:
     if at < request.received_at:
         raise Conflict("a step cannot come before its request was received: check the clock")
     if isinstance(step, KeptSeen | KeptEnded):
-        return _of_what_is_kept(request)
+        return _of_what_is_kept(request, is_ended=isinstance(step, KeptEnded))
     if not request.is_open:
         raise Conflict(f"the request is {request.state} already: open a new one")
     match step:
@@ -374,8 +374,13 @@ def _revoked(request: RightsRequest, at: datetime) -> RightsRequest:
     return replace(request, state=State.REVOKED, responded_at=at)
 
 
-def _of_what_is_kept(request: RightsRequest) -> RightsRequest:
-    """Once a deletion is being executed something may be kept back of it, for as long as the law wants it kept."""
+def _of_what_is_kept(request: RightsRequest, *, is_ended: bool) -> RightsRequest:
+    """Once a deletion is being executed something may be kept back of it, for as long as the law wants it kept.
+
+    It is not ended before the deletion is carried out: whoever goes on with it would keep it anew.
+    """
+    if is_ended and request.state is State.EXECUTING:
+        raise Conflict("the deletion is being executed: execute it to its end first, then end what is kept of it")
     if request.kind is not Kind.DELETE or request.state not in {State.EXECUTING, State.PARTIALLY_FULFILLED}:
         raise Conflict(f"nothing is kept back of a request to {_words(request.kind)} that is {request.state}")
     return request

@@ -395,7 +395,7 @@ class Datasets:
             found = self._people.linked_out(dataset, loaded.linked_out)
             yield partial(self._people.note_erased, version, erased, found)
         self._people.confirmed(loaded.confirmed)
-        if found:
+        if loaded.linked_out:  # suppressed just now, or by a load that ended before it came so far
             self._leave_linked_out(dataset)
 
     def _leave_linked_out(self, dataset: DatasetFile) -> None:

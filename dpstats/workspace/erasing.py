@@ -124,12 +124,18 @@ class Erasing:
         suppress = partial(self._suppressions.add, lineage, person, request=kept.request_id, now=now)
         dataset = self._library.dataset(identity, kept.asked.dataset)
         named = keepable(dataset) & kept.standing.exceptions.keys()
-        if not named or self._keeping.is_begun(kept):
+        if self._keeping.is_begun(kept):
+            suppress()
+            return
+        self._keeping.check_still_there(kept, dataset)
+        if not named:
             suppress()
             return
         with self._found(kept, self.reached(identity, lineage)) as found:
             cells = cells_of(dataset, found.files.get(dataset.dataset), is_of(found.ids, dataset), named)
-            suppress(also=self._keeping.sealing(kept, dataset, cells, self._units(found), now))
+            # In this dataset's spelling alone: in another's it may be somebody else's id too.
+            units = frozenset(self._people.kept_unit(dataset, each) for each in found.ids)
+            suppress(also=self._keeping.sealing(kept, dataset, cells, units, now))
 
     def _told(self, identity: Identity, kept: Kept, units: Collection[str]) -> dict[str, Any]:
         """What was kept all the same, as evidence, and what the person is told."""
@@ -155,8 +161,8 @@ class Erasing:
             yield _Found(reached, files, _ids(reached, files, str(kept.person)))
 
     def _units(self, found: _Found) -> frozenset[str]:
-        """The pseudonyms of every id of a person, as each dataset of its people spells it."""
-        return frozenset(self._people.pseudonym(dataset, each) for dataset in found.datasets for each in found.ids)
+        """By what is found that is kept of a person: of every id, as each dataset of its people spells it."""
+        return frozenset(self._people.kept_unit(dataset, each) for dataset in found.datasets for each in found.ids)
 
     def _holds(self, dataset: DatasetFile, found: _Found) -> bool:
         """Whether there is anything to delete: rows, whatever of them may be told, or what is kept beside the data."""

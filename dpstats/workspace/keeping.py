@@ -53,7 +53,7 @@ class Keeping:
         """Refuses to keep columns of which nothing is held.
 
         Args:
-          held: the columns of which the data hold something of the person, who is of the pseudonyms `units`.
+          held: the columns of which the data hold something of the person, who is of the hashes `units`.
 
         Raises:
           Conflict: so it is.
@@ -61,6 +61,19 @@ class Keeping:
         nothing = sorted(new - {*held, *(each.column for each in self._kept.of_person(units))})
         if nothing:
             raise Conflict(f"nothing is held of the person in {nothing[0]}: say only what is to be kept")
+
+    def check_still_there(self, request: Kept, dataset: DatasetFile) -> None:
+        """Refuses to go on with a deletion whose columns, said before a crash, the dataset has no more.
+
+        Raises:
+          Conflict: it would erase for good what was to be kept.
+        """
+        said = request.standing.exceptions
+        gone = sorted({what for what in said if _is_like_a_column(what, dataset)} - keepable(dataset))
+        if gone:
+            raise Conflict(
+                f"{gone[0]} was to be kept and is no column any more: give it its name again, and execute this again"
+            )
 
     def is_begun(self, request: Kept) -> bool:
         """Whether something of a request's person is kept by now, and the person suppressed."""
@@ -93,7 +106,7 @@ class Keeping:
             self._end(earlier, names, f"its person asked again, by {request.request_id}", actor)
 
     def of_person(self, units: Collection[str]) -> tuple[KeptColumn, ...]:
-        """What is kept of a person of these pseudonyms, of whatever request."""
+        """What is kept of a person of these hashes (`kept_back.unit_of`), of whatever request."""
         return self._kept.of_person(units)
 
     def requests(self) -> frozenset[str]:

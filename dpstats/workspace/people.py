@@ -17,6 +17,7 @@ from dpstats.rights.consent_log import ConsentLog
 from dpstats.rights.corrections import Correction, Corrections
 from dpstats.rights.deliveries import Deliveries
 from dpstats.rights.erasures import LINKED, Erased, Erasures
+from dpstats.rights.kept_back import unit_of
 from dpstats.rights.pseudonyms import Pseudonyms
 from dpstats.rights.suppression import Suppressions
 
@@ -96,6 +97,10 @@ class People:
     def pseudonym(self, dataset: DatasetFile, person: str) -> str:
         """The keyed hash of an id among the people of a dataset."""
         return self._pseudonyms.of(dataset.lineage, id_text(dataset.unit_type, person))
+
+    def kept_unit(self, dataset: DatasetFile, person: str) -> str:
+        """The keyed hash of an id by which what is kept of its person is found; see `kept_back.unit_of`."""
+        return unit_of(self._pseudonyms, dataset.lineage, dataset.unit_type, person)
 
     def _fixes_of(self, dataset: DatasetFile, by_unit: Mapping[str, Sequence[Fix]]) -> FixesOf:
         def fixes_of(ids: Iterable[str]) -> Sequence[Fix]:

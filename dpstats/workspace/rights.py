@@ -25,6 +25,7 @@ from dpstats.rights.corrections import Corrections, Said
 from dpstats.rights.decisions import ALL_SALE_SHARE, LIMIT_SPI, Decision
 from dpstats.rights.deliveries import Deliveries
 from dpstats.rights.intake import NO_ID, Wish, is_id
+from dpstats.rights.kept_back import unit_of
 from dpstats.rights.notice import NOBODY_NAMED, notice_of
 from dpstats.rights.package import STATISTICS_MAX, TableOf, Told, zipped
 from dpstats.rights.pseudonyms import Pseudonyms
@@ -380,6 +381,9 @@ class Rights:
         budget, refused = self._budgets.one(identity, name), refused_pieces(kept)
         linked = self._datasets.ids(identity, name, is_person)
         pseudonyms = {kept.asked.unit, *(self._pseudonyms.of(lineage, each) for each in linked)}
+        kept_units = {
+            unit_of(self._pseudonyms, lineage, dataset.unit_type, each) for each in {str(kept.person), *linked}
+        }
         return Told(
             request_id=kept.request_id,
             made_at=self._now().isoformat(),
@@ -387,7 +391,7 @@ class Rights:
             consent=self._consent_history(lineage, pseudonyms),
             linked=sorted(linked) if specific else [],
             corrections=self._told_corrections(dataset, pseudonyms, refused) if specific else [],
-            kept_back=[kept_told(each) for each in self._keeping.of_person(pseudonyms)],
+            kept_back=[kept_told(each) for each in self._keeping.of_person(kept_units)],
             tables=[
                 TableOf(table, each.columns, each.rows, each.withheld).without(refused) for table, each in found.items()
             ],

@@ -291,7 +291,7 @@ def test_a_deletion_in_part_that_is_killed_is_gone_on_with_and_keeps_what_it_mus
     assert len(clinic.workspace.keeping.all(ME)) == 1
 
 
-def test_once_a_deletion_is_begun_nothing_more_can_be_kept_of_it(clinic: Clinic) -> None:
+def test_once_a_deletion_is_begun_nothing_more_is_kept_of_it_nor_ended(clinic: Clinic) -> None:
     request = clinic.verified()
     clinic.workspace.close()
     command = [sys.executable, "-c", KILLED, str(clinic.home), request, "Suppressions.add", "return"]
@@ -299,7 +299,47 @@ def test_once_a_deletion_is_begun_nothing_more_can_be_kept_of_it(clinic: Clinic)
     clinic.reopen()
     with pytest.raises(Conflict, match="execute it without saying more"):
         clinic.workspace.rights.execute(ME, request, exceptions={"people.town": BY_LAW})
+    with pytest.raises(Conflict, match="to its end first"):
+        clinic.workspace.keeping.end(ME, request, "too soon: it would be kept anew")
     assert clinic.workspace.rights.execute(ME, request)["state"] == "partially_fulfilled"
+
+
+def test_a_column_that_was_to_be_kept_and_is_gone_is_not_erased_for_good(clinic: Clinic) -> None:
+    request = clinic.verified()
+    clinic.workspace.close()
+    command = [sys.executable, "-c", KILLED, str(clinic.home), request, "Erasing._begin", "call"]
+    assert subprocess.run(command, check=False, timeout=300).returncode == -signal.SIGKILL
+    clinic.reopen()
+    for name in ("ssn", "tax_id"):
+        clinic.written("people", f"patient,{name},town", f"{PERSON},{TAX_ID},{TOWN}", f"{OTHER},0,Ojai")
+        (clinic.folder / "dataset.yaml").write_text(DATASET.replace("tax_id", name))
+        clinic.workspace.datasets.add(ME, clinic.folder / "dataset.yaml", clinic.sources)
+        if name == "ssn":
+            with pytest.raises(Conflict, match="was to be kept and is no column any more"):
+                clinic.workspace.rights.execute(ME, request)
+            assert clinic.units() == {PERSON, OTHER}
+    assert clinic.workspace.rights.execute(ME, request)["state"] == "partially_fulfilled"
+    assert clinic.workspace.keeping.read(ME, request)["tables"]["people"]["rows"] == [[PERSON, TAX_ID]]
+
+
+def test_ids_that_are_one_in_whole_numbers_alone_are_two_people_where_they_are_text(clinic: Clinic) -> None:
+    clinic.written("visits", "patient,paid,bill", "007,5,a", "7,7,b")
+    clinic.written("people", "patient,tax_id,town", f"007,{TAX_ID},{TOWN}", "7,0,Ojai")
+    clinic.written("links", "id,unit", "phone,007")
+    clinic.workspace.datasets.load(ME, "clinic", clinic.sources)
+    bills = "dataset: bills\nprivacy_unit: patient\nlineage: clinic\nbudget: {epsilon: 100, delta: 1.0e-6}\ntables:\n"
+    bills += "  bills: {columns: {patient: {type: bigint}, due: {type: double, bounds: [0, 9]}}}\n"
+    (clinic.folder / "bills").mkdir()
+    (clinic.folder / "bills" / "dataset.yaml").write_text(bills)
+    clinic.written("bills/bills", "patient,due", "9,1")
+    clinic.workspace.datasets.add(
+        ME, clinic.folder / "bills" / "dataset.yaml", {"bills": clinic.folder / "bills" / "bills.csv"}
+    )
+    request = clinic.deleted("people.tax_id", unit="007")["id"]
+    assert clinic.told("7")[0]["kept_back"] == []
+    assert clinic.deleted(unit="7")["state"] == "fulfilled"
+    assert clinic.workspace.keeping.read(ME, request)["tables"]["people"]["rows"] == [["007", TAX_ID]]
+    assert [each["column"] for each in clinic.told("007")[0]["kept_back"]] == ["people.tax_id"]
 
 
 def test_a_backup_brings_back_what_is_kept_only_where_no_consent_is(clinic: Clinic) -> None:
