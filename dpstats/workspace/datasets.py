@@ -12,6 +12,7 @@ from typing import Any
 from dpstats.access import Action, check, operator
 from dpstats.catalog.canonical import load_fingerprint
 from dpstats.catalog.dataset import DatasetFile, parse_dataset
+from dpstats.catalog.engines import EngineSpec
 from dpstats.catalog.new_uses import new_uses
 from dpstats.catalog.purposes import kind_of
 from dpstats.catalog.source import load_file
@@ -19,6 +20,7 @@ from dpstats.engine.consent import Roll
 from dpstats.engine.corrected import right_rows, wrong_cells
 from dpstats.engine.corrections import Fix
 from dpstats.engine.erasure import Held, files_holding, held, scan_says
+from dpstats.engine.in_place import Lake
 from dpstats.engine.links import LeftOut, ids_of, linked_ids
 from dpstats.engine.load import load
 from dpstats.engine.load_report import read_report
@@ -35,6 +37,7 @@ from dpstats.library import Library, dataset_of
 from dpstats.rights.notices_at_load import NoticesAtLoad
 from dpstats.workspace.dataset_terms import opening as opened_by
 from dpstats.workspace.dataset_views import blocks_view, table_view
+from dpstats.workspace.owners import Owners
 from dpstats.workspace.people import People
 from dpstats.workspace.version_files import forget, kept_if_entered, names_in, new_version, sweep, version_file
 
@@ -43,6 +46,8 @@ Progress = Callable[[str, float], None]
 
 Rolls = Callable[[DatasetFile], Roll | None]
 """Whom a dataset's purposes count, as of the last closed epoch."""
+Lakes = Callable[[EngineSpec], Lake]
+"""What looks at the folders of tables in place, by the engine that reads them."""
 
 
 _TRIES = 3
@@ -62,10 +67,13 @@ class Datasets:
         people: People,
         rolls: Rolls,
         notices: NoticesAtLoad,
+        lakes: Lakes,
+        owners: Owners,
     ) -> None:
         self._registry, self._ledger, self._proposals = store.registry, store.ledger, store.proposals
         self._library, self._data, self._key = library, data, key
         self._people, self._rolls, self._notices = people, rolls, notices
+        self._lakes, self._owners = lakes, owners
         self._now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def add(
@@ -388,11 +396,13 @@ class Datasets:
                 left_out=self._people.left_out(dataset),
                 overlay=self._people.overlay(dataset),
                 ages=self.ages(dataset, brought_now=sources),
+                lake=None if dataset.engine is None else self._lakes(dataset.engine),
             )
             if dataset.engine is not None:
                 export(dataset, target)
             # Before the data are entered: whoever is linked to a suppressed person is that person, for good.
             found = self._people.linked_out(dataset, loaded.linked_out)
+            self._owners.tell(dataset, loaded.still_in_place)
             yield partial(self._people.note_erased, version, erased, found)
         self._people.confirmed(loaded.confirmed)
         if found:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -20,9 +20,11 @@ from dpstats.catalog.types import Value
 from dpstats.engine.answers import answered
 from dpstats.engine.binds import sampling_key_of
 from dpstats.engine.duck import DuckEngine, open_engine
+from dpstats.engine.in_place import Notes
 from dpstats.engine.meta import ConsentMeta
 from dpstats.engine.noise import Exact
 from dpstats.engine.spark.export import Exported, exported
+from dpstats.engine.spark.lake import raw_view, show, stamp
 from dpstats.engine.spark.session import is_answering, open_session, stoppable
 from dpstats.errors import EngineFailed, Unavailable
 from dpstats.plan.plan import KeyColumn, Plan
@@ -56,10 +58,11 @@ def open_spark(
     try:
         session = open_session(address, memory_mb=memory_limit_mb, threads=threads)
         _show(session, tables)
+        shown = frozenset(table for table, notes in tables.in_place.items() if _shown(session, table, notes, key))
     except BaseException:
         public.close()
         raise
-    return SparkEngine(session, public, tables, sampling_key_of(key), deadline_s)
+    return SparkEngine(session, public, tables, sampling_key_of(key), deadline_s, shown)
 
 
 def _show(session: SparkSession, tables: Exported) -> None:
@@ -74,13 +77,32 @@ def _show(session: SparkSession, tables: Exported) -> None:
         raise EngineFailed("it does not see the workspace's folder: give its machines that folder under the same path")
 
 
+def _shown(session: SparkSession, table: str, notes: Notes, key: bytes) -> bool:
+    """Gives the session a table in place; not if its files have changed, or rows would be hashed otherwise now."""
+
+    def shown() -> bool:
+        if not notes.is_as_noted or notes.stamp != stamp(session, notes, key):
+            return False
+        show(session, table, notes, key)
+        return True
+
+    return _quietly(shown) or False
+
+
 class SparkEngine:
     """One open data version. Threads may share it."""
 
     def __init__(
-        self, session: SparkSession, public: DuckEngine, tables: Exported, sampling_key: int, deadline_s: float
+        self,
+        session: SparkSession,
+        public: DuckEngine,
+        tables: Exported,
+        sampling_key: int,
+        deadline_s: float,
+        shown: Collection[str],
     ) -> None:
         self._session, self._public, self._exported = session, public, tables
+        self._shown = shown
         self._sampling_key, self._deadline_s = sampling_key, deadline_s
 
     @property
@@ -98,14 +120,21 @@ class SparkEngine:
         """Whether Spark is there still: its process may have died, by want of memory for one."""
         return is_answering(self._session)
 
+    def changed(self, tables: Collection[str]) -> tuple[str, ...]:
+        """As `port.Engine`. One that had changed when it was opened is not looked at again before the next load."""
+        in_place = [table for table in tables if table in self._exported.in_place]
+        return tuple(
+            table for table in in_place if table not in self._shown or not self._exported.in_place[table].is_as_noted
+        )
+
     def run(self, plan: Plan) -> Exact:
         """The plan's exact answer, closed; `noise.add_noise` opens it.
 
         Raises:
           Unavailable: whatever went wrong: the reason may depend on rows, so there is none.
         """
-        answer = _quietly(lambda: self._answer(plan))
-        if answer is None:
+        answer = _quietly(lambda: self._answer(plan)) if not self.changed(plan.tables) else None
+        if answer is None or self.changed(plan.tables):  # what was read meanwhile may be of other rows
             raise Unavailable
         return answer
 
@@ -119,8 +148,13 @@ class SparkEngine:
 
     def close(self) -> None:
         """Takes the tables from the session, and closes the file. Nobody may be running."""
-        _quietly(lambda: [self._session.catalog.dropTempView(table) for table in self._exported.files])
+        _quietly(lambda: [self._session.catalog.dropTempView(table) for table in self._views])
         self._public.close()
+
+    @property
+    def _views(self) -> list[str]:
+        in_place = [view for table in self._shown for view in (table, raw_view(table))]
+        return [*in_place, *self._exported.files]
 
     @cached_property
     def _tables(self) -> Tables:
