@@ -65,11 +65,13 @@ class Filters:
 class Notes:
     """What a data version knows of a table in place.
 
-    `folder`: what a load was given. `schema`: the columns that are read of the files, with Spark's types. `cells`: how
-    a declared column is made of them, in Spark's SQL. `made_for`: what of the dataset's file the notes depend on.
-    `stamp`: says by what the rows of heavy units were hashed; empty: the notes are of the table as it was defined once.
+    `given`: what a load was given; `folder`: where the names of partitions begin. `schema`: the columns that are read
+    of the files, with Spark's types. `cells`: how a declared column is made of them, in Spark's SQL. `made_for`: what
+    of the dataset's file the notes depend on. `stamp`: says by what the rows of heavy units were hashed; empty: the
+    notes are of the table as it was defined once.
     """
 
+    given: str
     folder: str
     pins: tuple[Pin, ...]
     schema: Mapping[str, str]

@@ -16,6 +16,7 @@ from dpstats.catalog.engines import EngineSpec
 from dpstats.catalog.new_uses import new_uses
 from dpstats.catalog.purposes import kind_of
 from dpstats.catalog.source import load_file
+from dpstats.engine.at_owner import erased_at_owner
 from dpstats.engine.consent import Roll
 from dpstats.engine.corrected import right_rows, wrong_cells
 from dpstats.engine.corrections import Fix
@@ -51,6 +52,7 @@ Lakes = Callable[[EngineSpec], Lake]
 
 
 _TRIES = 3
+NOTHING_ERASED = "not reached: nothing is erased there; what may not be read is left out whenever it is read"
 Look = Callable[[DatasetFile, Path], Held]
 """What is still to go from a data version's file: rows by table, and texts that nothing may hold afterwards."""
 
@@ -246,7 +248,35 @@ class Datasets:
                     "found_after": list(found_after),
                     "says": scan_says(found_before, found_after),
                 },
+                **self._in_place_evidence(dataset, before),
             }
+
+    def _in_place_evidence(self, dataset: DatasetFile, before: Held) -> dict[str, Any]:
+        """What became of rows that are at their owners: none was erased."""
+        owners = self._owners.of(dataset)
+        told = f"the owner was told ({', '.join(owners)})" if owners else (
+            f"no owner is named to be told, `dpstats dataset erased-in-place {dataset.dataset}` lists whom to tell of"
+        )  # fmt: skip
+        found = {
+            table: f"not reached: {told}" if table in before.in_place else NOTHING_ERASED
+            for table in dataset.tables_in_place
+        }
+        return {"in_place": found} if found else {}
+
+    def erased_in_place(self, identity: Identity, name: str) -> dict[str, Any]:
+        """Who was erased, and is in the files still that tables in place are read from, as the files are now.
+
+        For the host's command line alone: the owner must take these people out.
+
+        Raises:
+          Forbidden: the caller is no steward. NotFound: no such dataset. FileError: an owner's files cannot be read.
+        """
+        check(identity, Action.STEWARD)
+        dataset = self._library.dataset(identity, name)
+        left_out = self._people.left_out(dataset)
+        with self.current_file(dataset) as file:
+            found = erased_at_owner(dataset, file, left_out) if file is not None and left_out is not None else {}
+        return {"dataset": name, "tables": {table: list(ids) for table, ids in found.items()}}
 
     def rows_of(self, identity: Identity, name: str, fix: Fix, is_person: LeftOut) -> tuple[int, int]:
         """How many rows of a person a correction would change, and how many are as it leaves them already.

@@ -249,6 +249,7 @@ def _first_notes(dataset: DatasetFile, place: Place) -> Notes:
     blocks = dataset.blocks
     block = "" if blocks is None or blocks.table != place.table else _block(blocks.time, str(blocks.every))
     return Notes(
+        str(place.source.path.resolve()),
         place.folder,
         place.pins,
         schema,
