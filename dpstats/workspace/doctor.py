@@ -19,7 +19,7 @@ from dpstats.access import Action, check, operator
 from dpstats.catalog.consented import asked_purposes, consent_rules
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.engine.at_rest import files_of
-from dpstats.engine.spark.export import folder_of, noted_beside
+from dpstats.engine.spark.export import folder_of
 from dpstats.errors import Conflict, DpstatsError, Unavailable
 from dpstats.ledger.database import faults_explained
 from dpstats.ledger.proposals import Outcome
@@ -189,12 +189,13 @@ class Doctor:
             yield from ()
 
     def _in_place(self, about: str, dataset: DatasetFile) -> Iterator[Finding]:
-        for version in self._store.registry.data_versions(dataset.dataset)[-1:]:
-            for table, notes in noted_beside(self._home / "data" / version.file).items():
-                if table in dataset.tables_in_place and not notes.is_as_noted:
-                    what = f"the files of table {table}, which is read in place, were changed since it was loaded"
-                    load = f"`dpstats dataset load {dataset.dataset} --source {table}=FOLDER`"
-                    yield Finding(about, f"{what}, so nothing is answered from it: {load}")
+        if not dataset.tables_in_place:
+            return
+        with suppress(Unavailable), self._road.data(dataset) as (_, engine):
+            for table in engine.changed(list(dataset.tables_in_place)):
+                what = f"the files of table {table}, which is read in place, were changed since it was loaded"
+                load = f"`dpstats dataset load {dataset.dataset} --source {table}=FOLDER`"
+                yield Finding(about, f"{what}, so nothing is answered from it: {load}")
 
     def _budget(self, about: str, dataset: DatasetFile) -> Iterator[Finding]:
         left = _percent_left(self._store.ledger.budget(dataset.lineage))

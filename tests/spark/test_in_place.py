@@ -135,7 +135,7 @@ class Versions:
     def __init__(self, folder: Path) -> None:
         self.folder, self.dataset = folder, _parsed(HEAVY)
         self.visits, self.calls = (
-            written(f"SELECT *, 1 AS n FROM ({VISITS})", folder / "visits", "day"),
+            written(f"SELECT *, 1 AS n, 2 AS undeclared FROM ({VISITS})", folder / "visits", "day"),
             written(CALLS, folder / "calls"),
         )
         self.first = folder / "first.duckdb"
@@ -159,6 +159,21 @@ def test_of_each_unit_and_block_at_most_the_cap_is_read_and_all_of_who_has_no_mo
     assert rows["twins", "2017-05-03"] == 0, "they are in or out together, and are too many"
     assert rows["twins", "2017-05-03"] + rows["twins", "2017-05-04"] <= CAP
     assert {"few", "many", "old"} <= {person for person, _ in rows} <= {"few", "many", "old", "twins"}
+
+
+def test_no_query_sorts_or_shuffles_rows_before_they_are_bounded(versions: Versions) -> None:
+    with _opened(versions.first) as engine:
+        assert engine.changed(["visits"]) == ()
+        assert set(engine._session.table("dp_raw_visits").columns) == {"person", "day", "paid", "n"}, "declared ones"
+        engine._session.conf.set("spark.sql.autoBroadcastJoinThreshold", "-1")  # as if all tables were large
+        counted = "SELECT person, count(*) FROM visits WHERE day >= DATE'2017-06-01' GROUP BY person"
+        plan = engine._session.sql(counted)._jdf.queryExecution().executedPlan().toString()
+    above, _, below = plan.partition("BroadcastHashJoin")
+    assert "LeftOuter" in below.partition("\n")[0], "the one that bounds"
+    assert "SortMergeJoin" in above, "whose rows count is joined after it"
+    rows = below.partition("BroadcastExchange")[0].partition("\n")[2]
+    assert "xxhash64" in rows
+    assert not any(word in rows for word in ("Sort", "Window", "Exchange", "Aggregate"))
 
 
 def test_no_more_text_of_a_unit_is_read_than_a_load_keeps(versions: Versions) -> None:
@@ -207,9 +222,9 @@ def test_a_file_that_is_gone_or_another_is_told_and_nothing_is_read(versions: Ve
         assert engine.changed(["calls"]) == ("calls",)
         with _opened(versions.first) as later:
             assert later.changed(["visits", "calls"]) == ("calls",)
-        file.write_bytes(content)
-        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
-        assert engine.changed(["calls"]) == ()
+            file.write_bytes(content)
+            os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+            assert engine.changed(["calls"]) == later.changed(["calls"]) == (), "they are there again"
         (versions.calls / "more.parquet").write_bytes(content)
         try:
             assert sum(_rows(versions.first, ["person"], "calls").values()) > 0, "a new file is not seen"

@@ -58,11 +58,14 @@ def open_spark(
     try:
         session = open_session(address, memory_mb=memory_limit_mb, threads=threads)
         _show(session, tables)
-        shown = frozenset(table for table, notes in tables.in_place.items() if _shown(session, table, notes, key))
     except BaseException:
         public.close()
         raise
-    return SparkEngine(session, public, tables, sampling_key_of(key), deadline_s, shown)
+
+    def show_in_place(table: str) -> bool:
+        return _shown(session, table, tables.in_place[table], key)
+
+    return SparkEngine(session, public, tables, sampling_key_of(key), deadline_s, show_in_place)
 
 
 def _show(session: SparkSession, tables: Exported) -> None:
@@ -99,10 +102,11 @@ class SparkEngine:
         tables: Exported,
         sampling_key: int,
         deadline_s: float,
-        shown: Collection[str],
+        show_in_place: Callable[[str], bool],
     ) -> None:
         self._session, self._public, self._exported = session, public, tables
-        self._shown = shown
+        self._show_in_place, self._showing = show_in_place, threading.Lock()
+        self._shown: set[str] = set()
         self._sampling_key, self._deadline_s = sampling_key, deadline_s
 
     @property
@@ -121,11 +125,17 @@ class SparkEngine:
         return is_answering(self._session)
 
     def changed(self, tables: Collection[str]) -> tuple[str, ...]:
-        """As `port.Engine`. One that had changed when it was opened is not looked at again before the next load."""
-        in_place = [table for table in tables if table in self._exported.in_place]
-        return tuple(
-            table for table in in_place if table not in self._shown or not self._exported.in_place[table].is_as_noted
-        )
+        """As `port.Engine`."""
+        return tuple(table for table in tables if table in self._exported.in_place and not self._is_shown(table))
+
+    def _is_shown(self, table: str) -> bool:
+        """Whether the session has a table in place, whose files are as they were noted; they may be so again."""
+        if not self._exported.in_place[table].is_as_noted:
+            return False
+        with self._showing:
+            if table not in self._shown and self._show_in_place(table):
+                self._shown.add(table)
+            return table in self._shown
 
     def run(self, plan: Plan) -> Exact:
         """The plan's exact answer, closed; `noise.add_noise` opens it.

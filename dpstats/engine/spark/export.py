@@ -83,10 +83,10 @@ def _write(connection: duckdb.DuckDBPyConnection, dataset: DatasetFile, file: Pa
             unit = _cell("unit", dataset.unit_type.sql)
             ids = f"SELECT {_cell('id', dataset.unit_type.sql)} AS id, {unit} AS unit FROM {people}"
             _copy(connection, f"{ids} UNION ALL {_NOBODY.format('id, NULL')}", folder / f"{place}.people.parquet")
-            over = f"SELECT {unit} AS unit, block, below FROM {heavy}"
-            _copy(
-                connection, f"{over} UNION ALL {_NOBODY.format('unit, NULL, NULL')}", folder / f"{place}.heavy.parquet"
-            )
+            each = _cell("id", dataset.unit_type.sql)
+            over = f"SELECT {each} AS id, block, below FROM {heavy} JOIN {people} USING (unit)"
+            nobody = _NOBODY.format("id, NULL, NULL")
+            _copy(connection, f"{over} UNION ALL {nobody}", folder / f"{place}.heavy.parquet")
             continue
         cells = ", ".join(f"{_cell(column, kind)} AS {quoted(column)}" for column, kind in listed)
         _copy(connection, f"SELECT {cells} FROM dp_held.main.{quoted(table)}", folder / f"{place}.parquet")

@@ -11,7 +11,8 @@ least hash at which its rows, added up in the order of their hashes, equal hashe
 with a hash strictly below it are within the cap. Where hashes are equal, rows are in or out together, so rows that
 are alike need no number. Only rows with a hash under `_SHARE` of all hashes are looked at, so that one unit's rows do
 not fill one task: if those are within the cap, `below` is that bound, and again what lies strictly below is within the
-cap. A query joins `below` to each row by its unit and compares: that looks at one row. A subset of rows that are
+cap. A query joins `below` to each row by the unit's ids, by a table that every task has, and compares: that looks at
+one row, and comes before whatever is shuffled. A subset of rows that are
 within the cap is within the cap, so what is left out later (erasures, retention) keeps the claim. A unit that is not
 heavy was within the cap at the load, and its rows are all read.
 """
@@ -83,9 +84,9 @@ class SparkSurvey:
         notes = replace(self._notes, filters=filters)
         view = people_of(self._place.table)
         self._tried(lambda: self._session.read.parquet(str(people)).createOrReplaceTempView(view))
-        counted = counted_rows(self._place.table, notes)
+        counted = filtered_rows(self._place.table, notes)
         texts = texts_of(self._dataset, self._place.table, list(notes.cells))
-        heavy = self._asked(_heavy(counted, notes, self._dataset.max_rows_per_unit, texts))
+        heavy = self._asked(_heavy(counted, view, notes, self._dataset.max_rows_per_unit, texts))
         if not notes.is_as_noted:
             raise FileError(str(self._place.source.path), "was written to while it was loaded: load it again")
         return notes, heavy
@@ -152,12 +153,15 @@ def show(session: SparkSession, table: str, notes: Notes, key: bytes) -> None:
 
 
 def _rows(session: SparkSession, table: str, notes: Notes, key: bytes) -> DataFrame:
-    columns = ", ".join(f"c.{named(column)}" for column in notes.cells)
+    """Bounded before anything is joined by a shuffle or sorted: of a heavy unit few rows come so far."""
+    unit = named(notes.unit)
+    cells = ", ".join(f"p.unit AS {unit}" if name == notes.unit else f"k.{named(name)}" for name in notes.cells)
     same_block = f" AND c.{BLOCK} = h.block" if notes.block else ""
-    sql = (
-        f"SELECT {columns} FROM ({counted_rows(table, notes)}) AS c LEFT JOIN {heavy_of(table)} AS h "
-        f"ON c.{named(notes.unit)} = h.unit{same_block} WHERE h.below IS NULL OR c.{HASH} < h.below"
+    kept = (
+        f"SELECT /*+ BROADCAST(h) */ c.* FROM ({filtered_rows(table, notes)}) AS c "
+        f"LEFT JOIN {heavy_of(table)} AS h ON c.{unit} = h.id{same_block} WHERE h.below IS NULL OR c.{HASH} < h.below"
     )
+    sql = f"SELECT {cells} FROM ({kept}) AS k JOIN {people_of(table)} AS p ON k.{unit} = p.id"
     return session.sql(sql, args={"dp_place": place_key(key)})
 
 
@@ -167,19 +171,14 @@ def cleaned_rows(table: str, notes: Notes) -> str:
     return f"SELECT *, {_hash(notes)} AS {HASH} FROM (SELECT {cells} FROM {raw_view(table)})"
 
 
-def counted_rows(table: str, notes: Notes) -> str:
-    """SQL for the rows that count, before they are bounded: each is in by itself and by whose it is."""
-    unit, filters = named(notes.unit), notes.filters
-    others = ", ".join(f"r.{named(column)}" for column in (*notes.cells, HASH) if column != notes.unit)
-    known = (
-        f"SELECT p.unit AS {unit}, {others} FROM ({cleaned_rows(table, notes)}) AS r "
-        f"JOIN {people_of(table)} AS p ON r.{unit} = p.id"
-    )
+def filtered_rows(table: str, notes: Notes) -> str:
+    """SQL for the rows that count by themselves, whosever they are: not past their time, in a block that there is."""
+    filters = notes.filters
     cells = ", ".join((*(_emptied(column, filters) for column in notes.cells), HASH))
     old = [f"({each}) IS NOT TRUE" for each in dict.fromkeys((filters.past, filters.past_at_load)) if each]
     left = f" WHERE {' AND '.join(old)}" if old else ""
     block = f", {notes.block} AS {BLOCK}" if notes.block else ""
-    rows = f"SELECT {cells}{block} FROM ({known}){left}"
+    rows = f"SELECT {cells}{block} FROM ({cleaned_rows(table, notes)}){left}"
     return f"SELECT * FROM ({rows}) WHERE {BLOCK} <= DATE'{filters.last_block}'" if notes.block else rows
 
 
@@ -194,12 +193,13 @@ def _hash(notes: Notes) -> str:
     return f"xxhash64(CAST(:dp_place AS BIGINT), {cells})"
 
 
-def _heavy(counted: str, notes: Notes, cap: int, texts: list[str]) -> str:
+def _heavy(counted: str, people: str, notes: Notes, cap: int, texts: list[str]) -> str:
     """SQL for the heavy units: `unit`, `block` (NULL where there are none) and `below`."""
     unit, most = named(notes.unit), text_cap(texts, cap)
     text = " + ".join(["0L", *(f"coalesce(octet_length({named(each)}), 0)" for each in texts)])
     block = BLOCK if notes.block else "CAST(NULL AS DATE)"
-    rows = f"SELECT {unit} AS unit, {block} AS block, {HASH} AS hash, {text} AS bytes FROM ({counted})"
+    whose = f"JOIN {people} AS p ON c.{unit} = p.id"
+    rows = f"SELECT p.unit, {block} AS block, {HASH} AS hash, {text} AS bytes FROM ({counted}) AS c {whose}"
     lowest, all_hashes = f"{-(2.0**63)!r}D", f"{2.0**64!r}D"
     share = _SHARE.format(cap=cap)
     bound = f"CASE WHEN {share} < 1 THEN CAST({lowest} + {all_hashes} * {share} AS BIGINT) END"

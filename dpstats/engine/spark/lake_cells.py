@@ -32,7 +32,7 @@ _READ_AS = {
 }
 _SAME = ("TINYINT", "SMALLINT", "BIGINT", "FLOAT", "DOUBLE", "BOOLEAN", "DATE")
 _MOMENTS = ("DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP WITH TIME ZONE")
-_ISO_DAY = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+_ISO_DAY = "^(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _DIGITS = "^-?[0-9]{1,18}$"
 _UUID = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
@@ -110,11 +110,10 @@ def _boolean(x: str, kind: str, _column: ColumnType, _partition: bool) -> str | 
 
 def _date(x: str, kind: str, _column: ColumnType, partition: bool) -> str | None:
     if partition:
-        day = f"CASE WHEN {x} RLIKE '{_ISO_DAY}' THEN try_cast({x} AS DATE) END"
-    elif kind in _MOMENTS:
-        day = f"CAST({x} AS DATE)"
-    else:
+        return f"try_cast(CASE WHEN {x} RLIKE '{_ISO_DAY}' THEN {x} END AS DATE)"
+    if kind not in _MOMENTS:
         return None
+    day = f"CAST({x} AS DATE)"
     return f"CASE WHEN {day} BETWEEN DATE'0001-01-01' AND DATE'9999-12-31' THEN {day} END"
 
 
