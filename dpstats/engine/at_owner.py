@@ -17,6 +17,7 @@ from dpstats.engine.in_place import Notes, notes_of
 from dpstats.engine.links import LeftOut, ids_of
 from dpstats.engine.locked import CONNECT_CONFIG
 from dpstats.engine.source import Source, SourceColumn, file_error, open_source, trouble_in
+from dpstats.errors import FileError
 
 Row = tuple[str | None, ...]
 
@@ -82,8 +83,10 @@ def rows_at_owner(
     Raises:
       FileError: the owner's files cannot be read now.
     """
-    linked = ids_of(dataset, file, is_person)
-    with _opened(dataset, table, notes_of(file)[table]) as owner:
+    linked, notes = ids_of(dataset, file, is_person), notes_of(file).get(table)
+    if notes is None:
+        raise FileError(str(file), f"has no notes of table {table}, which is read in place: load it")
+    with _opened(dataset, table, notes) as owner:
         theirs = [text for text in owner.ids() if text in linked or is_person(text)]
         found = owner.rows(columns, theirs) if columns and theirs else []
     return tuple(sorted(found, key=lambda row: tuple(cell or "" for cell in row)))

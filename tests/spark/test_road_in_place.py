@@ -14,6 +14,7 @@ from both import ADDRESS, PATIENCE_S, exactly
 from lakes import written
 
 from dpstats.access import operator
+from dpstats.api.answers_people import Transparency
 from dpstats.api.problems import problem_of
 from dpstats.catalog.parameters import bind_parameters
 from dpstats.catalog.query import parse_query
@@ -226,3 +227,5 @@ def test_nobody_is_told_where_the_owner_s_files_are(clinic: Clinic) -> None:
     assert "lake-of-somebody" not in shown
     assert '"in_place": true' in shown
     assert '"in_place": ["visits"]' in shown
+    (told,) = Transparency.model_validate(clinic.workspace.publishing.transparency()).datasets
+    assert told.in_place == ("visits",)
