@@ -21,8 +21,7 @@
     +-- NotLoaded                    the dataset's data are not there in the form its definition asks for
     |   +-- EngineFailed             the Spark that they are in cannot be used; no row was read, nothing was charged
     +-- ConsentUnknown               the purpose asks for consent, and no epoch of late says who gave it
-
-
+    +-- InPlaceChanged               the files of a table that is read in place are not those of its load
     +-- TooOld                       a feature view has no numbers that are young enough to be given
     +-- Conflict                     the steward's change contradicts what is recorded
     |   +-- SecondStewardNeeded      policy asks for another steward's confirmation
@@ -314,6 +313,19 @@ class ConsentUnknown(DpstatsError):
             "a steward closes an epoch with `dpstats consent epoch`"
         )
         self.dataset, self.purpose = dataset, purpose
+
+
+class InPlaceChanged(DpstatsError):
+    """A table is read in place, and its owner's files are not those any more that were noted when it was loaded."""
+
+    slug = "unavailable"
+
+    def __init__(self, dataset: str, table: str) -> None:
+        super().__init__(
+            f"table {table} of dataset {dataset} is read in place, and its files were changed since it was loaded, so "
+            "nothing is answered from it and nothing was charged: a steward loads it again"
+        )
+        self.dataset, self.table = dataset, table
 
 
 class TooOld(DpstatsError):

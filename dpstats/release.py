@@ -23,7 +23,7 @@ from dpstats.engine.meta import ConsentMeta
 from dpstats.engine.noise import add_noise
 from dpstats.engine.port import Engine
 from dpstats.engine.versions import Engines
-from dpstats.errors import ConsentUnknown, FileError, LedgerBroken, NotFound, NotLoaded, Unavailable
+from dpstats.errors import ConsentUnknown, FileError, InPlaceChanged, LedgerBroken, NotFound, NotLoaded, Unavailable
 from dpstats.grid import Grid
 from dpstats.ledger.recent import FOREVER
 from dpstats.ledger.records import Charged, ChargeRequest, Envelope, Question, StoredRelease
@@ -110,7 +110,7 @@ class Road:
 
         Raises:
           Forbidden, NotFound, Frozen, NotApproved, InvalidParameters, QueryRefused, NotLoaded, ConsentUnknown,
-          BudgetExhausted, IdempotencyConflict, Busy: refused, nothing is charged.
+          InPlaceChanged, BudgetExhausted, IdempotencyConflict, Busy: refused, nothing is charged.
           Frozen, NotApproved: or a steward said so while it ran: charged and stored, and free when it is given again.
           Unavailable: it failed after the charge, which stays; the next try goes on under it. Or before it, where the
             data are to be made anew first: nothing is charged.
@@ -145,6 +145,7 @@ class Road:
         with self.data(known.dataset) as (version, engine):
             self._check_consent(analysis, engine.consent)
             plan = self.plan_on(version, engine, analysis, parameters)
+            _check_in_place(plan, engine)
             blocks = None if analysis.blocks is None else analysis.blocks.touched(parameters, loaded_on(version))
             with ExitStack() as charged:
                 with span("charge"):
@@ -214,6 +215,8 @@ class Road:
             for wish in wishes:
                 self._check_consent(wish.analysis, engine.consent)
             plans = [self.plan_on(version, engine, wish.analysis, wish.parameters) for wish in wishes]
+            for plan in plans:
+                _check_in_place(plan, engine)
             requests = [
                 replace(_request(w.ask, w.known, plan, version, _blocks(w, version)), envelope=envelope)
                 for w, plan in zip(wishes, plans, strict=True)
@@ -320,6 +323,12 @@ class Road:
 def question(analysis: Analysis, parameters: BoundParameters) -> Question:
     """What makes two requests the same: the query's version and its parameters."""
     return Question(analysis.query.query, analysis.version, canonical_json(parameters.canonical).decode())
+
+
+def _check_in_place(plan: Plan, engine: Engine) -> None:
+    """Refuses, before the charge, what reads a table in place whose files are not those that were noted."""
+    for table in engine.changed(plan.tables):
+        raise InPlaceChanged(plan.dataset, table)
 
 
 def _nothing_to_read(table: str, column: str) -> NoReturn:

@@ -62,6 +62,7 @@ class Column(Answer):
 class Table(Answer):
     public: bool
     one_row_per_unit: bool
+    in_place: bool
     columns: dict[str, Column]
 
 

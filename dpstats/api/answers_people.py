@@ -81,6 +81,7 @@ class PublicDataset(Answer):
     disclosed_to: list[PublicRecipient]
     purposes: list[PublicPurpose]
     sold_or_shared: bool
+    in_place: tuple[str, ...] = ()
     unit_of_privacy: str
     queries: list[PublicQuery]
     budget: dict[str, Any]

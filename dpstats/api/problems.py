@@ -26,6 +26,7 @@ from dpstats.errors import (
     DpstatsError,
     FileError,
     Frozen,
+    InPlaceChanged,
     InvalidParameters,
     LockdownFailed,
     NotApproved,
@@ -198,6 +199,8 @@ def _carried(error: DpstatsError) -> dict[str, Any]:
             return {"query": error.query, "query_version": error.version}
         case ConsentUnknown():
             return {"dataset": error.dataset, "purpose": error.purpose}
+        case InPlaceChanged():
+            return {"dataset": error.dataset, "table": error.table}
         case Frozen() | NotLoaded():
             return {"dataset": error.dataset}
         case RateLimited() | Busy():

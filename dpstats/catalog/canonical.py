@@ -81,6 +81,7 @@ def load_fingerprint(dataset: DatasetFile) -> str:
                 "public": table.public,
                 "one_row_per_unit": table.one_row_per_unit,
                 "columns": {column: str(spec.type) for column, spec in table.columns.items()},
+                **({"in_place": True} if table.in_place else {}),
             }
             for name, table in dataset.tables.items()
         },

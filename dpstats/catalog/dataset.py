@@ -154,11 +154,13 @@ def _column_problems(column: Column) -> Iterator[Problem]:
 class Table(FileModel):
     """A table: personal (it has the privacy unit's column) or public (no personal data, joins freely).
 
-    `retention_by`: the column of time from which the retention of a row's cells is counted.
+    `retention_by`: the column of time from which the retention of a row's cells is counted. `in_place`: its rows stay
+    where its owner has them, in a folder of Parquet that a load is given and takes notes of; Spark reads them there.
     """
 
     public: bool = False
     one_row_per_unit: bool = False
+    in_place: bool = False
     retention_by: ColumnName | None = None
     columns: Annotated[FrozenMap[ColumnName, Column], AfterValidator(not_empty)]
 
@@ -315,6 +317,11 @@ class DatasetFile(FileModel):
         return {name: table for name, table in self.tables.items() if not table.public}
 
     @property
+    def tables_in_place(self) -> Mapping[str, Table]:
+        """The tables whose rows are read where their owner has them, by name."""
+        return {name: table for name, table in self.tables.items() if table.in_place}
+
+    @property
     def unit_type(self) -> ColumnType:
         """The type of the privacy unit's key, the same in all personal tables."""
         return next(iter(self.personal_tables.values())).columns[self.privacy_unit].type
@@ -404,6 +411,7 @@ def _table_problems(dataset: DatasetFile, name: str, table: Table) -> Iterator[P
     for earlier, later in folded_twins(list(table.columns)):
         yield (*columns, later), f"differs from column {earlier} only in case, which DuckDB does not tell apart"
     yield from _retention_problems(name, table)
+    yield from _in_place_problems(dataset, name, table)
     yield from (_public_problems if table.public else _personal_problems)(dataset, name, table)
     for column_name, column in table.columns.items():
         for purpose in column.purposes or ():
@@ -421,6 +429,20 @@ def _retention_problems(name: str, table: Table) -> Iterator[Problem]:
     elif column.type.name not in TIME_TYPES:
         what = f"a column of time is a {' or '.join(TIME_TYPES)}, not a {column.type}"
         yield ("tables", name, "retention_by"), what
+
+
+def _in_place_problems(dataset: DatasetFile, name: str, table: Table) -> Iterator[Problem]:
+    place = ("tables", name, "in_place")
+    if not table.in_place:
+        return
+    if dataset.engine is None:
+        what = "only Spark reads a table in place: add `engine: {spark: ..}`, or load it as a copy without `in_place`"
+        yield place, what
+    if table.public:
+        yield place, "a public table is loaded as a copy: remove `in_place`"
+    if table.one_row_per_unit:
+        what = "which one row a unit keeps is chosen when it is loaded: load it as a copy without `in_place`"
+        yield place, what
 
 
 def _public_problems(dataset: DatasetFile, name: str, table: Table) -> Iterator[Problem]:

@@ -148,11 +148,26 @@ def report(context: typer.Context, name: inputs.DatasetName, as_json: inputs.AsJ
 def _rows_table(counts: dict[str, dict[str, int]]) -> Table:
     """A row for each table; a reason that dropped nothing anywhere has no column."""
     always = ("read", "carried_over", "kept")
-    reasons = [name for name in next(iter(counts.values())) if any(rows[name] for rows in counts.values())]
+    reasons = [name for name in next(iter(counts.values()), {}) if any(rows[name] for rows in counts.values())]
     shown = [*always, *(name for name in reasons if name not in always)]
     heads = tuple(name.replace("_", " ").replace("nobodys", "nobody's") for name in shown)
     rows = tuple((table, *(f"{rows[name]:,}" for name in shown)) for table, rows in counts.items())
     return Table(("table", *heads), rows, frozenset(heads))
+
+
+@app.command("erased-in-place")
+def erased_in_place(context: typer.Context, name: inputs.DatasetName, as_json: inputs.AsJson = False) -> None:
+    """List who was erased and is in the files still that tables are read from in place: their owner must erase them."""
+    with session_of(context).opened() as (workspace, me):
+        found = workspace.datasets.erased_in_place(me, name)
+    rows = [(table, each) for table, ids in found["tables"].items() for each in ids]
+    if as_json:
+        show_json(found)
+    elif rows:
+        show(Table(("table", "id"), tuple(rows)))
+        note("these are ids of people who were erased: keep them on this host.")
+    else:
+        note(f"nobody who was erased is in the files that tables of {name} are read from in place")
 
 
 @app.command("list")

@@ -10,6 +10,7 @@ import duckdb
 
 from dpstats.catalog.consented import CONSENT, UNIT
 from dpstats.catalog.dataset import DatasetFile
+from dpstats.engine.in_place import people_of
 from dpstats.engine.links import TABLE
 from dpstats.engine.names import quoted
 
@@ -46,7 +47,12 @@ def write_consent(connection: duckdb.DuckDBPyConnection, schema: str, dataset: D
       duckdb.Error: it cannot be written.
     """
     unit, kind = quoted(dataset.privacy_unit), dataset.unit_type.sql
-    every = " UNION ALL ".join(f"SELECT {unit} AS {UNIT} FROM {schema}.{quoted(t)}" for t in dataset.personal_tables)
+    theirs = {
+        name: f"unit AS {UNIT} FROM {schema}.{quoted(people_of(name))}" if table.in_place
+        else f"{unit} AS {UNIT} FROM {schema}.{quoted(name)}"
+        for name, table in dataset.personal_tables.items()
+    }  # fmt: skip
+    every = " UNION ALL ".join(f"SELECT {each}" for each in theirs.values())
     units = f"SELECT DISTINCT {UNIT} FROM ({every})"
     columns = ", ".join(f"{quoted(column)} BOOLEAN" for column in roll.columns)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE dp_known ({UNIT} {kind}, {columns})")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -106,6 +106,10 @@ class DuckEngine:
     def is_answering(self) -> bool:
         """Always: it is in this process."""
         return True
+
+    def changed(self, _tables: Collection[str]) -> tuple[str, ...]:
+        """None: DuckDB reads nothing in place."""
+        return ()
 
     def run(self, plan: Plan) -> Exact:
         """The plan's exact answer, closed; `noise.add_noise` opens it. From what is kept at rest, where that is there.

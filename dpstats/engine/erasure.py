@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 
 from dpstats.catalog.dataset import DatasetFile
+from dpstats.engine.in_place import ids_in_place
 from dpstats.engine.links import LeftOut, whole_person
 from dpstats.engine.locked import CONNECT_CONFIG
 from dpstats.engine.names import literal, quoted
@@ -26,10 +27,14 @@ _SCANNED_AT_ONCE = 1 << 20
 
 @dataclass(frozen=True)
 class Held:
-    """What a data version holds of a person: its rows by table, and its ids as they are written there."""
+    """What a data version holds of a person: its rows by table, and its ids as they are written there.
+
+    `in_place`: tables in place whose owner's files have rows of the person, which are counted.
+    """
 
     rows: Mapping[str, int]
     ids: frozenset[str]
+    in_place: frozenset[str] = frozenset()
 
 
 def held(dataset: DatasetFile, file: Path, is_person: LeftOut) -> Held:
@@ -42,18 +47,21 @@ def held(dataset: DatasetFile, file: Path, is_person: LeftOut) -> Held:
       FileError: the file cannot be read as a data version of the dataset.
     """
     unit, is_person = f"CAST({quoted(dataset.privacy_unit)} AS VARCHAR)", whole_person(dataset, file, is_person)
-    rows, ids = {}, set()
+    noted = ids_in_place(dataset, file, is_person)
+    rows, ids = {}, {text for theirs in noted.values() for text in theirs}
     try:
         with duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
             connection.execute(f"ATTACH {literal(file)} AS dp_held (READ_ONLY)")
-            for name in dataset.personal_tables:
+            for name, table in dataset.personal_tables.items():
+                if table.in_place:
+                    continue
                 sql = f"SELECT {unit}, count(*) FROM dp_held.main.{quoted(name)} GROUP BY ALL"
                 found = [(text, count) for text, count in connection.execute(sql).fetchall() if is_person(text)]
                 rows[name] = sum(count for _, count in found)
                 ids |= {text for text, _ in found}
     except duckdb.Error:
         raise FileError(str(file), "cannot be read as a data version: load the dataset again") from None
-    return Held(rows, frozenset(ids))
+    return Held(rows, frozenset(ids), frozenset(name for name, theirs in noted.items() if theirs))
 
 
 SEEN_AND_GONE = "Bytes of what must be gone were seen before, and are in no file after."

@@ -22,6 +22,7 @@ from dpstats.engine.bound import ROW_TEXT, hash_key, kept_of_over, longest, rank
 from dpstats.engine.cells import cast, clean, clean_id, given, is_readable
 from dpstats.engine.consent import Roll, write_consent
 from dpstats.engine.corrections import Fix, Overlay, Stated, confirmed, replayed, stated
+from dpstats.engine.in_place import Filters, Lake, Notes, StillThere, in_spark, notes_in, place_of, write_notes
 from dpstats.engine.links import TABLE as LINKED
 from dpstats.engine.links import LeftOut, pairs_of_file, pairs_of_version, resolving, units_of, write_links
 from dpstats.engine.load_report import (
@@ -44,6 +45,7 @@ from dpstats.engine.load_report import (
 from dpstats.engine.locked import CONNECT_CONFIG
 from dpstats.engine.meta import ConsentMeta, Meta, read_meta, write_meta
 from dpstats.engine.names import literal, quoted
+from dpstats.engine.noting import Noting, Whose, is_out_of
 from dpstats.engine.retention import Ages, past
 from dpstats.engine.source import Source, SourceColumn, Trouble, file_error, open_source, trouble_in
 from dpstats.engine.whole import whole_file
@@ -58,10 +60,14 @@ NOTHING_CORRECTED: Overlay = {}
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a load found out: ids that are linked to one that is left out, and corrections that a source confirms."""
+    """What a load found out: ids that are linked to one that is left out, and corrections that a source confirms.
+
+    `still_in_place`: by table in place, the ids that are left out and that its owner's files hold still.
+    """
 
     linked_out: frozenset[str]
     confirmed: frozenset[int]
+    still_in_place: Mapping[str, StillThere]
 
 
 def load(
@@ -79,6 +85,7 @@ def load(
     left_out: LeftOut | None = None,
     overlay: Overlay = NOTHING_CORRECTED,
     ages: Ages | None = None,
+    lake: Lake | None = None,
 ) -> Loaded:
     """Builds the data version `target` from one source file a table; a table without one is carried over from `base`.
 
@@ -98,6 +105,7 @@ def load(
       left_out: Whose rows come neither from a source nor from the base: units that were erased. None: nobody's.
       overlay: What was corrected, and stands in the place of what a source or the base says.
       ages: What the columns' retention is counted by; None: nothing is past its time.
+      lake: Looks at the folders of tables that are read in place; needed where one of them has a source.
 
     Returns:
       The ids that are linked to one that is left out: they are the same person's, and are left out too. And the numbers
@@ -114,7 +122,7 @@ def load(
             raise FileError(dataset.dataset, what, key=name)
     with whole_file(target) as made, duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
         _set_up(connection, made.parent / "spill", memory_limit_mb)
-        about = _About(today or datetime.now(UTC).date(), left_out, overlay, ages)
+        about = _About(today or datetime.now(UTC).date(), left_out, overlay, ages, lake)
         loader = _Loader(connection, dataset, target, hash_key(key), about)
         # A base that nothing is carried over from may be damaged or gone: this load replaces it.
         carries = append or any(name not in tables for name in dataset.tables)
@@ -123,6 +131,8 @@ def load(
         if dataset.links:
             loader.link(sources.get(LINKS))
         feeds = {name: loader.feed(name, tables.get(name), append=append) for name in dataset.tables}
+        if dataset.links and LINKS in sources:
+            loader.check_linked_anew(tables)
         said = progress or _unsaid
         for place, (name, feed) in enumerate(feeds.items()):
             said(f"loading {name}", place / len(feeds))
@@ -130,7 +140,7 @@ def load(
         said("finishing", 0.99)
         loader.finish(roll)
         said("loaded", 1.0)
-        return Loaded(loader.linked_out, frozenset(loader.confirmed))
+        return Loaded(loader.linked_out, frozenset(loader.confirmed), loader.still_in_place)
 
 
 def _unsaid(_step: str, _done: float) -> None:
@@ -163,6 +173,7 @@ class _About:
     left_out: LeftOut | None
     overlay: Overlay
     ages: Ages | None
+    lake: Lake | None
 
 
 class _Loader:
@@ -183,12 +194,16 @@ class _Loader:
         self.linked_out: frozenset[str] = frozenset()
         self.confirmed: set[int] = set()
         self._ids: dict[str, set[str]] = {}
+        self._units: Mapping[str, str] = {}
+        self._base_notes: Mapping[str, Notes] = {}
+        self._noting = Noting(connection, dataset, target, about.lake)
         self._base: Path | None = None
         self._base_columns: dict[str, dict[str, str]] = {}
 
     def attach(self, made: Path, base: Path | None) -> None:
         """Opens the file to make and, if there is one, the earlier data version."""
         self._write(f"ATTACH {literal(made)} AS dp_made")
+        self._noting.aside = made.parent / "people.parquet"
         if base is None:
             return
         if not base.is_file() or self._run(f"ATTACH {literal(base)} AS dp_base (READ_ONLY)"):
@@ -197,7 +212,7 @@ class _Loader:
         sql = "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE database_name = 'dp_base'"
         for table, column, data_type in self._connection.execute(sql).fetchall():
             self._base_columns.setdefault(table, {})[column] = data_type
-        self._base = base
+        self._base, self._base_notes = base, notes_in(self._connection, "dp_base.main")
 
     def link(self, path: Path | None) -> None:
         """Writes the links between ids: those of the file and, where rows are carried over, the base's."""
@@ -212,6 +227,7 @@ class _Loader:
             gone = {unit for each, unit in units.items() if self._left_out(each)}
             self.linked_out = frozenset(each for each, unit in units.items() if unit in gone)
             units = {each: unit for each, unit in units.items() if unit not in gone}
+        self._units = units
         for each, unit in units.items():
             self._ids.setdefault(unit, set()).add(each)
         if trouble_in(lambda: write_links(self._connection, "dp_made.main", self._dataset, units)):
@@ -223,6 +239,11 @@ class _Loader:
         in_file = self._base_columns.get(name, {})
         stored = {column: kind for column, kind in in_file.items() if column not in (RANK, BLOCK_RANK)}
         in_base = stored == {column: spec.type.sql for column, spec in declared.items()}
+        in_base = in_base and (name in self._base_notes) is self._dataset.tables[name].in_place
+        if append and path is not None and self._dataset.tables[name].in_place:
+            raise FileError(
+                self._dataset.dataset, "is read in place, so it is loaded whole: leave out `--append`", key=name
+            )
         if not in_base and (path is None or append):
             raise self._nothing_to_carry(name, append=path is not None)
         if path is None:
@@ -244,6 +265,10 @@ class _Loader:
         tally = self._tallies[name] = Tally()
         columns = ", ".join(f"{quoted(column)} {spec.type.sql}" for column, spec in table.columns.items())
         self._write(f"CREATE OR REPLACE TEMP TABLE dp_rows ({columns})")
+        if table.in_place:
+            self._write(f"CREATE TABLE dp_made.main.{quoted(name)} AS FROM dp_rows")  # its rows are not here
+            self._note(name, feed)
+            return
         if feed.source is not None:
             self._read_source(feed.source, feed.found, table, tally)
         if feed.from_base:
@@ -262,11 +287,51 @@ class _Loader:
         self._write("DROP TABLE dp_rows")
         self._count_cells(name, table, tally)
 
+    def check_linked_anew(self, tables: Mapping[str, Path]) -> None:
+        """Refuses new links for ids of a table in place that is not looked at again: who is heavy is not known then."""
+        for name in self._dataset.tables_in_place:
+            if name not in tables:
+                what = f"is read in place, and its ids are linked anew: add `--source {name}=FOLDER`"
+                raise FileError(self._dataset.dataset, what, key=name)
+
+    @property
+    def still_in_place(self) -> Mapping[str, StillThere]:
+        """Whom the owners' files hold still of those who are left out."""
+        return self._noting.still
+
+    def _note(self, name: str, feed: _Feed) -> None:
+        """Notes of a table in place: by a look at its folder, or as the data version before has them."""
+        if name in self._overlay:
+            what = "corrections of it stand, and nobody's rows are corrected in place: load it once without `in_place`"
+            raise FileError(self._dataset.dataset, what, key=name)
+        whose, filters = Whose(is_out_of(self._left_out, self.linked_out), self._units), self._filters(name)
+        if feed.source is None:
+            trouble = trouble_in(lambda: self._noting.carry(name, self._base_notes[name], whose, filters))
+        else:
+            place = place_of(name, feed.source, feed.found)
+            at_load = replace(filters, past_at_load=filters.past, last_block=self._last_block(name))
+            trouble = trouble_in(lambda: self._noting.look(place, whose, at_load))
+        if trouble:
+            raise self._cannot_write()
+
+    def _filters(self, name: str) -> Filters:
+        rule = past(self._dataset, name, self._ages) if self._ages is not None else None
+        if rule is None:
+            return Filters()
+        return Filters(in_spark(rule.row), {column: in_spark(old) for column, old in rule.cells.items()})
+
+    def _last_block(self, name: str) -> str:
+        blocks = self._dataset.blocks
+        return "" if blocks is None or blocks.table != name else blocks.every.start(self._today).isoformat()
+
     def finish(self, roll: Roll | None) -> None:
         """Completes the new file and closes it."""
         public = {name: tuple(t.columns) for name, t in self._dataset.tables.items() if t.public}
         meta = Meta(load_fingerprint(self._dataset), public)
         if trouble_in(lambda: write_about(self._connection, self._dataset, meta, roll)):
+            raise self._cannot_write()
+        notes = self._noting.notes
+        if notes and trouble_in(lambda: write_notes(self._connection, "dp_made.main", notes)):
             raise self._cannot_write()
         if trouble_in(lambda: write_report(self._connection, "dp_made.main", self._tallies)):
             raise self._cannot_write()

@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 
 from dpstats.catalog.dataset import DatasetFile
+from dpstats.engine.at_owner import rows_at_owner
 from dpstats.engine.links import LeftOut, whole_person
 from dpstats.engine.locked import CONNECT_CONFIG
 from dpstats.engine.names import literal, quoted
@@ -33,7 +34,7 @@ class Pieces:
 
 
 def pieces(dataset: DatasetFile, file: Path, is_person: LeftOut) -> Mapping[str, Pieces]:
-    """What a data version holds of a person, by table.
+    """What a data version holds of a person, by table; and what the owners' files hold now of tables in place.
 
     Args:
       is_person: says of an id, as text, whether it is the person's.
@@ -43,7 +44,12 @@ def pieces(dataset: DatasetFile, file: Path, is_person: LeftOut) -> Mapping[str,
     """
     is_person = whole_person(dataset, file, is_person)
     with _opened(file) as connection:
-        return {name: _of_table(connection, dataset, name, is_person) for name in dataset.personal_tables}
+        copies = [name for name, table in dataset.personal_tables.items() if not table.in_place]
+        found = {name: _of_table(connection, dataset, name, is_person) for name in copies}
+    for name in dataset.tables_in_place:
+        shown, withheld = _columns(dataset, name)
+        found[name] = Pieces(shown, rows_at_owner(dataset, file, name, shown, is_person), withheld)
+    return found
 
 
 def cells(
@@ -78,10 +84,17 @@ def _opened(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _of_table(connection: duckdb.DuckDBPyConnection, dataset: DatasetFile, name: str, is_person: LeftOut) -> Pieces:
-    declared = dataset.tables[name].columns
-    shown = tuple(column for column, spec in declared.items() if not spec.never_disclose)
-    withheld = tuple(column for column, spec in declared.items() if spec.never_disclose)
+    shown, withheld = _columns(dataset, name)
     return Pieces(shown, _rows(connection, dataset, name, is_person, shown), withheld)
+
+
+def _columns(dataset: DatasetFile, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """A table's columns that may be sent out, and those that may not."""
+    declared = dataset.tables[name].columns
+    return (
+        tuple(column for column, spec in declared.items() if not spec.never_disclose),
+        tuple(column for column, spec in declared.items() if spec.never_disclose),
+    )
 
 
 def _rows(

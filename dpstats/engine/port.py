@@ -5,7 +5,7 @@ Two satisfy it: `duck.DuckEngine` and `spark.SparkEngine`; the tests of `tests/s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from dpstats.catalog.types import Value
@@ -30,6 +30,13 @@ class Engine(Protocol):
     @property
     def is_answering(self) -> bool:
         """Whether it can be asked still; one that cannot is opened anew, before anything is charged."""
+        ...
+
+    def changed(self, tables: Collection[str]) -> tuple[str, ...]:
+        """Those of these tables that are read in place, and whose files are not those that were noted any more.
+
+        Looked at before anything is charged: what reads one fails.
+        """
         ...
 
     def run(self, plan: Plan) -> Exact:

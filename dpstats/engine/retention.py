@@ -69,7 +69,7 @@ def past_in(dataset: DatasetFile, file: Path, ages: Ages) -> Held:
     Raises:
       FileError: the file cannot be read as a data version of the dataset.
     """
-    rules = {name: rule for name in dataset.personal_tables if (rule := past(dataset, name, ages)) is not None}
+    rules = {name: rule for name in _copies(dataset) if (rule := past(dataset, name, ages)) is not None}
     texts: set[str] = set()
     try:
         with duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
@@ -99,12 +99,17 @@ def _only_in(connection: duckdb.DuckDBPyConnection, table: str, column: str, old
 def _gone_units(dataset: DatasetFile, rules: Mapping[str, Past]) -> str:
     """SQL for units of which every row is past its time."""
     unit = f"CAST({quoted(dataset.privacy_unit)} AS VARCHAR)"
-    sources = {name: f"SELECT {unit} FROM dp_held.main.{quoted(name)}" for name in dataset.personal_tables}
+    sources = {name: f"SELECT {unit} FROM dp_held.main.{quoted(name)}" for name in _copies(dataset)}
     gone = " UNION ".join(f"{sources[name]} WHERE {rule.row}" for name, rule in rules.items())
     kept = " UNION ".join(
         f"{sql} WHERE ({rules[name].row}) IS NOT TRUE" if name in rules else sql for name, sql in sources.items()
     )
     return f"({gone}) EXCEPT ({kept}) LIMIT {TEXTS_MAX}"
+
+
+def _copies(dataset: DatasetFile) -> list[str]:
+    """The personal tables whose rows a data version holds: of one in place, nothing is erased."""
+    return [name for name, table in dataset.personal_tables.items() if not table.in_place]
 
 
 def _filled(column: str, old: str) -> str:

@@ -17,7 +17,7 @@ from dpstats.plan.answer import terms_of
 from dpstats.plan.arithmetic import Estimator
 from dpstats.plan.at_rest import at_rest
 from dpstats.plan.caps import PublicCount, within_caps
-from dpstats.plan.fanout import in_words
+from dpstats.plan.fanout import Readings, in_words
 from dpstats.plan.keys import KeySpec, TruncatedSpan
 from dpstats.plan.moments import DrawSpec
 from dpstats.plan.plan import ByUnit, Draw, KeyColumn, Output, Plan, Threshold, Top
@@ -66,6 +66,7 @@ def build(
         asks for is out of range, or public tables multiply rows past the cap.
     """
     analysis, read = within_caps(analysis, parameters, public_count)
+    _check_ranks(analysis, read)
     keys = tuple(_key(analysis, key, parameters, public_values) for key in analysis.keys)
     sizes = [len(key.values) for key in keys]
     groups = _groups(analysis, [len(key.values) for key in keys if not key.private])
@@ -160,6 +161,20 @@ def _check_engine(analysis: Analysis, plan: Plan) -> None:
         translate(plan.sql, declared(analysis.dataset))
     except NotOnSpark as refused:
         raise _refuse(analysis, refused.what, refused.instead) from None
+
+
+def _check_ranks(analysis: Analysis, read: Readings) -> None:
+    """Refuses a join for which rows would be told apart by the rank that a load gives them: in place they have none."""
+    dataset = analysis.dataset
+    for table, reading in read.items():
+        if dataset.tables[table].in_place and reading.rank is not None:
+            raise _refuse(
+                analysis,
+                f"a join of {table}, which is read in place: with {dataset.max_rows_per_unit:,} rows of one unit in a "
+                "table, it would have too many rows of one",
+                "Join what a CTE groups by the privacy unit, lower max_rows_per_unit in dataset.yaml, or load "
+                f"{table} as a copy",
+            )
 
 
 def _check_formulas(analysis: Analysis, plan: Plan) -> None:

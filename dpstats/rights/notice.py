@@ -112,7 +112,15 @@ def _dataset(dataset: DatasetFile) -> dict[str, Any]:
         "collected_from": list(dataset.collected_from),
         "disclosed_to": [_recipient(dataset, each) for each in dataset.disclosed_to],
         "sold_or_shared": any(purpose["sold_or_shared"] for purpose in purposes),
+        # Only where there are some: a notice of before keeps its version.
+        **({"in_place": list(dataset.tables_in_place)} if dataset.tables_in_place else {}),
     }
+
+
+def read_in_place(dataset: Mapping[str, Any]) -> str:
+    """Which tables of a dataset of the notice stay at their owners, as a sentence; empty if none does."""
+    tables = ", ".join(name.replace("_", " ") for name in dataset.get("in_place", ()))
+    return tables and f"Read in place at their owners, of which we keep no copy: {tables}."
 
 
 def _recipient(dataset: DatasetFile, recipient: Disclosure) -> dict[str, Any]:

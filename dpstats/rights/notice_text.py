@@ -8,7 +8,7 @@ from typing import Any
 
 from dpstats.catalog.acting import told_to_consumers
 from dpstats.catalog.disclosed import RECIPIENT_WORDS
-from dpstats.rights.notice import CATEGORY_UNSAID
+from dpstats.rights.notice import CATEGORY_UNSAID, read_in_place
 
 
 def markdown(notice: Mapping[str, Any], updated_on: date) -> str:
@@ -98,6 +98,8 @@ def _dataset(dataset: Mapping[str, Any]) -> Iterator[str]:
         for column in category["columns"]:
             kept_in = " We hold this, but never send it out." if column["never_disclosed"] else ""
             yield f"  - {escaped(column['column'].replace('_', ' '))}: {_why(column['why'])}{kept_in}"
+    if read_in_place(dataset):
+        yield from ("", read_in_place(dataset))
     yield from ("", "### Where it comes from, and who gets it", "", escaped(from_where(dataset["collected_from"])), "")
     yield from (f"- {escaped(got_by(each))}" for each in dataset["disclosed_to"])
     if not dataset["disclosed_to"]:

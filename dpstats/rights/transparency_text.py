@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
+from dpstats.rights.notice import read_in_place
 from dpstats.rights.notice_text import category_name, escaped, kept_for
 
 
@@ -38,6 +39,8 @@ def data_lines(dataset: Mapping[str, Any]) -> Iterator[str]:
         uses = ", ".join(titles.get(each, each) for each in category["purposes"])
         name, kept = category_name(category["category"]), kept_for(category["retention_days"])
         yield f"{name}{sensitive}: {columns}. For {uses}. Kept {kept}."
+    if read_in_place(dataset):
+        yield read_in_place(dataset)
 
 
 def _query(query: Mapping[str, Any]) -> str:

@@ -60,12 +60,13 @@ def _fill(workspace: Workspace, texts: Texts, folder: Path) -> None:
         own = tuple(query for query in queries if query.dataset == name)
         dataset = parse_dataset(text, name)
         tables = Inventor(dataset, own).tables()
-        sources = {table: _written(folder / f"{table}.parquet", columns) for table, columns in tables.items()}
+        sources = {table: _written(folder / f"{name}.{table}.parquet", columns) for table, columns in tables.items()}
         file = _text(folder / "dataset.yaml", with_largest_budget(text, name))
         workspace.datasets.add(MAKER, file, sources, notice=workspace.datasets.notice_alone(dataset))
         everybody_consents(workspace, MAKER, dataset, tables)
-        for source in sources.values():
-            source.unlink()
+        for table, source in sources.items():
+            if not dataset.tables[table].in_place:
+                source.unlink()
     for name, text in texts.queries.items():
         _, version = workspace.review.submit(MAKER, _text(folder / f"{name}.yaml", text))
         if name in texts.approved:

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import Request, Response
 from markupsafe import Markup
 
+from dpstats.rights.notice import read_in_place
 from dpstats.rights.notice_text import NOBODY_SAID, acts_for, category_name, from_where, got_by, kept_for
 from dpstats.rights.transparency_text import data_lines
 from dpstats.web.assets import asset_named
@@ -23,6 +24,7 @@ _WORDS: dict[str, Any] = {
     "kept_for": kept_for,
     "category_name": category_name,
     "from_where": from_where,
+    "read_in_place": read_in_place,
     "got_by": got_by,
     "nobody_said": NOBODY_SAID,
 }

@@ -24,8 +24,12 @@ from functools import partial
 from pathlib import Path
 
 from dpstats.access import operator
+from dpstats.catalog.engines import EngineSpec
 from dpstats.catalog.fields import duration
 from dpstats.engine.erasure import Held
+from dpstats.engine.in_place import Lake
+from dpstats.engine.locked import Limits as EngineLimits
+from dpstats.engine.spark.lake import SparkLake
 from dpstats.engine.versions import Engines
 from dpstats.errors import FileError, NotLoaded, Unavailable
 from dpstats.grid import NO_GRID, Grid
@@ -68,6 +72,7 @@ from dpstats.workspace.keeping import Keeping
 from dpstats.workspace.minimising import Minimising
 from dpstats.workspace.notifying import Notifying
 from dpstats.workspace.opting_out import OptingOut
+from dpstats.workspace.owners import Owners
 from dpstats.workspace.people import People
 from dpstats.workspace.policy import Planning
 from dpstats.workspace.policy_apply import Applying
@@ -125,7 +130,10 @@ class Workspace:
         deliveries.sweep(datetime.now(UTC))  # nobody else may ever come by
         people = People(suppressions, corrections, pseudonyms, deliveries, consent_log, erasures)
         notices = NoticesAtLoad(self._consent_database, business)
-        self.datasets = Datasets(store, library, home / "data", key, people, rolls, notices)
+        outbox = Outbox(self._consent_database)
+        owners = Owners(outbox, webhooks, key)
+        lakes = partial(_lake, key=key, limits=engines.limits)
+        self.datasets = Datasets(store, library, home / "data", key, people, rolls, notices, lakes, owners)
         self.budgets = Budgets(store, library)
         self.preparing = Preparing(library, road, self.datasets, key, engines.limits)
         self.drawing = Drawing(library, road)
@@ -149,7 +157,7 @@ class Workspace:
         self.retaining = Retaining(store, library, self.datasets, corrections, timetable, home / "retention.lock")
         requests = RequestLog(self._consent_database)
         self.keeping = Keeping(KeptBack(self._consent_database, pseudonyms), requests)
-        self.notifying = Notifying(library, requests, Outbox(self._consent_database), webhooks)
+        self.notifying = Notifying(library, requests, outbox, webhooks)
         self.rights = Rights(
             library,
             requests,
@@ -267,6 +275,10 @@ class Workspace:
 def _nobody(*_: object) -> Held:
     """Makes data anew without looking for anybody: no evidence is asked for."""
     return Held({}, frozenset())
+
+
+def _lake(engine: EngineSpec, *, key: bytes, limits: EngineLimits) -> Lake:
+    return SparkLake(engine.spark, key, limits.memory_limit_mb, limits.threads)
 
 
 def _limits(settings: Settings) -> Limits:

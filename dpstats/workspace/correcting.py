@@ -131,6 +131,9 @@ def _said(dataset: DatasetFile, wanted: Wanted) -> Said:
     if table is None:
         names = ", ".join(dataset.personal_tables)
         raise InvalidParameters({"table": f"must be one of the tables that hold people: {names}"})
+    if table.in_place:
+        what = f"{wanted.table} is read in place: its owner corrects it there, and then it is loaded again"
+        raise InvalidParameters({"table": what})
     if not wanted.put:
         problems["set"] = "says nothing: name a column and its value"
     if not wanted.where and not table.one_row_per_unit:

@@ -21,6 +21,7 @@ def table_view(dataset: DatasetFile, name: str) -> dict[str, Any]:
     return {
         "public": table.public,
         "one_row_per_unit": table.one_row_per_unit,
+        "in_place": table.in_place,
         "columns": {column: _column_view(spec) for column, spec in table.columns.items()},
     }
 

@@ -12,13 +12,16 @@ from typing import Any
 from dpstats.access import Action, check, operator
 from dpstats.catalog.canonical import load_fingerprint
 from dpstats.catalog.dataset import DatasetFile, parse_dataset
+from dpstats.catalog.engines import EngineSpec
 from dpstats.catalog.new_uses import new_uses
 from dpstats.catalog.purposes import kind_of
 from dpstats.catalog.source import load_file
+from dpstats.engine.at_owner import erased_at_owner
 from dpstats.engine.consent import Roll
 from dpstats.engine.corrected import right_rows, wrong_cells
 from dpstats.engine.corrections import Fix
 from dpstats.engine.erasure import Held, files_holding, held, scan_says
+from dpstats.engine.in_place import Lake
 from dpstats.engine.links import LeftOut, ids_of, linked_ids
 from dpstats.engine.load import load
 from dpstats.engine.load_report import read_report
@@ -35,6 +38,7 @@ from dpstats.library import Library, dataset_of
 from dpstats.rights.notices_at_load import NoticesAtLoad
 from dpstats.workspace.dataset_terms import opening as opened_by
 from dpstats.workspace.dataset_views import blocks_view, table_view
+from dpstats.workspace.owners import Owners
 from dpstats.workspace.people import People
 from dpstats.workspace.version_files import forget, kept_if_entered, names_in, new_version, sweep, version_file
 
@@ -43,9 +47,12 @@ Progress = Callable[[str, float], None]
 
 Rolls = Callable[[DatasetFile], Roll | None]
 """Whom a dataset's purposes count, as of the last closed epoch."""
+Lakes = Callable[[EngineSpec], Lake]
+"""What looks at the folders of tables in place, by the engine that reads them."""
 
 
 _TRIES = 3
+NOTHING_ERASED = "not reached: nothing is erased there; what may not be read is left out whenever it is read"
 Look = Callable[[DatasetFile, Path], Held]
 """What is still to go from a data version's file: rows by table, and texts that nothing may hold afterwards."""
 
@@ -62,10 +69,13 @@ class Datasets:
         people: People,
         rolls: Rolls,
         notices: NoticesAtLoad,
+        lakes: Lakes,
+        owners: Owners,
     ) -> None:
         self._registry, self._ledger, self._proposals = store.registry, store.ledger, store.proposals
         self._library, self._data, self._key = library, data, key
         self._people, self._rolls, self._notices = people, rolls, notices
+        self._lakes, self._owners = lakes, owners
         self._now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def add(
@@ -238,7 +248,35 @@ class Datasets:
                     "found_after": list(found_after),
                     "says": scan_says(found_before, found_after),
                 },
+                **self._in_place_evidence(dataset, before),
             }
+
+    def _in_place_evidence(self, dataset: DatasetFile, before: Held) -> dict[str, Any]:
+        """What became of rows that are at their owners: none was erased."""
+        owners = self._owners.of(dataset)
+        told = f"the owner was told ({', '.join(owners)})" if owners else (
+            f"no owner is named to be told, `dpstats dataset erased-in-place {dataset.dataset}` lists whom to tell of"
+        )  # fmt: skip
+        found = {
+            table: f"not reached: {told}" if table in before.in_place else NOTHING_ERASED
+            for table in dataset.tables_in_place
+        }
+        return {"in_place": found} if found else {}
+
+    def erased_in_place(self, identity: Identity, name: str) -> dict[str, Any]:
+        """Who was erased, and is in the files still that tables in place are read from, as the files are now.
+
+        For the host's command line alone: the owner must take these people out.
+
+        Raises:
+          Forbidden: the caller is no steward. NotFound: no such dataset. FileError: an owner's files cannot be read.
+        """
+        check(identity, Action.STEWARD)
+        dataset = self._library.dataset(identity, name)
+        left_out = self._people.left_out(dataset)
+        with self.current_file(dataset) as file:
+            found = erased_at_owner(dataset, file, left_out) if file is not None and left_out is not None else {}
+        return {"dataset": name, "tables": {table: list(ids) for table, ids in found.items()}}
 
     def rows_of(self, identity: Identity, name: str, fix: Fix, is_person: LeftOut) -> tuple[int, int]:
         """How many rows of a person a correction would change, and how many are as it leaves them already.
@@ -388,11 +426,13 @@ class Datasets:
                 left_out=self._people.left_out(dataset),
                 overlay=self._people.overlay(dataset),
                 ages=self.ages(dataset, brought_now=sources),
+                lake=None if dataset.engine is None else self._lakes(dataset.engine),
             )
             if dataset.engine is not None:
                 export(dataset, target)
             # Before the data are entered: whoever is linked to a suppressed person is that person, for good.
             found = self._people.linked_out(dataset, loaded.linked_out)
+            self._owners.tell(dataset, loaded.still_in_place)
             yield partial(self._people.note_erased, version, erased, found)
         self._people.confirmed(loaded.confirmed)
         if loaded.linked_out:  # suppressed just now, or by a load that ended before it came so far

@@ -167,6 +167,7 @@ class Doctor:
             looks = (
                 self._acting,
                 self._data,
+                self._in_place,
                 self._budget,
                 self._caps,
                 self._frozen,
@@ -186,6 +187,15 @@ class Doctor:
     def _data(self, about: str, dataset: DatasetFile) -> Iterator[Finding]:
         with suppress(Unavailable), self._road.data(dataset):  # what is behind an erasure is told once, below
             yield from ()
+
+    def _in_place(self, about: str, dataset: DatasetFile) -> Iterator[Finding]:
+        if not dataset.tables_in_place:
+            return
+        with suppress(Unavailable), self._road.data(dataset) as (_, engine):
+            for table in engine.changed(list(dataset.tables_in_place)):
+                what = f"the files of table {table}, which is read in place, were changed since it was loaded"
+                load = f"`dpstats dataset load {dataset.dataset} --source {table}=FOLDER`"
+                yield Finding(about, f"{what}, so nothing is answered from it: {load}")
 
     def _budget(self, about: str, dataset: DatasetFile) -> Iterator[Finding]:
         left = _percent_left(self._store.ledger.budget(dataset.lineage))

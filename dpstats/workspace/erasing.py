@@ -26,7 +26,7 @@ from dpstats.rights.suppression import Suppressions
 from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.keeping import Keeping, cells_of, column_view, held_in, keepable
 from dpstats.workspace.people import People
-from dpstats.workspace.rights_told import KEPT_IS_NOT_SCANNED, told_after_erasure
+from dpstats.workspace.rights_told import KEPT_IS_NOT_SCANNED, LEFT_WITH_OWNERS, told_after_erasure
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,10 @@ class Erasing:
             evidence[dataset.dataset] = self._datasets.erase(identity, dataset.dataset, is_of(ids, dataset))
             for each in ids:  # again: an answer may have been made of rows that were there until now
                 self._people.forget(dataset, each)
-        return {"erased": list(evidence.values())} | self._told(identity, kept, units)
+        told = self._told(identity, kept, units)
+        if any(each.get("in_place") for each in evidence.values()):
+            told["told"] = [*told["told"], LEFT_WITH_OWNERS]
+        return {"erased": list(evidence.values())} | told
 
     def _begin(self, identity: Identity, kept: Kept, now: datetime) -> None:
         """Suppresses the person, and seals what is kept back in the same transaction: a crash leaves both or neither.
@@ -167,7 +170,8 @@ class Erasing:
     def _holds(self, dataset: DatasetFile, found: _Found) -> bool:
         """Whether there is anything to delete: rows, whatever of them may be told, or what is kept beside the data."""
         file = found.files.get(dataset.dataset)
-        if file is not None and any(held(dataset, file, is_of(found.ids, dataset)).rows.values()):
+        there = None if file is None else held(dataset, file, is_of(found.ids, dataset))
+        if there is not None and (any(there.rows.values()) or there.in_place):
             return True
         return any(self._people.holds(dataset, each) for each in found.ids)
 

@@ -163,12 +163,15 @@ class Keeping:
 
 
 def keepable(dataset: DatasetFile) -> frozenset[str]:
-    """The columns of which something may be kept, as `table.column`; the id is kept along with each."""
+    """The columns of which something may be kept, as `table.column`; the id is kept along with each.
+
+    None of a table in place: nothing is erased there that could be kept.
+    """
     return frozenset(
         f"{table}.{column}"
         for table, spec in dataset.personal_tables.items()
         for column in spec.columns
-        if column != dataset.privacy_unit
+        if column != dataset.privacy_unit and not spec.in_place
     )
 
 

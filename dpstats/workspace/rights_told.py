@@ -33,6 +33,12 @@ KEPT_IS_NOT_SCANNED = (
     "are those of the data's files, where nothing of them is left."
 )
 
+LEFT_WITH_OWNERS = (
+    "Some tables are files of their owners, which we only read: nothing can be erased there by us. From now on your "
+    "rows there are left out of whatever is answered, and it is for their owners to erase them."
+)
+"""What is told besides to who is erased from data of which some are read in place."""
+
 TOLD_OF_THE_NOTICE = (
     "We could not make sure enough of who you are to send anything that is about you.",
     "Our privacy notice, at /privacy, says what we collect, what for, and for how long.",

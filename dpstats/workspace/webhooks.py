@@ -2,7 +2,8 @@
 
 The file's `alarms` is told what is near due or overdue, which names nobody. Each of `recipients` is told of the
 datasets that it lists when a person of theirs was erased, had something corrected or said no (1798.105(c), 11 CCR
-7022(b), 7023(c), 7026(f)).
+7022(b), 7023(c), 7026(f)); who lists `in_place`, of whom the files of a table that is read in place still hold who was
+erased.
 
 Signed as Standard Webhooks 1.0 says: HMAC-SHA256 over `id.timestamp.body`, in base64, in `webhook-signature`.
 """
@@ -28,7 +29,7 @@ from dpstats.errors import FileError
 from dpstats.rights.outbox import Message
 from dpstats.settings import is_safe_address
 
-Told = Literal["deleted", "corrected", "opted_out", "limited"]
+Told = Literal["deleted", "corrected", "opted_out", "limited", "in_place"]
 SECRET_BYTES_MIN = 24
 SECRET_PREFIX = "whsec_"  # noqa: S105 (how a secret begins, not one)
 SEND_S = 10

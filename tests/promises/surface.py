@@ -327,7 +327,8 @@ FILE_KEYS = {
         "significant_decision",
         "why",
     },
-    "Table": {"public", "one_row_per_unit", "retention_by", "columns"},
+    # A table in place brings at most as many rows of a unit as one that is loaded.
+    "Table": {"public", "one_row_per_unit", "in_place", "retention_by", "columns"},
     "Window": {"from", "until"},
 }
 

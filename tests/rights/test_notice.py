@@ -11,6 +11,8 @@ import yaml
 from dpstats.catalog.dataset import DatasetFile, load_dataset, parse_dataset
 from dpstats.rights.notice import NOBODY_NAMED, Business, notice_of
 from dpstats.rights.notice_text import kept_for, markdown
+from dpstats.rights.transparency_text import data_lines
+from dpstats.web.published import privacy_alone
 
 GROCERIES = Path(__file__).parents[2] / "queries" / "complete_journey" / "dataset.yaml"
 TODAY = date(2026, 11, 25)
@@ -48,6 +50,18 @@ def test_categories_are_the_statutes_with_why_what_for_and_how_long() -> None:
     assert [column["never_disclosed"] for column in identifiers["columns"]] == [False, True]
     assert (sensitive["sensitive"], sensitive["retention_days"]) == (["health"], None)
     assert unsorted["category"] == "unsaid"
+
+
+def test_a_table_that_is_read_in_place_is_said_to_stay_at_its_owner() -> None:
+    text = CLINIC.replace("  visits:\n", "  visits:\n    in_place: true\n") + "engine: {spark: 'local[2]'}\n"
+    notice = notice_of(NOBODY_NAMED, [clinic(text)])
+    said = "Read in place at their owners, of which we keep no copy: visits."
+    assert said in markdown(notice, TODAY)
+    assert said in list(data_lines(notice["datasets"][0]))
+    assert said in privacy_alone(notice)
+    before = notice_of(NOBODY_NAMED, [clinic()])
+    assert "in_place" not in before["datasets"][0], "so notices of before keep their version"
+    assert "Read in place" not in privacy_alone(before)
 
 
 def test_sale_and_sharing_are_told() -> None:

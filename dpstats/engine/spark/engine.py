@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -20,9 +20,11 @@ from dpstats.catalog.types import Value
 from dpstats.engine.answers import answered
 from dpstats.engine.binds import sampling_key_of
 from dpstats.engine.duck import DuckEngine, open_engine
+from dpstats.engine.in_place import Notes
 from dpstats.engine.meta import ConsentMeta
 from dpstats.engine.noise import Exact
 from dpstats.engine.spark.export import Exported, exported
+from dpstats.engine.spark.lake import raw_view, show, stamp
 from dpstats.engine.spark.session import is_answering, open_session, stoppable
 from dpstats.errors import EngineFailed, Unavailable
 from dpstats.plan.plan import KeyColumn, Plan
@@ -59,7 +61,11 @@ def open_spark(
     except BaseException:
         public.close()
         raise
-    return SparkEngine(session, public, tables, sampling_key_of(key), deadline_s)
+
+    def show_in_place(table: str) -> bool:
+        return _shown(session, table, tables.in_place[table], key)
+
+    return SparkEngine(session, public, tables, sampling_key_of(key), deadline_s, show_in_place)
 
 
 def _show(session: SparkSession, tables: Exported) -> None:
@@ -74,13 +80,33 @@ def _show(session: SparkSession, tables: Exported) -> None:
         raise EngineFailed("it does not see the workspace's folder: give its machines that folder under the same path")
 
 
+def _shown(session: SparkSession, table: str, notes: Notes, key: bytes) -> bool:
+    """Gives the session a table in place; not if its files have changed, or rows would be hashed otherwise now."""
+
+    def shown() -> bool:
+        if not notes.is_as_noted or notes.stamp != stamp(session, notes, key):
+            return False
+        show(session, table, notes, key)
+        return True
+
+    return _quietly(shown) or False
+
+
 class SparkEngine:
     """One open data version. Threads may share it."""
 
     def __init__(
-        self, session: SparkSession, public: DuckEngine, tables: Exported, sampling_key: int, deadline_s: float
+        self,
+        session: SparkSession,
+        public: DuckEngine,
+        tables: Exported,
+        sampling_key: int,
+        deadline_s: float,
+        show_in_place: Callable[[str], bool],
     ) -> None:
         self._session, self._public, self._exported = session, public, tables
+        self._show_in_place, self._showing = show_in_place, threading.Lock()
+        self._shown: set[str] = set()
         self._sampling_key, self._deadline_s = sampling_key, deadline_s
 
     @property
@@ -98,14 +124,27 @@ class SparkEngine:
         """Whether Spark is there still: its process may have died, by want of memory for one."""
         return is_answering(self._session)
 
+    def changed(self, tables: Collection[str]) -> tuple[str, ...]:
+        """As `port.Engine`."""
+        return tuple(table for table in tables if table in self._exported.in_place and not self._is_shown(table))
+
+    def _is_shown(self, table: str) -> bool:
+        """Whether the session has a table in place, whose files are as they were noted; they may be so again."""
+        if not self._exported.in_place[table].is_as_noted:
+            return False
+        with self._showing:
+            if table not in self._shown and self._show_in_place(table):
+                self._shown.add(table)
+            return table in self._shown
+
     def run(self, plan: Plan) -> Exact:
         """The plan's exact answer, closed; `noise.add_noise` opens it.
 
         Raises:
           Unavailable: whatever went wrong: the reason may depend on rows, so there is none.
         """
-        answer = _quietly(lambda: self._answer(plan))
-        if answer is None:
+        answer = _quietly(lambda: self._answer(plan)) if not self.changed(plan.tables) else None
+        if answer is None or self.changed(plan.tables):  # what was read meanwhile may be of other rows
             raise Unavailable
         return answer
 
@@ -119,8 +158,13 @@ class SparkEngine:
 
     def close(self) -> None:
         """Takes the tables from the session, and closes the file. Nobody may be running."""
-        _quietly(lambda: [self._session.catalog.dropTempView(table) for table in self._exported.files])
+        _quietly(lambda: [self._session.catalog.dropTempView(table) for table in self._views])
         self._public.close()
+
+    @property
+    def _views(self) -> list[str]:
+        in_place = [view for table in self._shown for view in (table, raw_view(table))]
+        return [*in_place, *self._exported.files]
 
     @cached_property
     def _tables(self) -> Tables:

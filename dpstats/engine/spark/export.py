@@ -17,12 +17,15 @@ import duckdb
 
 from dpstats.catalog.consented import CONSENT
 from dpstats.catalog.dataset import DatasetFile
+from dpstats.engine.in_place import Notes, heavy_of, notes_in, people_of, read, written
 from dpstats.engine.locked import CONNECT_CONFIG
 from dpstats.engine.names import literal, quoted
 from dpstats.engine.whole import whole_folder
 from dpstats.errors import FileError
 
-_TABLES = "tables.json"
+_TABLES, _IN_PLACE = "tables.json", "in_place.json"
+_NOBODY = "SELECT NULL AS {}"
+"""A row that is nobody's: so Spark plans alike, whether or not anybody is there."""
 _SUFFIX = ".spark"
 _YEARS = {
     "DATE": ("DATE '0001-01-01'", "DATE '9999-12-31'"),
@@ -32,10 +35,14 @@ _YEARS = {
 
 @dataclass(frozen=True)
 class Exported:
-    """The folder of a data version: each table's Parquet file, and its columns with their DuckDB types."""
+    """The folder of a data version: each table's Parquet file, and its columns with their DuckDB types.
+
+    A table in place has no file, and notes; whose rows count there, and who is heavy, are files of their own.
+    """
 
     files: Mapping[str, Path]
     columns: Mapping[str, tuple[tuple[str, str], ...]]
+    in_place: Mapping[str, Notes]
 
 
 def folder_of(file: Path) -> Path:
@@ -69,13 +76,27 @@ def _write(connection: duckdb.DuckDBPyConnection, dataset: DatasetFile, file: Pa
     for table, column, kind in connection.execute(f"{sql} ORDER BY table_name, column_index").fetchall():
         if table in dataset.tables or table == CONSENT:
             columns.setdefault(table, []).append((column, kind))
+    noted = notes_in(connection, "dp_held.main")
     for place, (table, listed) in enumerate(columns.items()):
+        if table in noted:
+            people, heavy = (f"dp_held.main.{quoted(each)}" for each in (people_of(table), heavy_of(table)))
+            unit = _cell("unit", dataset.unit_type.sql)
+            ids = f"SELECT {_cell('id', dataset.unit_type.sql)} AS id, {unit} AS unit FROM {people}"
+            _copy(connection, f"{ids} UNION ALL {_NOBODY.format('id, NULL')}", folder / f"{place}.people.parquet")
+            each = _cell("id", dataset.unit_type.sql)
+            over = f"SELECT {each} AS id, block, below FROM {heavy} JOIN {people} USING (unit)"
+            nobody = _NOBODY.format("id, NULL, NULL")
+            _copy(connection, f"{over} UNION ALL {nobody}", folder / f"{place}.heavy.parquet")
+            continue
         cells = ", ".join(f"{_cell(column, kind)} AS {quoted(column)}" for column, kind in listed)
-        target = folder / f"{place}.parquet"
-        rows = f"SELECT {cells} FROM dp_held.main.{quoted(table)}"
-        connection.execute(f"COPY ({rows}) TO {literal(target)} (FORMAT parquet, COMPRESSION uncompressed)")
-        target.chmod(0o600)
+        _copy(connection, f"SELECT {cells} FROM dp_held.main.{quoted(table)}", folder / f"{place}.parquet")
+    (folder / _IN_PLACE).write_text(json.dumps({table: written(notes) for table, notes in noted.items()}))
     (folder / _TABLES).write_text(json.dumps(list(columns.items())))
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, rows: str, target: Path) -> None:
+    connection.execute(f"COPY ({rows}) TO {literal(target)} (FORMAT parquet, COMPRESSION uncompressed)")
+    target.chmod(0o600)
 
 
 def _cell(column: str, kind: str) -> str:
@@ -101,10 +122,25 @@ def exported(file: Path) -> Exported:
         listed = None
     if listed is None:
         raise FileError(str(file), "has no tables for Spark beside it: load the dataset again")
-    return Exported(
-        {table: folder / f"{place}.parquet" for place, (table, _) in enumerate(listed)},
-        {table: tuple((str(column), str(kind)) for column, kind in columns) for table, columns in listed},
-    )
+    noted = noted_beside(file)
+    files: dict[str, Path] = {}
+    for place, (table, _) in enumerate(listed):
+        if table in noted:
+            files[people_of(table)] = folder / f"{place}.people.parquet"
+            files[heavy_of(table)] = folder / f"{place}.heavy.parquet"
+        else:
+            files[table] = folder / f"{place}.parquet"
+    columns = {table: tuple((str(column), str(kind)) for column, kind in columns) for table, columns in listed}
+    return Exported(files, columns, noted)
+
+
+def noted_beside(file: Path) -> Mapping[str, Notes]:
+    """What the data version in `file` noted of its tables in place, by table."""
+    try:
+        said = json.loads((folder_of(file) / _IN_PLACE).read_text())
+    except (OSError, ValueError):  # of a data version from before there were such tables
+        return {}
+    return {table: read(notes) for table, notes in said.items()}
 
 
 def is_exported(path: Path) -> bool:

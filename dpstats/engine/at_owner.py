@@ -1,0 +1,106 @@
+"""An owner's files, looked at as they are now and not as they were noted: for one person, or for who was erased.
+
+Nothing that is read here comes near an answer: rows for a person who asks to know, and ids for a steward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from dpstats.catalog.dataset import DatasetFile
+from dpstats.engine.cells import clean, clean_id
+from dpstats.engine.in_place import Notes, notes_of
+from dpstats.engine.links import LeftOut, ids_of
+from dpstats.engine.locked import CONNECT_CONFIG
+from dpstats.engine.source import Source, SourceColumn, file_error, open_source, trouble_in
+from dpstats.errors import FileError
+
+Row = tuple[str | None, ...]
+
+
+@contextmanager
+def _opened(dataset: DatasetFile, table: str, notes: Notes) -> Iterator[_AtOwner]:
+    with duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        source = open_source(connection, Path(notes.given))
+        yield _AtOwner(connection, dataset, table, source, source.find(dataset.tables[table].columns))
+
+
+class _AtOwner:
+    """One table in place, as its owner has it now."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        dataset: DatasetFile,
+        table: str,
+        source: Source,
+        found: Mapping[str, SourceColumn],
+    ) -> None:
+        self._connection, self._dataset, self._table = connection, dataset, table
+        self._source, self._found = source, found
+
+    def ids(self) -> list[str]:
+        """The ids that stand in it."""
+        unit = self._text(self._dataset.privacy_unit)
+        return [text for (text,) in self._asked(f"SELECT DISTINCT {unit} FROM {self._source.sql}") if text is not None]
+
+    def rows(self, columns: Sequence[str], ids: Sequence[str]) -> list[Row]:
+        """The rows of these ids, as text."""
+        cells, unit = ", ".join(map(self._text, columns)), self._text(self._dataset.privacy_unit)
+        theirs = f"{unit} IN (SELECT unnest($dp_ids))"
+        return self._asked(f"SELECT {cells} FROM {self._source.sql} WHERE {theirs}", {"dp_ids": list(ids)})
+
+    def _text(self, column: str) -> str:
+        found, kind = self._found[column], self._dataset.tables[self._table].columns[column].type
+        make = clean_id if column == self._dataset.privacy_unit else clean
+        return f"CAST({make(found.alias, found.type, kind)} AS VARCHAR)"
+
+    def _asked(self, sql: str, binds: Mapping[str, object] | None = None) -> list[Row]:
+        rows: list[Row] = []
+
+        def ask() -> None:
+            rows.extend(self._connection.execute(sql, {"dp_file": self._source.pattern, **(binds or {})}).fetchall())
+
+        trouble = trouble_in(ask)
+        if trouble:
+            raise file_error(self._source.path, trouble)
+        return rows
+
+
+def rows_at_owner(
+    dataset: DatasetFile, file: Path, table: str, columns: Sequence[str], is_person: LeftOut
+) -> tuple[Row, ...]:
+    """A person's rows of a table in place, as text, in the columns that are named.
+
+    Args:
+      file: the data version. is_person: says of an id, as text, whether it is the person's.
+
+    Raises:
+      FileError: the owner's files cannot be read now.
+    """
+    linked, notes = ids_of(dataset, file, is_person), notes_of(file).get(table)
+    if notes is None:
+        raise FileError(str(file), f"has no notes of table {table}, which is read in place: load it")
+    with _opened(dataset, table, notes) as owner:
+        theirs = [text for text in owner.ids() if text in linked or is_person(text)]
+        found = owner.rows(columns, theirs) if columns and theirs else []
+    return tuple(sorted(found, key=lambda row: tuple(cell or "" for cell in row)))
+
+
+def erased_at_owner(dataset: DatasetFile, file: Path, left_out: LeftOut) -> Mapping[str, tuple[str, ...]]:
+    """By table in place, the ids that its owner's files hold now, and that may not be in the data.
+
+    Raises:
+      FileError: an owner's files cannot be read now.
+    """
+    found = {}
+    for table, notes in notes_of(file).items():
+        if table in dataset.tables_in_place:
+            with _opened(dataset, table, notes) as owner:
+                found[table] = tuple(sorted(filter(left_out, owner.ids())))
+    return found

@@ -1,0 +1,272 @@
+"""Tables that stay where their owner has them: what a load notes of one, and whether its files are still those.
+
+A load copies none of their rows. It notes which files there are, with their sizes and times, whose ids stand in them,
+which units have more rows than is kept of one, and how Spark is to read them. Queries read these files and no others,
+while they are as they were noted: of any other rows it is not known that a unit brings at most so many.
+
+The notes hold the ids of those alone who may be counted: of somebody who was erased, nothing is left in them, and rows
+of an id that is not noted are never counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import duckdb
+
+from dpstats.catalog.canonical import canonical_json
+from dpstats.catalog.dataset import DatasetFile
+from dpstats.engine.folders import PARQUET, Folder, folder_at
+from dpstats.engine.links import LeftOut
+from dpstats.engine.locked import CONNECT_CONFIG
+from dpstats.engine.names import literal, quoted
+from dpstats.engine.source import Source, SourceColumn
+from dpstats.errors import FileError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+_PATTERNS = frozenset("*?[]{}\\")
+NOTES = "dp_in_place"
+"""The table of a data version with what is noted of each table in place, as JSON."""
+
+
+@dataclass(frozen=True)
+class Pin:
+    """A file as it was noted: its size in bytes, and when it was written, in nanoseconds."""
+
+    path: str
+    size: int
+    written_ns: int
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What is left out when rows are read, in SQL on a row, decided when the data version was made.
+
+    `past`: it is past its time; `emptied`: the same of a cell, by column. What held at the load holds for good, so that
+    no row comes back of which a load did not count that it is there: `past_at_load`, and `last_block`, the first day of
+    the last block that there was, where there are blocks.
+    """
+
+    past: str = ""
+    emptied: Mapping[str, str] = field(default_factory=dict)
+    past_at_load: str = ""
+    last_block: str = ""
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What a data version knows of a table in place.
+
+    `given`: what a load was given; `folder`: where the names of partitions begin. `schema`: the columns that are read
+    of the files, with Spark's types. `cells`: how a declared column is made of them, in Spark's SQL. `made_for`: what
+    of the dataset's file the notes depend on. `stamp`: says by what the rows of heavy units were hashed; empty: the
+    notes are of the table as it was defined once.
+    """
+
+    given: str
+    folder: str
+    pins: tuple[Pin, ...]
+    schema: Mapping[str, str]
+    cells: Mapping[str, str]
+    unit: str
+    block: str
+    made_for: str
+    stamp: str = ""
+    filters: Filters = Filters()
+
+    @property
+    def files(self) -> str:
+        """A name for the files as they were noted."""
+        return hashlib.sha256(canonical_json([[pin.path, pin.size, pin.written_ns] for pin in self.pins])).hexdigest()
+
+    @property
+    def is_as_noted(self) -> bool:
+        """Whether every file is there still, as it was, and the table is what it was."""
+        return bool(self.stamp) and all(_is_so(pin) for pin in self.pins)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A table's folder, as a load is given it: its files, and the column of them for each declared one."""
+
+    table: str
+    source: Source
+    found: Mapping[str, SourceColumn]
+    folder: str
+    partitions: tuple[str, ...]
+    pins: tuple[Pin, ...]
+
+
+@dataclass(frozen=True)
+class StillThere:
+    """Ids that are left out, and that an owner's files hold still; `files` names these as they are."""
+
+    ids: frozenset[str]
+    files: str
+
+    def __repr__(self) -> str:
+        return f"StillThere({self.files})"
+
+
+class Survey(Protocol):
+    """What an engine finds out about a folder, for a load."""
+
+    @property
+    def ids(self) -> pyarrow.Table:
+        """The distinct ids that its rows have, as the column `id`."""
+        ...
+
+    def noted(self, people: Path, filters: Filters) -> tuple[Notes, pyarrow.Table]:
+        """What is to be noted, and the heavy units: `unit`, `block` and `below`, the hash below which rows are read.
+
+        Args:
+          people: a Parquet file with `id` and `unit`: whose rows count, and for which unit.
+        """
+        ...
+
+
+Lake = Callable[[DatasetFile, Place], Survey]
+"""Looks at a folder.
+
+Raises:
+  FileError: its rows cannot be read as the dataset declares them. EngineFailed: the engine cannot be used.
+"""
+
+
+def people_of(table: str) -> str:
+    """The table of a data version that says whose rows count in a table in place: `id`, and `unit`."""
+    return f"dp_people_{table}"
+
+
+def heavy_of(table: str) -> str:
+    """The table of a data version with the units that have more rows there than is kept of one."""
+    return f"dp_heavy_{table}"
+
+
+def place_of(table: str, source: Source, found: Mapping[str, SourceColumn]) -> Place:
+    """A table's folder, or its one file, with its files as they are now.
+
+    Raises:
+      FileError: it is not Parquet, or Spark would take a name in it for a pattern; or its files come and go.
+    """
+    path = source.path
+    if not path.is_dir() and not path.name.lower().endswith(PARQUET):
+        raise FileError(str(path), "cannot be read in place: only Parquet can, so load it as a copy")
+    folder = folder_at(path) if path.is_dir() else Folder((path.resolve(),), (), ((),))
+    if any(set(str(file)) & _PATTERNS for file in (*folder.files, path.resolve())):
+        what = "holds a name with one of * ? [ ] { } \\ in it, which Spark takes for a pattern: name its files plainly"
+        raise FileError(str(path), what)
+    base = path.resolve() if path.is_dir() else path.resolve().parent
+    try:
+        return Place(table, source, found, str(base), folder.partitions, tuple(_pin(file) for file in folder.files))
+    except OSError:
+        what = "has files that come and go while it is loaded: load it when nobody writes to it"
+    raise FileError(str(path), what)
+
+
+def in_spark(sql: str) -> str:
+    """SQL of `engine/retention.py` for Spark, which quotes names otherwise; names of columns hold no quotes."""
+    return sql.replace('"', "`")
+
+
+def made_for(dataset: DatasetFile, table: str) -> str:
+    """What notes of a table depend on, in the dataset's file."""
+    blocks = dataset.blocks if dataset.blocks is not None and dataset.blocks.table == table else None
+    content = {
+        "unit": dataset.privacy_unit,
+        "max_rows_per_unit": dataset.max_rows_per_unit,
+        "columns": {name: str(spec.type) for name, spec in dataset.tables[table].columns.items()},
+        "blocks": [blocks.time, str(blocks.every)] if blocks else [],
+        "links": dataset.links,
+    }
+    return canonical_json(content).decode()
+
+
+def written(notes: Notes) -> str:
+    """Notes as JSON."""
+    return json.dumps(asdict(notes))
+
+
+def read(text: str) -> Notes:
+    """Notes that were `written`."""
+    raw: dict[str, Any] = json.loads(text)
+    pins = tuple(Pin(**pin) for pin in raw.pop("pins"))
+    return Notes(**{**raw, "pins": pins, "filters": Filters(**raw["filters"])})
+
+
+def write_notes(connection: duckdb.DuckDBPyConnection, schema: str, found: Mapping[str, Notes]) -> None:
+    """Creates `NOTES` in `schema`, an SQL name.
+
+    Raises:
+      duckdb.Error: it cannot be written.
+    """
+    connection.execute(f"CREATE TABLE {schema}.{NOTES} (name VARCHAR PRIMARY KEY, content VARCHAR NOT NULL)")
+    for name, notes in found.items():
+        connection.execute(f"INSERT INTO {schema}.{NOTES} VALUES (?, ?)", [name, written(notes)])
+
+
+def notes_in(connection: duckdb.DuckDBPyConnection, schema: str) -> Mapping[str, Notes]:
+    """What is noted in a data version that is open as `schema`, by table."""
+    try:
+        rows = connection.execute(f"SELECT name, content FROM {schema}.{NOTES}").fetchall()
+    except duckdb.CatalogException:
+        return {}
+    return {name: read(content) for name, content in rows}
+
+
+def notes_of(file: Path) -> Mapping[str, Notes]:
+    """What is noted in a data version's file, by table; nothing if it cannot be read."""
+    with suppress(duckdb.Error), _opened(file) as connection:
+        return notes_in(connection, "dp_noted.main")
+    return {}
+
+
+def ids_in_place(dataset: DatasetFile, file: Path, is_person: LeftOut) -> Mapping[str, frozenset[str]]:
+    """The ids of a person that are counted in each table in place, as its files spell them.
+
+    Raises:
+      FileError: the file cannot be read as a data version.
+    """
+    try:
+        with _opened(file) as connection:
+            return {name: frozenset(_theirs(connection, name, is_person)) for name in dataset.tables_in_place}
+    except duckdb.Error:
+        raise FileError(str(file), "cannot be read as a data version: load the dataset again") from None
+
+
+def _theirs(connection: duckdb.DuckDBPyConnection, table: str, is_person: LeftOut) -> Iterator[str]:
+    sql = f"SELECT id, CAST(unit AS VARCHAR) FROM dp_noted.main.{quoted(people_of(table))}"
+    for each, unit in connection.execute(sql).fetchall():
+        if is_person(each) or is_person(unit):
+            yield each
+
+
+def _opened(file: Path) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(":memory:", config=CONNECT_CONFIG)
+    try:
+        connection.execute(f"ATTACH {literal(file)} AS dp_noted (READ_ONLY)")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _pin(path: Path) -> Pin:
+    stat = path.stat()
+    return Pin(str(path), stat.st_size, stat.st_mtime_ns)
+
+
+def _is_so(pin: Pin) -> bool:
+    try:
+        stat = Path(pin.path).stat()
+    except OSError:
+        return False
+    return (stat.st_size, stat.st_mtime_ns) == (pin.size, pin.written_ns)
