@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import unquote
 
 import duckdb
 
@@ -39,11 +40,17 @@ NOTES = "dp_in_place"
 
 @dataclass(frozen=True)
 class Pin:
-    """A file as it was noted: its size in bytes, and when it was written, in nanoseconds."""
+    """A file as it was noted: its size in bytes, when it was written and its inode changed, in nanoseconds, and which.
+
+    A copy with the same size and time, or one that was moved away and back, has another inode or changed later: nobody
+    sets that time.
+    """
 
     path: str
     size: int
     written_ns: int
+    changed_ns: int
+    inode: int
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,7 @@ class Notes:
     @property
     def files(self) -> str:
         """A name for the files as they were noted."""
-        return hashlib.sha256(canonical_json([[pin.path, pin.size, pin.written_ns] for pin in self.pins])).hexdigest()
+        return hashlib.sha256(canonical_json([list(vars(pin).values()) for pin in self.pins])).hexdigest()
 
     @property
     def is_as_noted(self) -> bool:
@@ -172,6 +179,16 @@ def place_of(table: str, source: Source, found: Mapping[str, SourceColumn]) -> P
     raise FileError(str(path), what)
 
 
+def names_of(place: Place) -> frozenset[str]:
+    """What the names of a folder's files and partitions say, in lower case: with and without what they end in."""
+    found = set[str]()
+    for pin in place.pins:
+        path = Path(pin.path).relative_to(place.folder)
+        for part in (*path.parts, path.stem):
+            found |= {part, unquote(part), unquote(part.partition("=")[2])}
+    return frozenset(each.casefold() for each in found)
+
+
 def in_spark(sql: str) -> str:
     """SQL of `engine/retention.py` for Spark, which quotes names otherwise; names of columns hold no quotes."""
     return sql.replace('"', "`")
@@ -183,7 +200,9 @@ def made_for(dataset: DatasetFile, table: str) -> str:
     content = {
         "unit": dataset.privacy_unit,
         "max_rows_per_unit": dataset.max_rows_per_unit,
-        "columns": {name: str(spec.type) for name, spec in dataset.tables[table].columns.items()},
+        "columns": {
+            name: [str(spec.type), str(spec.retention)] for name, spec in dataset.tables[table].columns.items()
+        },
         "blocks": [blocks.time, str(blocks.every)] if blocks else [],
         "links": dataset.links,
     }
@@ -261,12 +280,11 @@ def _opened(file: Path) -> duckdb.DuckDBPyConnection:
 
 def _pin(path: Path) -> Pin:
     stat = path.stat()
-    return Pin(str(path), stat.st_size, stat.st_mtime_ns)
+    return Pin(str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
 
 
 def _is_so(pin: Pin) -> bool:
     try:
-        stat = Path(pin.path).stat()
+        return _pin(Path(pin.path)) == pin
     except OSError:
         return False
-    return (stat.st_size, stat.st_mtime_ns) == (pin.size, pin.written_ns)

@@ -15,7 +15,7 @@ import duckdb
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.catalog.ids import id_text
 from dpstats.engine.cells import ID_MAX
-from dpstats.engine.in_place import Filters, Lake, Notes, Place, StillThere, heavy_of, made_for, people_of
+from dpstats.engine.in_place import Filters, Lake, Notes, Place, StillThere, heavy_of, made_for, names_of, people_of
 from dpstats.engine.links import LeftOut
 from dpstats.engine.names import literal, quoted
 from dpstats.errors import FileError
@@ -52,7 +52,9 @@ class Noting:
         if self.lake is None:
             raise FileError(self.dataset.dataset, "is read in place, which this load cannot do", key=name)
         survey = self.lake(self.dataset, place)
-        gone = self._write_people(name, map(str, survey.ids.column(0).to_pylist()), whose)
+        ids = [str(each) for each in survey.ids.column(0).to_pylist()]
+        self._check_names(place, ids)
+        gone = self._write_people(name, ids, whose)
         people = f"SELECT {self._id('id')}, {self._id('unit')} FROM {_in_made(people_of(name))}"
         self.connection.execute(f"COPY ({people}) TO {literal(self.aside)} (FORMAT parquet)")
         self.notes[name], heavy = survey.noted(self.aside, filters)
@@ -73,6 +75,15 @@ class Noting:
         is_same = notes.made_for == made_for(self.dataset, name)
         self.notes[name] = replace(notes, filters=held, stamp=notes.stamp if is_same else "")
         self._tell(name, gone)
+
+    def _check_names(self, place: Place, ids: Iterable[str]) -> None:
+        """Refuses files that are named after a person: the notes name files, and no erasure takes a name out of them.
+
+        Whole numbers are not compared: an id may be the number of a month.
+        """
+        if not self.dataset.unit_type.is_integer and not names_of(place).isdisjoint(each.casefold() for each in ids):
+            what = "has a folder or a file that is named after a person: name them otherwise, or load it as a copy"
+            raise FileError(str(place.source.path), what, key=place.table)
 
     def _tell(self, name: str, gone: frozenset[str]) -> None:
         if gone:

@@ -48,8 +48,20 @@ def pieces(dataset: DatasetFile, file: Path, is_person: LeftOut) -> Mapping[str,
         found = {name: _of_table(connection, dataset, name, is_person) for name in copies}
     for name in dataset.tables_in_place:
         shown, withheld = _columns(dataset, name)
-        found[name] = Pieces(shown, rows_at_owner(dataset, file, name, shown, is_person), withheld)
+        found[name] = Pieces(shown, _at_owner(dataset, file, name, shown, is_person), withheld)
     return found
+
+
+def _at_owner(
+    dataset: DatasetFile, file: Path, table: str, columns: tuple[str, ...], is_person: LeftOut
+) -> tuple[tuple[str | None, ...], ...]:
+    try:
+        return rows_at_owner(dataset, file, table, columns, is_person)
+    except FileError:  # its words name the owner's folder
+        what = (
+            "cannot be read at its owner now, and nobody is told a part for the whole: execute this again once it can"
+        )
+    raise FileError(dataset.dataset, what, key=table)
 
 
 def cells(

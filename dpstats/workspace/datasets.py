@@ -254,7 +254,7 @@ class Datasets:
     def _in_place_evidence(self, dataset: DatasetFile, before: Held) -> dict[str, Any]:
         """What became of rows that are at their owners: none was erased."""
         owners = self._owners.of(dataset)
-        told = f"the owner was told ({', '.join(owners)})" if owners else (
+        told = f"a message to the owner is queued ({', '.join(owners)})" if owners else (
             f"no owner is named to be told, `dpstats dataset erased-in-place {dataset.dataset}` lists whom to tell of"
         )  # fmt: skip
         found = {

@@ -171,7 +171,7 @@ def test_an_erased_person_is_out_at_once_and_the_owner_is_told_which_ids(clinic:
     done = clinic.carried_out("delete", GONE)
     assert clinic.count("visits") == 398
     (evidence,) = done["evidence"]["erased"]  # type: ignore[index]
-    assert evidence["in_place"] == {"visits": "not reached: the owner was told (owner)"}
+    assert evidence["in_place"] == {"visits": "not reached: a message to the owner is queued (owner)"}
     assert "visits" not in evidence["rows_before"]
     assert any("which we only read" in line for line in done["evidence"]["told"])  # type: ignore[index]
     (message,) = clinic.waiting()

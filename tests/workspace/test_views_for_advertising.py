@@ -86,6 +86,7 @@ def test_an_old_block_for_advertising_is_not_given_beside_a_new_one(ads: Gym) ->
     ads.load(blocks=("2017-12", "2017-12"))
     newest = Ask(ME, "minutes_by_plan", {"since": "2017-12-01", "until": "2018-01-01"}, fresh=True)
     ads.workspace.releases.make(newest)
+    ads.workspace.releases.make(Ask(ME, "members_by_plan", {}, fresh=True))
     assert ads.wide("by_month")["age_s"] == timedelta(days=10).total_seconds()
     ads.clock.advance(days=6)
     with pytest.raises(TooOld, match="older than the 15 days"):

@@ -240,6 +240,11 @@ def _first_notes(dataset: DatasetFile, place: Place) -> Notes:
         found = place.found[column]
         kind = read_as(found.type)
         partition, unit = found.name in partitions, column == dataset.privacy_unit
+        if partition and unit:
+            what = (
+                "is in the names of folders, where no erasure reaches what is noted of them: load the table as a copy"
+            )
+            raise FileError(str(place.source.path), what, key=f"column {column}")
         made = kind and cell(found.name, found.type, spec.type, partition=partition, unit=unit)
         if not kind or not made:
             raise _wrong_type(place, column, str(spec.type))
