@@ -95,6 +95,7 @@ class Running:
         self._engine, self._pause = engine, pause
         self.fingerprint, self.public_values = engine.fingerprint, engine.public_values
         self.public_count, self.consent = engine.public_count, engine.consent
+        self.changed = engine.changed
 
     def run(self, plan: Plan) -> Exact:
         self._pause()
