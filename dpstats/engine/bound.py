@@ -35,6 +35,7 @@ from dpstats.plan.sources import BLOCK_RANK, RANK
 
 UTF8_MAX = 4
 """Bytes of one character."""
+_CROWDS = 2**16
 
 
 def hash_key(key: bytes) -> str:
@@ -51,23 +52,34 @@ def text_cap(texts: Sequence[str], max_rows: int) -> int:
     return max(max_rows * ROW_TEXT, len(texts) * CELL_MAX * UTF8_MAX)
 
 
-def longest(texts: Sequence[str]) -> str:
-    """SQL for the most bytes of text that a row has, of all rows; NULL of none.
+def longest(table: str, texts: Sequence[str]) -> str:
+    """SQL for a bound on the bytes of text that a row of `table` (an SQL name) has; NULL if it is not known.
+
+    From what DuckDB knows of its columns: the most bytes that a cell ever had. Without a look at rows.
 
     Where that is `ROW_TEXT` or less, no unit of `max_rows` rows or fewer has more text than is kept (`text_cap` is at
     least `max_rows` times `ROW_TEXT`): `units_over` without `texts` finds the very units that it finds with them.
     """
-    return f"max({_bytes(texts)})"
+    known = " + ".join(["0", *(f"stats({quoted(text)}).max_string_length" for text in texts)])
+    return f"SELECT (SELECT {known} FROM {table} LIMIT 1)"
 
 
 def units_over(table: str, unit: str, max_rows: int, texts: Sequence[str] = (), *, block: str = "") -> str:
     """SQL for the units of `table` (an SQL name) that have more rows or text than is kept; in a block, if it is named.
 
     One column, the unit; two with the block.
+
+    Rows are first counted by a short hash, which is soon done: all rows of a unit (in a block) have one, so where those
+    of a hash are within the cap, so is each of its units. Only the others are counted one by one.
     """
-    text = f" OR sum({_bytes(texts)}) > {text_cap(texts, max_rows)}" if texts else ""
-    each = _each(unit, block)
-    return f"SELECT {each} FROM {table} GROUP BY {each} HAVING count(*) > {max_rows}{text}"
+    each, most = _each(unit, block), f"count(*) > {max_rows}"
+    if texts:
+        text = f"sum({_bytes(texts)}) > {text_cap(texts, max_rows)}"
+        return f"SELECT {each} FROM {table} GROUP BY {each} HAVING {most} OR {text}"
+    crowd = f"hash({each}) % {_CROWDS}"
+    return f"""
+        WITH dp_crowds AS MATERIALIZED (SELECT {crowd} AS dp_crowd FROM {table} GROUP BY dp_crowd HAVING {most})
+        SELECT {each} FROM {table} WHERE {crowd} IN (FROM dp_crowds) GROUP BY {each} HAVING {most}"""
 
 
 def kept_of_over(

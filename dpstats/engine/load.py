@@ -452,13 +452,13 @@ class _Loader:
         texts = texts_of(self._dataset, name, columns)
         max_rows = 1 if table.one_row_per_unit else self._dataset.max_rows_per_unit
         rows, block, key = "dp_rows", "", {"dp_hash_key": self._hash_key}
-        most, blocks = self._one_row(f"SELECT {longest(texts)} FROM dp_rows")[0], self._dataset.blocks
+        most, blocks = self._one_row(longest("dp_rows", texts))[0], self._dataset.blocks
         if blocks is not None and blocks.table == name:
             self._leave_out_of_blocks(blocks, tally)
             self._write(f"CREATE OR REPLACE TEMP VIEW dp_timed AS SELECT *, {_block(blocks)} AS {BLOCK} FROM dp_rows")
             rows, block = "dp_timed", BLOCK
             columns.append(BLOCK)
-        over = units_over(rows, unit, max_rows, texts if (most or 0) > ROW_TEXT else (), block=block)
+        over = units_over(rows, unit, max_rows, texts if most is None or most > ROW_TEXT else (), block=block)
         self._write(f"CREATE OR REPLACE TEMP TABLE dp_over AS {over}")
         if self._one_row("SELECT count(*) FROM dp_over")[0]:
             # In place: few units are over their cap, and all the others' rows need not be written again.

@@ -19,8 +19,9 @@ whole or as large as the others that are not), while scaling all of it down woul
 An entry v is whole if what is smaller, with everything else cut to v, is within R; the others are cut to
 ((R^p - what is whole) / how many they are)^(1/p) * (1 - 1e-12), p the norm's power, truncated toward zero; rounding is
 below 1e-14 of them, so the norm is at most R. It is checked again in whole numbers, and a vector that failed would
-count as zero. Entries that are alike are whole or cut together, so their order cannot matter. All of it looks at u's
-own entries alone, so u changes a draw's vector by at most R in that norm.
+count as zero. Of entries in the order of their sizes that sum only grows, so the whole ones are those up to a size;
+entries that are alike are whole or cut together, so their order cannot matter. All of it looks at u's own entries
+alone, so u changes a draw's vector by at most R in that norm.
 
 Most units' vectors are within every norm, and then each entry is whole: what is smaller, with everything else cut down
 to v, is no more than the whole vector. `dp_over` names the other units, and by `coalesce` any whose norms could not be
@@ -212,24 +213,26 @@ def _cells(index: int, statistic: Statistic) -> str:
 def _levelled(analysis: Analysis) -> list[tuple[str, str]]:
     """Cuts each unit's vectors to their norms; L2 for Gaussian noise, L1 for Laplace."""
     l2 = analysis.dataset.measure is Measure.ZCDP
+    draws = list(enumerate(analysis.draws))
     weighers = sorted({draw.weigher for draw in analysis.draws})
-    whole = ", ".join(f"{_is_whole(f'd{i}', analysis.draws[i], l2=l2)} AS w{i}" for i in weighers)
-    levels = ", ".join(f"{_level(i, analysis.draws[i], l2=l2)} AS l{i}" for i in weighers)
-    entries = ", ".join(_entry(i, draw) for i, draw in enumerate(analysis.draws))
-    norms = [f"sum({_part(f'd{i}', l2=l2)}) <= {_limit(draw, l2=l2)}" for i, draw in enumerate(analysis.draws)]
-    checked = ", ".join(
-        f"CASE WHEN sum({_part(f'd{i}', l2=l2)}) OVER (PARTITION BY u) <= {_limit(draw, l2=l2)} "
-        f"THEN d{i} ELSE 0 END AS d{i}"
-        for i, draw in enumerate(analysis.draws)
-    )
-    cells = ", ".join(f"d{i}::HUGEINT AS d{i}" for i in range(len(analysis.draws)))
+    names = ", ".join(f"d{i}" for i, _ in draws)
+    norms = [f"sum({_part(f'd{i}', l2=l2)}) <= {_limit(draw, l2=l2)}" for i, draw in draws]
+    entries = ", ".join(_entry(i, draw) for i, draw in draws)
+    held = ", ".join(f"{norm} AS h{i}" for (i, _), norm in zip(draws, norms, strict=True))
+    checked = ", ".join(f"CASE WHEN h{i} THEN d{i} ELSE 0 END AS d{i}" for i, _ in draws)
+    cells = ", ".join(f"d{i}::HUGEINT AS d{i}" for i, _ in draws)
     within = f"SELECT u, g, {cells} FROM dp_units ANTI JOIN dp_over USING (u) WHERE u IS NOT NULL"
+    levels = " ".join(f"JOIN dp_level{i} USING (u)" for i in weighers)
     return [
-        ("dp_over", f"SELECT u FROM dp_units GROUP BY u HAVING NOT coalesce({' AND '.join(norms)}, false)"),
-        ("dp_whole", f"SELECT *, {whole} FROM (SELECT * FROM dp_units SEMI JOIN dp_over USING (u))"),
-        ("dp_levels", f"SELECT *, {levels} FROM dp_whole"),
-        ("dp_levelled", f"SELECT u, g, {entries} FROM dp_levels"),
-        ("dp_cut", f"SELECT u, g, {checked} FROM dp_levelled"),
+        (
+            "dp_over",
+            f"SELECT u, count(*) AS n FROM dp_units GROUP BY u HAVING NOT coalesce({' AND '.join(norms)}, false)",
+        ),
+        ("dp_many", f"SELECT u, g, {names}, n FROM dp_units JOIN dp_over USING (u)"),
+        *(each for i in weighers for each in _level(i, analysis.draws[i], l2=l2)),
+        ("dp_levelled", f"SELECT u, g, {entries} FROM dp_many {levels}"),
+        ("dp_held", f"SELECT u, {held} FROM dp_levelled GROUP BY u"),
+        ("dp_cut", f"SELECT u, g, {checked} FROM dp_levelled JOIN dp_held USING (u)"),
         ("dp_kept", f"{within} UNION ALL SELECT * FROM dp_cut"),
     ]
 
@@ -244,26 +247,33 @@ def _limit(draw: DrawSpec, *, l2: bool) -> str:
     return f"{norm**2 if l2 else norm}::HUGEINT"
 
 
-def _is_whole(column: str, draw: DrawSpec, *, l2: bool) -> str:
-    """Whether the unit's smaller entries, with this one and all larger ones cut to its size, are within the norm."""
-    part = _part(column, l2=l2)
-    order = f"(PARTITION BY u ORDER BY abs({column}), g ROWS UNBOUNDED PRECEDING)"
-    larger = f"(count(*) OVER (PARTITION BY u) - count(*) OVER {order})"
-    return f"sum({part}) OVER {order} + {larger} * ({part}) <= {_limit(draw, l2=l2)}"
+def _level(index: int, draw: DrawSpec, *, l2: bool) -> list[tuple[str, str]]:
+    """For each unit the largest size `t` of an entry that is whole, -1 if none is, and the level `l` of the others.
 
-
-def _level(index: int, draw: DrawSpec, *, l2: bool) -> str:
-    """The size to which the unit's other entries are cut; NULL where all are whole."""
-    kept = f"coalesce(sum({_part(f'd{index}', l2=l2)}) FILTER (WHERE w{index}) OVER (PARTITION BY u), 0)"
-    share = f"({_limit(draw, l2=l2)} - {kept})::DOUBLE / count(*) FILTER (WHERE NOT w{index}) OVER (PARTITION BY u)"
-    return f"{'sqrt' if l2 else ''}({share}) * (1 - 1e-12)"
+    `s` and `k` add up and count a unit's entries up to the size of one, that size included; so an entry is whole if it
+    is with all others that are alike. Sizes past the norm are cut to just past it: that is whole for nobody, either.
+    """
+    limit, sizes = _limit(draw, l2=l2), f"least(abs(d{index}), {(draw.norm or 0) + 1})::BIGINT"
+    part, order = _part("c", l2=l2), "(PARTITION BY u ORDER BY c)"
+    added = f"SELECT u, n, c, sum({part}) OVER {order} AS s, count(*) OVER {order} AS k"
+    share = f"({limit} - coalesce(max(s) FILTER (WHERE w), 0))::DOUBLE / nullif(count(*) FILTER (WHERE NOT w), 0)"
+    level = f"{'sqrt' if l2 else ''}({share}) * (1 - 1e-12)"
+    return [
+        (f"dp_added{index}", f"{added} FROM (SELECT u, n, {sizes} AS c FROM dp_many)"),
+        (f"dp_whole{index}", f"SELECT u, c, s, s + (n - k) * ({part}) <= {limit} AS w FROM dp_added{index}"),
+        (
+            f"dp_level{index}",
+            f"SELECT u, coalesce(max(c) FILTER (WHERE w), -1) AS t{index}, {level} AS l{index} "
+            f"FROM dp_whole{index} GROUP BY u",
+        ),
+    ]
 
 
 def _entry(index: int, draw: DrawSpec) -> str:
     """An entry as it is, or cut; the moments of an average by the factor of their number of rows."""
     weigher = draw.weigher
     cut = f"trunc(d{index}::DOUBLE * (l{weigher} / nullif(abs(d{weigher}::DOUBLE), 0)))::HUGEINT"
-    entry = f"CASE WHEN w{weigher} THEN d{index}::HUGEINT ELSE {cut} END"
+    entry = f"CASE WHEN abs(d{weigher}) <= t{weigher} THEN d{index}::HUGEINT ELSE {cut} END"
     # The clip keeps squares inside 128 bits; an entry inside the norm is never touched by it.
     most = draw.norm or 0
     return f"greatest({-most}::HUGEINT, least({most}::HUGEINT, {entry})) AS d{index}"

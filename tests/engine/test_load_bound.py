@@ -140,13 +140,51 @@ def test_where_no_row_is_long_counting_rows_finds_every_unit_that_has_too_much(r
             "CREATE TABLE dp_rows AS SELECT unnest($units) AS unit, repeat('é', 2 * unnest($sizes)) AS x",
             {"units": list(units), "sizes": list(sizes)},
         )
-        ((most,),) = connection.execute(f"SELECT {longest(['x'])} FROM dp_rows").fetchall()
+        ((most,),) = connection.execute(longest("dp_rows", ["x"])).fetchall()
         assert most == 4 * max(sizes) <= ROW_TEXT
         added, counted = (
             sorted(connection.execute(units_over("dp_rows", "unit", max_rows, texts)).fetchall())
             for texts in (["x"], [])
         )
     assert added == counted
+
+
+def test_no_row_has_more_text_than_is_known_of_its_columns_whatever_became_of_the_rows():
+    with duckdb.connect(":memory:") as connection:
+        connection.execute("CREATE TEMP TABLE dp_rows (x VARCHAR, y VARCHAR, day DATE)")
+        assert connection.execute(longest("dp_rows", ["x", "y"])).fetchall() == [(None,)]
+        connection.execute("INSERT INTO dp_rows SELECT NULL, 'é', NULL FROM range(200_000)")
+        assert connection.execute(longest("dp_rows", ["x", "y"])).fetchall() == [(2,)]
+        connection.execute(
+            "INSERT INTO dp_rows SELECT repeat('é', (i % 300)::INTEGER), 'z', NULL FROM range(9000) t(i)"
+        )
+        connection.execute("UPDATE dp_rows SET y = repeat('é', 400) WHERE x IS NULL")
+        connection.execute("DELETE FROM dp_rows WHERE y = 'z'")
+        connection.execute("CREATE TEMP VIEW dp_timed AS SELECT *, day AS dp_block FROM dp_rows")
+        for rows in ("dp_rows", "dp_timed"):
+            ((most,),) = connection.execute(longest(rows, ["x", "y"])).fetchall()
+            assert most == 2 * 299 + 2 * 400
+        assert connection.execute(longest("dp_rows", [])).fetchall() == [(0,)]
+
+
+@pytest.fixture(scope="module")
+def one_crowd():
+    """Ids that are counted together at first."""
+    with duckdb.connect(":memory:") as connection:
+        same = "hash(i) % 65536 = hash(0::BIGINT) % 65536"
+        return [each for (each,) in connection.execute(f"SELECT i FROM range(1_000_000) t(i) WHERE {same}").fetchall()]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), max_size=200), st.integers(1, 40), st.booleans())
+def test_units_over_their_cap_are_those_that_counting_finds(one_crowd, rows, max_rows, in_blocks):
+    found = Counter((one_crowd[unit], block) if in_blocks else (one_crowd[unit],) for unit, block in rows)
+    with duckdb.connect(":memory:") as connection:
+        connection.execute("CREATE TABLE dp_rows (unit BIGINT, b INTEGER)")
+        if rows:
+            connection.executemany("INSERT INTO dp_rows VALUES (?, ?)", [(one_crowd[u], b) for u, b in rows])
+        over = connection.execute(units_over("dp_rows", "unit", max_rows, block="b" if in_blocks else "")).fetchall()
+    assert sorted(over) == sorted(each for each, count in found.items() if count > max_rows)
 
 
 def test_one_row_is_kept_however_long_its_text(purchases):

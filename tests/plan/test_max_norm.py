@@ -245,9 +245,9 @@ def test_a_number_of_units_is_normed_over_groups() -> None:
 
 @MARKETS
 def test_nobody_is_scaled_down_for_somebody_else(market: DatasetFile) -> None:
-    heavy = [{"uid": 1, "item": "a", "paid": 100.0} for _ in range(300)]
+    heavy = [{"uid": 1, "item": item, "paid": 100.0} for item in ["a", *WIDE[:300]] for _ in range(2)]
     light = [{"uid": 2, "item": "b", "paid": 1.0}]
-    cut = [{"uid": 3, "item": "c", "paid": 60.0} for _ in range(4)]
+    cut = [{"uid": 3, "item": item, "paid": 60.0} for item in "ccccd"]
     for sql, norm in (("COUNT(*)", 2), ("SUM(paid)", 150), ("COUNT(DISTINCT uid)", 1), ("AVG(paid)", 2)):
         plan = one(sql, norm, market=market)
         assert totals(plan, heavy + light)[("b",)] == totals(plan, light)[("b",)]
