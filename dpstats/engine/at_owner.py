@@ -6,7 +6,7 @@ Nothing that is read here comes near an answer: rows for a person who asks to kn
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -90,6 +90,18 @@ def rows_at_owner(
         theirs = [text for text in owner.ids() if text in linked or is_person(text)]
         found = owner.rows(columns, theirs) if columns and theirs else []
     return tuple(sorted(found, key=lambda row: tuple(cell or "" for cell in row)))
+
+
+def is_at_owner(dataset: DatasetFile, file: Path, is_person: LeftOut) -> bool:
+    """Whether owners' files hold rows of a person now, noted or not; of files that cannot be read now, no."""
+    noted = notes_of(file).items()
+    return any(_holds(dataset, table, notes, is_person) for table, notes in noted if table in dataset.tables_in_place)
+
+
+def _holds(dataset: DatasetFile, table: str, notes: Notes, is_person: LeftOut) -> bool:
+    with suppress(FileError), _opened(dataset, table, notes) as owner:
+        return any(map(is_person, owner.ids()))
+    return False
 
 
 def erased_at_owner(dataset: DatasetFile, file: Path, left_out: LeftOut) -> Mapping[str, tuple[str, ...]]:

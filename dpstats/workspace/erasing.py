@@ -16,6 +16,7 @@ from typing import Any
 from dpstats.access import operator, sees
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.catalog.ids import id_text
+from dpstats.engine.at_owner import is_at_owner
 from dpstats.engine.erasure import held
 from dpstats.engine.links import ids_of
 from dpstats.errors import Conflict
@@ -168,12 +169,17 @@ class Erasing:
         return frozenset(self._people.kept_unit(dataset, each) for dataset in found.datasets for each in found.ids)
 
     def _holds(self, dataset: DatasetFile, found: _Found) -> bool:
-        """Whether there is anything to delete: rows, whatever of them may be told, or what is kept beside the data."""
-        file = found.files.get(dataset.dataset)
-        there = None if file is None else held(dataset, file, is_of(found.ids, dataset))
+        """Whether there is anything to delete: rows, whatever of them may be told, or what is kept beside the data.
+
+        Rows at an owner are those that a request to know is shown: as its files are now.
+        """
+        file, is_person = found.files.get(dataset.dataset), is_of(found.ids, dataset)
+        there = None if file is None else held(dataset, file, is_person)
         if there is not None and (any(there.rows.values()) or there.in_place):
             return True
-        return any(self._people.holds(dataset, each) for each in found.ids)
+        if any(self._people.holds(dataset, each) for each in found.ids):
+            return True
+        return file is not None and is_at_owner(dataset, file, is_person)
 
 
 def _ids(reached: Iterable[DatasetFile], files: Mapping[str, Path], person: str) -> frozenset[str]:

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 from both import ADDRESS, PATIENCE_S, exactly
 from lakes import written
@@ -18,7 +19,7 @@ from dpstats.api.answers_people import Transparency
 from dpstats.api.problems import problem_of
 from dpstats.catalog.parameters import bind_parameters
 from dpstats.catalog.query import parse_query
-from dpstats.errors import InPlaceChanged, InvalidParameters
+from dpstats.errors import Conflict, InPlaceChanged, InvalidParameters
 from dpstats.plan.analysis import analyse
 from dpstats.plan.build import build
 from dpstats.plan.caps import nothing_counted
@@ -59,6 +60,7 @@ cost: {{rho: 0.5}}
 """
 PEOPLE = [f"patient-{place:04d}" for place in range(200)]
 GONE, PHONE, REFUSING, ASKING, LATER = PEOPLE[1], "phone-of-one", PEOPLE[3], PEOPLE[4], PEOPLE[5]
+NEWER = "patient-of-a-newer-file"
 
 
 class Clinic:
@@ -189,6 +191,23 @@ def test_loaded_again_they_are_out_still_and_the_same_is_not_told_twice(clinic: 
     assert clinic.carried_out("delete", LATER)
     assert [message["data"]["units"] for message in clinic.waiting()] == [[LATER]]  # type: ignore[index]
     assert clinic.count("visits") == 396
+
+
+def test_who_is_in_a_newer_file_alone_is_deleted_as_they_are_shown_it(clinic: Clinic) -> None:
+    clinic.carried_out("delete", NEWER)
+    with pytest.raises(Conflict, match="nothing is held since"):
+        clinic.carried_out("delete", NEWER)
+    file = clinic.visits / "part=1" / "newer.parquet"
+    with duckdb.connect() as connection:
+        rows = f"SELECT '{NEWER}' AS patient, 1::DOUBLE AS paid, 'not declared' AS note"
+        connection.execute(f"COPY ({rows}) TO '{file}' (FORMAT parquet)")
+    try:
+        assert clinic.carried_out("delete", NEWER)["state"] == "fulfilled"
+        clinic.workspace.datasets.load(ME, "clinic", {"visits": clinic.visits})
+        assert clinic.count("visits") == 396
+    finally:
+        file.unlink()
+        clinic.workspace.datasets.load(ME, "clinic", {"visits": clinic.visits})
 
 
 def test_a_correction_in_place_is_refused_with_a_way_out(clinic: Clinic) -> None:
