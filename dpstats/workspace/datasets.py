@@ -206,7 +206,10 @@ class Datasets:
         Raises:
           NotFound: no such dataset. FileError: the data cannot be carried over; nothing is changed then.
         """
-        return self.rebuild(identity, name, lambda dataset, file: held(dataset, file, is_person), progress)
+        done = self.rebuild(identity, name, lambda dataset, file: held(dataset, file, is_person), progress)
+        told = self._owners_told(self._library.dataset(identity, name))
+        in_place = {table: f"{says}; {told}" for table, says in done.get("in_place", {}).items()}
+        return done | ({"in_place": in_place} if in_place else {})
 
     def rebuild(self, identity: Identity, name: str, look: Look, progress: Progress | None = None) -> dict[str, Any]:
         """Makes a data version by what is suppressed, corrected and past its time now, and removes every other file.
@@ -237,6 +240,7 @@ class Datasets:
             removed = {Path(each.file).name for each in versions} | (there - names_in(folder))
             after = look(dataset, current)
             found_after = files_holding(folder, before.ids)
+            in_place = dataset.tables_in_place
             return {
                 "dataset": name,
                 "data_version": version,
@@ -248,20 +252,18 @@ class Datasets:
                     "found_after": list(found_after),
                     "says": scan_says(found_before, found_after),
                 },
-                **self._in_place_evidence(dataset, before),
+                **({"in_place": dict.fromkeys(in_place, NOTHING_ERASED)} if in_place else {}),
             }
 
-    def _in_place_evidence(self, dataset: DatasetFile, before: Held) -> dict[str, Any]:
-        """What became of rows that are at their owners: none was erased."""
-        owners = self._owners.of(dataset)
-        told = f"a message to the owner is queued ({', '.join(owners)})" if owners else (
-            f"no owner is named to be told, `dpstats dataset erased-in-place {dataset.dataset}` lists whom to tell of"
-        )  # fmt: skip
-        found = {
-            table: f"not reached: {told}" if table in before.in_place else NOTHING_ERASED
-            for table in dataset.tables_in_place
-        }
-        return {"in_place": found} if found else {}
+    def _owners_told(self, dataset: DatasetFile) -> str:
+        """Who is told of an erased person. Not whether the person's rows are there: made anew, no notes know of whom.
+
+        So a deletion that is gone on with after a crash says what it would have said at once.
+        """
+        owners = ", ".join(self._owners.of(dataset))
+        if owners:
+            return f"if the person was noted there, a message to the owner is queued ({owners})"
+        return f"no owner is named to be told: `dpstats dataset erased-in-place {dataset.dataset}` lists whom to tell of"
 
     def erased_in_place(self, identity: Identity, name: str) -> dict[str, Any]:
         """Who was erased, and is in the files still that tables in place are read from, as the files are now.

@@ -7,6 +7,7 @@ import json
 import os
 import zipfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -28,6 +29,7 @@ from dpstats.rights.intake import Wish
 from dpstats.settings import read_settings
 from dpstats.workspace import Workspace
 from dpstats.workspace.correcting import Wanted
+from dpstats.workspace.datasets import NOTHING_ERASED
 
 ME = operator("stu")
 DATASET = f"""
@@ -60,7 +62,8 @@ cost: {{rho: 0.5}}
 """
 PEOPLE = [f"patient-{place:04d}" for place in range(200)]
 GONE, PHONE, REFUSING, ASKING, LATER = PEOPLE[1], "phone-of-one", PEOPLE[3], PEOPLE[4], PEOPLE[5]
-NEWER = "patient-of-a-newer-file"
+NEWER, CRASHED = "patient-of-a-newer-file", PEOPLE[7]
+TOLD = "if the person was noted there, a message to the owner is queued (owner)"
 
 
 class Clinic:
@@ -173,7 +176,7 @@ def test_an_erased_person_is_out_at_once_and_the_owner_is_told_which_ids(clinic:
     done = clinic.carried_out("delete", GONE)
     assert clinic.count("visits") == 398
     (evidence,) = done["evidence"]["erased"]  # type: ignore[index]
-    assert evidence["in_place"] == {"visits": "not reached: a message to the owner is queued (owner)"}
+    assert evidence["in_place"] == {"visits": f"{NOTHING_ERASED}; {TOLD}"}
     assert "visits" not in evidence["rows_before"]
     assert any("which we only read" in line for line in done["evidence"]["told"])  # type: ignore[index]
     (message,) = clinic.waiting()
@@ -193,6 +196,14 @@ def test_loaded_again_they_are_out_still_and_the_same_is_not_told_twice(clinic: 
     assert clinic.count("visits") == 396
 
 
+def test_a_deletion_that_is_gone_on_with_says_what_it_would_have_said_at_once(clinic: Clinic) -> None:
+    datasets, erasing = clinic.workspace.datasets, clinic.workspace.rights._erasing
+    erasing._suppressions.add("clinic", CRASHED, request="rr_0000000000000000", now=datetime.now(UTC))
+    said = [datasets.erase(ME, "clinic", lambda text: text == CRASHED)["in_place"] for _ in range(2)]
+    assert clinic.waiting()[0]["data"]["units"] == [CRASHED]  # type: ignore[index]
+    assert said[0] == said[1] == {"visits": f"{NOTHING_ERASED}; {TOLD}"}
+
+
 def test_who_is_in_a_newer_file_alone_is_deleted_as_they_are_shown_it(clinic: Clinic) -> None:
     clinic.carried_out("delete", NEWER)
     with pytest.raises(Conflict, match="nothing is held since"):
@@ -204,7 +215,7 @@ def test_who_is_in_a_newer_file_alone_is_deleted_as_they_are_shown_it(clinic: Cl
     try:
         assert clinic.carried_out("delete", NEWER)["state"] == "fulfilled"
         clinic.workspace.datasets.load(ME, "clinic", {"visits": clinic.visits})
-        assert clinic.count("visits") == 396
+        assert clinic.count("visits") == 394
     finally:
         file.unlink()
         clinic.workspace.datasets.load(ME, "clinic", {"visits": clinic.visits})
@@ -235,10 +246,10 @@ def test_a_changed_folder_answers_nothing_costs_nothing_and_stops_nothing_else(c
     assert any("files of table visits" in what and "dataset load clinic" in what for what in findings)
     with pytest.raises(InPlaceChanged):
         clinic.ask("visits")
-    assert clinic.count("people") == 197
+    assert clinic.count("people") == 196
     clinic.workspace.datasets.load(ME, "clinic", {"visits": clinic.visits})
     clinic.ask("visits")
-    assert clinic.count("visits") == 394
+    assert clinic.count("visits") == 392
 
 
 def test_nobody_is_told_where_the_owner_s_files_are(clinic: Clinic) -> None:
