@@ -7,7 +7,7 @@ which something must be kept; nothing that is read here ever stands beside a noi
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,11 +23,15 @@ from dpstats.errors import FileError
 
 @dataclass(frozen=True)
 class Pieces:
-    """A table's rows of one person, as text; `withheld`: columns that are held and may not be sent out."""
+    """A table's rows of one person, as text; `withheld`: columns that are held and may not be sent out.
+
+    `unread`: they are at the table's owner, and cannot be read there now: that there are no rows says nothing.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str | None, ...], ...]
     withheld: tuple[str, ...]
+    unread: bool = False
 
     def __repr__(self) -> str:
         return f"Pieces({', '.join(self.columns)})"
@@ -47,21 +51,15 @@ def pieces(dataset: DatasetFile, file: Path, is_person: LeftOut) -> Mapping[str,
         copies = [name for name, table in dataset.personal_tables.items() if not table.in_place]
         found = {name: _of_table(connection, dataset, name, is_person) for name in copies}
     for name in dataset.tables_in_place:
-        shown, withheld = _columns(dataset, name)
-        found[name] = Pieces(shown, _at_owner(dataset, file, name, shown, is_person), withheld)
+        found[name] = _at_owner(dataset, file, name, is_person)
     return found
 
 
-def _at_owner(
-    dataset: DatasetFile, file: Path, table: str, columns: tuple[str, ...], is_person: LeftOut
-) -> tuple[tuple[str | None, ...], ...]:
-    try:
-        return rows_at_owner(dataset, file, table, columns, is_person)
-    except FileError:  # its words name the owner's folder
-        what = (
-            "cannot be read at its owner now, and nobody is told a part for the whole: execute this again once it can"
-        )
-    raise FileError(dataset.dataset, what, key=table)
+def _at_owner(dataset: DatasetFile, file: Path, table: str, is_person: LeftOut) -> Pieces:
+    shown, withheld = _columns(dataset, table)
+    with suppress(FileError):  # its words name the owner's folder
+        return Pieces(shown, rows_at_owner(dataset, file, table, shown, is_person), withheld)
+    return Pieces(shown, (), withheld, unread=True)
 
 
 def cells(

@@ -32,6 +32,7 @@ BOUND = (
     "Everything published so far, taken together, tells about you at most what this epsilon allows, whoever looks and "
     "whatever else they know. It is an upper bound: it counts every answer as if your data were in it."
 )
+UNREAD = "We cannot read {} now, where its owner keeps it. What it says about you is not here: we will send it later."
 STATISTICS_MAX = 10_000
 """The newest statistics that a package lists."""
 
@@ -40,14 +41,21 @@ STATISTICS_MAX = 10_000
 class TableOf:
     """A table's rows of the person. `withheld`: columns that are held, and are not sent out for the person's safety.
 
-    `refused`: columns that are held and are not told, each with why, as the person reads it.
+    `refused`: columns that are held and are not told, each with why, as the person reads it. `unread`: no row of it
+    could be read now, and it must be sent later.
     """
 
     name: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str | None]]
     withheld: Sequence[str]
+    unread: bool = False
     refused: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def unread_told(self) -> str | None:
+        """What the person is told of a table that could not be read."""
+        return UNREAD.format(self.name) if self.unread else None
 
     def without(self, refused: Mapping[str, str]) -> TableOf:
         """The table without the columns that are refused, by `table.column`."""
@@ -97,7 +105,7 @@ def zipped(told: Told) -> bytes:
 
 def _files(told: Told) -> Iterator[tuple[str, str]]:
     yield "package.json", json.dumps(_json(told), indent=1, ensure_ascii=False)
-    for table in told.tables:
+    for table in (each for each in told.tables if not each.unread):
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow(table.columns)
@@ -116,6 +124,7 @@ def _json(told: Told) -> dict[str, Any]:
                 "table": table.name,
                 "rows": [dict(zip(table.columns, row, strict=True)) for row in table.rows],
                 "held_but_not_sent": list(table.withheld),
+                "not_read_now": table.unread_told,
                 "refused": [{"column": column, "why": why} for column, why in table.refused.items()],
             }
             for table in told.tables
@@ -178,6 +187,9 @@ def _corrected(correction: Mapping[str, Any]) -> str:
 
 
 def _html_table(table: TableOf) -> Iterator[str]:
+    if table.unread_told is not None:
+        yield f"<h3>{escape(table.name)}</h3><p>{escape(table.unread_told)}</p>"
+        return
     yield f"<h3>{escape(table.name)}</h3><table><tr>"
     yield from (f"<th>{escape(column)}</th>" for column in table.columns)
     yield "</tr>"

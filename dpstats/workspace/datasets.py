@@ -263,7 +263,9 @@ class Datasets:
         owners = ", ".join(self._owners.of(dataset))
         if owners:
             return f"if the person was noted there, a message to the owner is queued ({owners})"
-        return f"no owner is named to be told: `dpstats dataset erased-in-place {dataset.dataset}` lists whom to tell of"
+        return (
+            f"no owner is named to be told: `dpstats dataset erased-in-place {dataset.dataset}` lists whom to tell of"
+        )
 
     def erased_in_place(self, identity: Identity, name: str) -> dict[str, Any]:
         """Who was erased, and is in the files still that tables in place are read from, as the files are now.

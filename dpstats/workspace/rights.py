@@ -60,6 +60,7 @@ from dpstats.workspace.keeping import Keeping
 from dpstats.workspace.notifying import Notifying
 from dpstats.workspace.rights_told import (
     DELETED_SINCE,
+    SEND_LATER,
     TOLD_OF_THE_NOTICE,
     consented,
     holds_sensitive,
@@ -369,6 +370,9 @@ class Rights:
         }
         if kept.standing.exceptions:
             evidence |= {"exceptions": dict(kept.standing.exceptions), "told": list(refused_pieces(kept).values())}
+        if unread := {table.name: told_later for table in told.tables if (told_later := table.unread_told)}:
+            evidence |= {"not_read": {"tables": [*unread], "says": SEND_LATER}}
+            evidence["told"] = [*evidence.get("told", ()), *unread.values()]
         return evidence, {"path": f"/v1/rights/packages/{secret}", "expires_at": until}
 
     def _known(self, identity: Identity, kept: Kept) -> Told:
@@ -393,7 +397,8 @@ class Rights:
             corrections=self._told_corrections(dataset, pseudonyms, refused) if specific else [],
             kept_back=[kept_told(each) for each in self._keeping.of_person(kept_units)],
             tables=[
-                TableOf(table, each.columns, each.rows, each.withheld).without(refused) for table, each in found.items()
+                TableOf(table, each.columns, each.rows, each.withheld, each.unread).without(refused)
+                for table, each in found.items()
             ],
             specific=specific,
             statistics=self._published(identity, name),

@@ -39,6 +39,12 @@ LEFT_WITH_OWNERS = (
 )
 """What is told besides to who is erased from data of which some are read in place."""
 
+SEND_LATER = (
+    "The files of these tables could not be read at their owner, and the person was told that what they hold comes "
+    "later: open another request to know once they can be read, and send its package."
+)
+"""What the evidence says to the steward of tables in place that a package says nothing of."""
+
 TOLD_OF_THE_NOTICE = (
     "We could not make sure enough of who you are to send anything that is about you.",
     "Our privacy notice, at /privacy, says what we collect, what for, and for how long.",

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -128,6 +129,13 @@ class Clinic:
         rights.verify(ME, request, "reasonably_high", "signed declaration")
         return rights.execute(ME, request, wanted=wanted)
 
+    def told(self, person: str) -> tuple[Any, dict[str, str]]:
+        """A request to know that is carried out, and the files of its package."""
+        done: Any = self.carried_out("know", person)
+        package = self.workspace.rights.package(ME, str(done["package"]["path"]).rpartition("/")[2])
+        with zipfile.ZipFile(io.BytesIO(package)) as archive:
+            return done, {name: archive.read(name).decode() for name in archive.namelist()}
+
     def waiting(self) -> list[dict[str, object]]:
         """The messages to the owner that nobody was sent yet."""
         found = []
@@ -164,12 +172,27 @@ def test_who_opted_out_is_in_no_advertising_after_the_epoch(clinic: Clinic) -> N
 
 
 def test_who_asks_is_told_what_their_rows_in_place_say(clinic: Clinic) -> None:
-    done = clinic.carried_out("know", ASKING)
-    package = clinic.workspace.rights.package(ME, str(done["package"]["path"]).rpartition("/")[2])  # type: ignore[index]
-    with zipfile.ZipFile(io.BytesIO(package)) as archive:
-        told = {name: archive.read(name).decode() for name in archive.namelist()}
+    done, told = clinic.told(ASKING)
+    assert "not_read" not in done["evidence"]
     assert any(ASKING in text and "4.0" in text for name, text in told.items() if "visits" in name)
     assert all("not declared" not in text and str(clinic.visits) not in text for text in told.values())
+
+
+def test_who_asks_is_told_all_the_rest_where_an_owner_s_files_cannot_be_read_now(clinic: Clinic) -> None:
+    away = clinic.visits.rename(clinic.folder / "away")
+    try:
+        done, told = clinic.told(ASKING)
+    finally:
+        away.rename(clinic.visits)
+        clinic.workspace.datasets.load(ME, "clinic", {"visits": clinic.visits})
+    pieces = {each["table"]: each for each in json.loads(told["package.json"])["specific_pieces"]}
+    assert pieces["people"]["rows"] == [{"patient": ASKING, "town": "a"}]
+    assert (pieces["people"]["not_read_now"], pieces["visits"]["rows"]) == (None, [])
+    assert "visits.csv" not in told
+    for said in (pieces["visits"]["not_read_now"], told["package.html"], "\n".join(done["evidence"]["told"])):
+        assert "We cannot read visits now" in said
+    assert done["evidence"]["not_read"]["tables"] == ["visits"]
+    assert "lake-of-somebody" not in json.dumps([done, told])
 
 
 def test_an_erased_person_is_out_at_once_and_the_owner_is_told_which_ids(clinic: Clinic) -> None:
