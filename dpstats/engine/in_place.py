@@ -96,8 +96,12 @@ class Notes:
 
     @property
     def is_as_noted(self) -> bool:
-        """Whether every file is there still, as it was, and the table is what it was."""
-        return bool(self.stamp) and all(_is_so(pin) for pin in self.pins)
+        """Whether every file is there still, as it was, and the table is what it was; waits as long as it takes."""
+        return bool(self.stamp) and all(self.each_as_noted())
+
+    def each_as_noted(self) -> Iterator[bool]:
+        """Whether it is there still, as it was, of each file in turn."""
+        return map(_is_so, self.pins)
 
 
 @dataclass(frozen=True)
@@ -162,9 +166,11 @@ def place_of(table: str, source: Source, found: Mapping[str, SourceColumn]) -> P
     """A table's folder, or its one file, with its files as they are now.
 
     Raises:
-      FileError: it is not Parquet, or Spark would take a name in it for a pattern; or its files come and go.
+      FileError: it is not Parquet, or Spark would take a name in it for a pattern, or two columns for one; or its files
+        come and go.
     """
     path = source.path
+    _check_case(source, found)
     if not path.is_dir() and not path.name.lower().endswith(PARQUET):
         raise FileError(str(path), "cannot be read in place: only Parquet can, so load it as a copy")
     folder = folder_at(path) if path.is_dir() else Folder((path.resolve(),), (), ((),))
@@ -177,6 +183,17 @@ def place_of(table: str, source: Source, found: Mapping[str, SourceColumn]) -> P
     except OSError:
         what = "has files that come and go while it is loaded: load it when nobody writes to it"
     raise FileError(str(path), what)
+
+
+def _check_case(source: Source, found: Mapping[str, SourceColumn]) -> None:
+    """Refuses a column that Spark, which does not look at case, cannot tell from another of the files."""
+    for column in found.values():
+        alike = [each.name for each in source.columns if each.name.casefold() == column.name.casefold()]
+        if len(alike) > 1:
+            what = (
+                f"has columns {' and '.join(sorted(alike))}, which Spark cannot tell apart: rename one, or load a copy"
+            )
+            raise FileError(str(source.path), what)
 
 
 def names_of(place: Place) -> frozenset[str]:

@@ -20,6 +20,7 @@ from typing import IO, Any
 import duckdb
 
 from dpstats.engine.folders import PARQUET, Folder, folder_at
+from dpstats.engine.locked import CONNECT_CONFIG
 from dpstats.engine.names import literal
 from dpstats.errors import FileError
 
@@ -123,6 +124,15 @@ def file_error(path: Path, trouble: Trouble) -> FileError:
         return FileError(str(path), "is not a readable Parquet file: it is damaged, or something else")
     what = "is not well-formed CSV: a row unlike the header in length, an open quote, or bytes that are not UTF-8"
     return FileError(str(path), what, line=trouble.line)
+
+
+def in_milliseconds(source: Source, names: Collection[str]) -> tuple[str, ...]:
+    """The columns of those names that a Parquet file has in milliseconds, which DuckDB tells from no other times."""
+    sql = "SELECT DISTINCT name FROM parquet_schema($dp_file) WHERE converted_type = 'TIMESTAMP_MILLIS' ORDER BY name"
+    found: list[tuple[str]] = []
+    with duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
+        trouble_in(lambda: found.extend(connection.execute(sql, {"dp_file": source.pattern}).fetchall()))
+    return tuple(name for (name,) in found if name in names)
 
 
 def _check_readable(path: Path) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from both import ADDRESS, PATIENCE_S
 from lakes import loaded, written
@@ -212,6 +214,12 @@ def test_who_is_left_out_is_read_no_more_and_nothing_of_them_is_noted(versions: 
     assert beside == []
 
 
+def test_what_is_written_beside_a_data_version_is_its_owner_s_alone(versions: Versions) -> None:
+    beside = [path for path in versions.first.with_suffix(".spark").rglob("*") if path.is_file()]
+    assert {"in_place.json", "tables.json"} < {path.name for path in beside}
+    assert {path.stat().st_mode & 0o777 for path in beside} == {0o600}
+
+
 def test_ids_that_are_uuids_are_one_id_however_they_are_written(tmp_path: Path) -> None:
     one, other = "550e8400-e29b-41d4-a716-446655440000", "550e8400-e29b-41d4-a716-446655440001"
     dataset = _parsed(SHOP.replace(COLUMNS, "{uid: {type: uuid}, word: {type: varchar}}"))
@@ -288,6 +296,29 @@ def test_a_column_that_spark_would_read_otherwise_is_refused_before_spark_is_ask
     with pytest.raises(FileError, match=said):
         loaded(_parsed(text), {"visits": folder}, tmp_path / "made.duckdb")
     assert not (tmp_path / "made.duckdb").exists()
+
+
+TWO = SHOP.replace(f"columns: {COLUMNS}", "columns: {uid: {type: bigint}, at: {type: timestamp}}")
+
+
+def test_times_in_milliseconds_are_read_and_named_where_one_is_too_late_for_spark(tmp_path: Path) -> None:
+    at = "SELECT 1 AS uid, TIMESTAMP_MS '{}' AS at"
+    folder = written(at.format("2017-01-01 00:00:00.5"), tmp_path / "lake")
+    loaded(_parsed(TWO), {"visits": folder}, tmp_path / "made.duckdb")
+    assert _rows(tmp_path / "made.duckdb", ["at"]) == {("2017-01-01 00:00:00.5",): 1}
+    folder = written(at.format("infinity"), tmp_path / "late")
+    with pytest.raises(
+        FileError, match="or a time of at, in milliseconds, is too late: write microseconds, or load it"
+    ):
+        loaded(_parsed(TWO), {"visits": folder}, tmp_path / "late.duckdb")
+
+
+def test_columns_that_differ_by_case_alone_are_refused_as_such(tmp_path: Path) -> None:
+    (tmp_path / "lake").mkdir()
+    columns = pa.table([[1], [TODAY.replace(tzinfo=None)], [2]], names=["uid", "at", "At"])
+    pq.write_table(columns, tmp_path / "lake" / "rows.parquet")
+    with pytest.raises(FileError, match="columns At and at, which Spark cannot tell apart: rename one, or load a copy"):
+        loaded(_parsed(TWO), {"visits": tmp_path / "lake"}, tmp_path / "made.duckdb")
 
 
 @pytest.mark.parametrize("name", ["person=ann%40mail", "calls/ann@mail.parquet", "ANN@mail"])

@@ -31,6 +31,7 @@ from dpstats.catalog.canonical import canonical_json
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.engine.bound import text_cap
 from dpstats.engine.in_place import Filters, Notes, Place, heavy_of, made_for, people_of
+from dpstats.engine.source import in_milliseconds
 from dpstats.engine.spark.lake_cells import cell, read_as
 from dpstats.engine.spark.session import open_session
 from dpstats.errors import FileError
@@ -120,7 +121,13 @@ class SparkSurvey:
         with suppress(Exception):
             return ask()
         what = "cannot be read by Spark: a file is damaged, or its machines do not see that folder under the same path"
-        raise FileError(str(self._place.source.path), what)
+        source = self._place.source
+        late = ", ".join(in_milliseconds(source, [column.name for column in self._place.found.values()]))
+        if late:
+            what = (
+                f"{what}, or a time of {late}, in milliseconds, is too late: write microseconds, or load it as a copy"
+            )
+        raise FileError(str(source.path), what)
 
 
 def place_key(key: bytes) -> int:
