@@ -90,8 +90,13 @@ def _write(connection: duckdb.DuckDBPyConnection, dataset: DatasetFile, file: Pa
             continue
         cells = ", ".join(f"{_cell(column, kind)} AS {quoted(column)}" for column, kind in listed)
         _copy(connection, f"SELECT {cells} FROM dp_held.main.{quoted(table)}", folder / f"{place}.parquet")
-    (folder / _IN_PLACE).write_text(json.dumps({table: written(notes) for table, notes in noted.items()}))
-    (folder / _TABLES).write_text(json.dumps(list(columns.items())))
+    _say(folder / _IN_PLACE, {table: written(notes) for table, notes in noted.items()})
+    _say(folder / _TABLES, list(columns.items()))
+
+
+def _say(target: Path, content: object) -> None:
+    target.touch(mode=0o600)
+    target.write_text(json.dumps(content))
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, rows: str, target: Path) -> None:
