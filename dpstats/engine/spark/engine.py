@@ -21,6 +21,7 @@ from dpstats.engine.answers import answered
 from dpstats.engine.binds import sampling_key_of
 from dpstats.engine.duck import DuckEngine, open_engine
 from dpstats.engine.in_place import Notes
+from dpstats.engine.looks import Looks
 from dpstats.engine.meta import ConsentMeta
 from dpstats.engine.noise import Exact
 from dpstats.engine.spark.export import Exported, exported
@@ -81,10 +82,10 @@ def _show(session: SparkSession, tables: Exported) -> None:
 
 
 def _shown(session: SparkSession, table: str, notes: Notes, key: bytes) -> bool:
-    """Gives the session a table in place; not if its files have changed, or rows would be hashed otherwise now."""
+    """Gives the session a table in place; not if rows would be hashed otherwise now, or it is of another definition."""
 
     def shown() -> bool:
-        if not notes.is_as_noted or notes.stamp != stamp(session, notes, key):
+        if notes.stamp != stamp(session, notes, key):
             return False
         show(session, table, notes, key)
         return True
@@ -107,6 +108,7 @@ class SparkEngine:
         self._session, self._public, self._exported = session, public, tables
         self._show_in_place, self._showing = show_in_place, threading.Lock()
         self._shown: set[str] = set()
+        self._looks = {table: Looks(notes.each_as_noted) for table, notes in tables.in_place.items()}
         self._sampling_key, self._deadline_s = sampling_key, deadline_s
 
     @property
@@ -130,7 +132,7 @@ class SparkEngine:
 
     def _is_shown(self, table: str) -> bool:
         """Whether the session has a table in place, whose files are as they were noted; they may be so again."""
-        if not self._exported.in_place[table].is_as_noted:
+        if not self._looks[table].are_so():
             return False
         with self._showing:
             if table not in self._shown and self._show_in_place(table):
