@@ -131,7 +131,10 @@ def report(context: typer.Context, name: inputs.DatasetName, as_json: inputs.AsJ
         return
     say(f"{found['dataset']}, data version {found['data_version']}, loaded {utc(found['as_of'])} UTC")
     tables = found["tables"]
-    show(_rows_table({table: counts["rows"] for table, counts in tables.items()}))
+    if tables:
+        show(_rows_table({table: counts["rows"] for table, counts in tables.items()}))
+    if found["in_place"]:
+        show(_in_place_table(found["in_place"]))
     cells = [
         (table, column, *(f"{counts[kind].get(column, 0):,}" for kind in _CELLS))
         for table, counts in tables.items()
@@ -153,6 +156,11 @@ def _rows_table(counts: dict[str, dict[str, int]]) -> Table:
     heads = tuple(name.replace("_", " ").replace("nobodys", "nobody's") for name in shown)
     rows = tuple((table, *(f"{rows[name]:,}" for name in shown)) for table, rows in counts.items())
     return Table(("table", *heads), rows, frozenset(heads))
+
+
+def _in_place_table(sizes: dict[str, dict[str, int]]) -> Table:
+    rows = tuple((table, f"{each['files']:,}", f"{each['bytes']:,}") for table, each in sizes.items())
+    return Table(("read in place", "files", "bytes"), rows, frozenset(("files", "bytes")))
 
 
 @app.command("erased-in-place")

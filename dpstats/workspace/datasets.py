@@ -21,7 +21,7 @@ from dpstats.engine.consent import Roll
 from dpstats.engine.corrected import right_rows, wrong_cells
 from dpstats.engine.corrections import Fix
 from dpstats.engine.erasure import Held, files_holding, held, scan_says
-from dpstats.engine.in_place import Lake
+from dpstats.engine.in_place import Lake, notes_of
 from dpstats.engine.links import LeftOut, ids_of, linked_ids
 from dpstats.engine.load import load
 from dpstats.engine.load_report import read_report
@@ -302,15 +302,25 @@ class Datasets:
     def load_report(self, identity: Identity, name: str) -> dict[str, Any]:
         """What the load of the current data version kept and dropped, exactly; for the host's command line alone.
 
+        Of tables in place: how many files were noted, and their bytes. No row of them is counted.
+
         Raises:
           NotFound: no such dataset, or nothing is loaded. FileError: the data version has no report.
         """
         check(identity, Action.STEWARD)
         self._library.dataset(identity, name)
         version = self._registry.data_version(name)
-        tables = {table: vars(report) for table, report in read_report(self._data / version.file).items()}
-        return {"dataset": name, "data_version": version.data_version, "as_of": version.as_of.isoformat()} | {
-            "tables": tables
+        file = self._data / version.file
+        noted = notes_of(file)
+        return {
+            "dataset": name,
+            "data_version": version.data_version,
+            "as_of": version.as_of.isoformat(),
+            "tables": {table: vars(report) for table, report in read_report(file).items() if table not in noted},
+            "in_place": {
+                table: {"files": len(notes.pins), "bytes": sum(pin.size for pin in notes.pins)}
+                for table, notes in noted.items()
+            },
         }
 
     def pieces(self, identity: Identity, name: str, is_person: LeftOut) -> Mapping[str, Pieces]:

@@ -15,12 +15,14 @@ import duckdb
 import pytest
 from both import ADDRESS, PATIENCE_S, exactly
 from lakes import written
+from typer.testing import CliRunner
 
 from dpstats.access import operator
 from dpstats.api.answers_people import Transparency
 from dpstats.api.problems import problem_of
 from dpstats.catalog.parameters import bind_parameters
 from dpstats.catalog.query import parse_query
+from dpstats.cli.main import app
 from dpstats.errors import Conflict, InPlaceChanged, InvalidParameters
 from dpstats.plan.analysis import analyse
 from dpstats.plan.build import build
@@ -160,6 +162,16 @@ def test_a_release_in_place_is_charged_and_no_row_is_copied(clinic: Clinic) -> N
     for file in (clinic.folder / "home" / "data").rglob("*"):
         assert not (file.is_file() and b"not declared" in file.read_bytes())
     assert all("in place" not in finding.what for finding in clinic.workspace.doctor.findings(ME))
+
+
+def test_a_load_report_tells_the_files_of_a_table_in_place_and_counts_no_row_of_it(clinic: Clinic) -> None:
+    (file,) = clinic.visits.rglob("*.parquet")
+    report = clinic.workspace.datasets.load_report(ME, "clinic")
+    assert report["in_place"] == {"visits": {"files": 1, "bytes": file.stat().st_size}}
+    assert list(report["tables"]) == ["people"]
+    shown = CliRunner().invoke(app, ["--home", str(clinic.folder / "home"), "dataset", "report", "clinic"])
+    assert shown.exit_code == 0
+    assert f"{file.stat().st_size:,}" in shown.stdout
 
 
 def test_who_opted_out_is_in_no_advertising_after_the_epoch(clinic: Clinic) -> None:
