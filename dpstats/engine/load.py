@@ -62,10 +62,11 @@ NOTHING_CORRECTED: Overlay = {}
 class Loaded:
     """What a load found out: ids that are linked to one that is left out, and corrections that a source confirms.
 
+    `linked_out`: by such an id, the unit that would stand for it: those of one unit are one person's.
     `still_in_place`: by table in place, the ids that are left out and that its owner's files hold still.
     """
 
-    linked_out: frozenset[str]
+    linked_out: Mapping[str, str]
     confirmed: frozenset[int]
     still_in_place: Mapping[str, StillThere]
 
@@ -191,7 +192,7 @@ class _Loader:
         self._today, self._left_out, self._overlay = about.today, about.left_out, about.overlay
         self._ages = about.ages
         self._tallies: dict[str, Tally] = {}
-        self.linked_out: frozenset[str] = frozenset()
+        self.linked_out: Mapping[str, str] = {}
         self.confirmed: set[int] = set()
         self._ids: dict[str, set[str]] = {}
         self._units: Mapping[str, str] = {}
@@ -225,7 +226,7 @@ class _Loader:
         units = units_of(pairs)
         if self._left_out is not None:
             gone = {unit for each, unit in units.items() if self._left_out(each)}
-            self.linked_out = frozenset(each for each, unit in units.items() if unit in gone)
+            self.linked_out = {each: unit for each, unit in units.items() if unit in gone}
             units = {each: unit for each, unit in units.items() if unit not in gone}
         self._units = units
         for each, unit in units.items():

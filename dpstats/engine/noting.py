@@ -6,7 +6,7 @@ an erasure, an epoch or a load of another table needs nothing of an owner, whate
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -125,6 +125,6 @@ def _in_made(table: str) -> str:
     return f"dp_made.main.{quoted(table)}"
 
 
-def is_out_of(left_out: LeftOut | None, linked_out: frozenset[str]) -> Callable[[str], bool]:
+def is_out_of(left_out: LeftOut | None, linked_out: Collection[str]) -> Callable[[str], bool]:
     """Says of an id whether its rows do not count: its person is left out, or it is linked to one who is."""
     return lambda text: text in linked_out or (left_out is not None and left_out(text))

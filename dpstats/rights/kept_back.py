@@ -85,6 +85,20 @@ class KeptBack:
         for request in {each.request for each in kept}:
             connection.execute(insert(people), [{"request": request, "unit": unit} for unit in sorted(set(units))])
 
+    def also_of(self, units: Iterable[str]) -> None:
+        """Notes that what is kept of one of these hashes is of one person with all of them."""
+        theirs = set(units)
+        of_any = select(people.c.request).where(people.c.unit.in_(sorted(theirs))).distinct()
+        with self._database.reading() as connection:
+            if not connection.execute(of_any).first():
+                return
+        with self._database.writing() as connection:
+            for request in connection.execute(of_any).scalars().all():
+                known = connection.execute(select(people.c.unit).where(people.c.request == request)).scalars()
+                new = sorted(theirs - set(known))
+                if new:
+                    connection.execute(insert(people), [{"request": request, "unit": unit} for unit in new])
+
     def remove(self, connection: Connection, request: str, names: Collection[str]) -> None:
         """Ends what is kept of columns of a request, in the transaction in which that is noted."""
         connection.execute(delete(columns).where(columns.c.request == request, columns.c.column_name.in_(list(names))))

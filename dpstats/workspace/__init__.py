@@ -128,12 +128,14 @@ class Workspace:
         corrections = Corrections(self._consent_database, pseudonyms)
         deliveries = Deliveries(home / "packages")
         deliveries.sweep(datetime.now(UTC))  # nobody else may ever come by
-        people = People(suppressions, corrections, pseudonyms, deliveries, consent_log, erasures)
+        kept_back = KeptBack(self._consent_database, pseudonyms)
+        people = People(suppressions, corrections, pseudonyms, deliveries, consent_log, erasures, kept_back)
         notices = NoticesAtLoad(self._consent_database, business)
         outbox = Outbox(self._consent_database)
-        owners = Owners(outbox, webhooks, key)
         lakes = partial(_lake, key=key, limits=engines.limits)
-        self.datasets = Datasets(store, library, home / "data", key, people, rolls, notices, lakes, owners)
+        self.datasets = Datasets(
+            store, library, home / "data", key, people, rolls, notices, lakes, Owners(outbox, webhooks, key)
+        )
         self.budgets = Budgets(store, library)
         self.preparing = Preparing(library, road, self.datasets, key, engines.limits)
         self.drawing = Drawing(library, road)
@@ -156,7 +158,7 @@ class Workspace:
         self.epochs = Epochs(store, library, road, consent_log, self.datasets, timetable, home / "epochs.lock")
         self.retaining = Retaining(store, library, self.datasets, corrections, timetable, home / "retention.lock")
         requests = RequestLog(self._consent_database)
-        self.keeping = Keeping(KeptBack(self._consent_database, pseudonyms), requests)
+        self.keeping = Keeping(kept_back, requests)
         self.notifying = Notifying(library, requests, outbox, webhooks)
         self.rights = Rights(
             library,

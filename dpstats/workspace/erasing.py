@@ -98,6 +98,7 @@ class Erasing:
 
     def carried_out(self, identity: Identity, kept: Kept, now: datetime) -> dict[str, Any]:
         """Suppression first, so that whatever comes next leaves the person out; then every dataset of its people."""
+        person = str(kept.person)
         self._begin(identity, kept, now)
         # Links go with the rows. Each load suppresses and forgets the ids whose links it leaves out, before it enters
         # what is without them: so after a crash an id is suppressed already, or its link is still there to be read.
@@ -106,7 +107,7 @@ class Erasing:
             ids, units = found.ids, self._units(found)
         self._keeping.end_others(kept, units, identity.name)
         for dataset in reached:
-            self._people.linked_out(dataset, ids - {str(kept.person)})
+            self._people.linked_out(dataset, dict.fromkeys(ids - {person}, person))
         evidence: dict[str, Any] = {}
         # Looked up again after each: a load that began before the suppression may have brought a dataset meanwhile.
         while left := [each for each in self.reached(identity, kept.asked.lineage) if each.dataset not in evidence]:

@@ -17,7 +17,7 @@ from dpstats.rights.consent_log import ConsentLog
 from dpstats.rights.corrections import Correction, Corrections
 from dpstats.rights.deliveries import Deliveries
 from dpstats.rights.erasures import LINKED, Erased, Erasures
-from dpstats.rights.kept_back import unit_of
+from dpstats.rights.kept_back import KeptBack, unit_of
 from dpstats.rights.pseudonyms import Pseudonyms
 from dpstats.rights.suppression import Suppressions
 
@@ -33,9 +33,11 @@ class People:
         deliveries: Deliveries,
         consent_log: ConsentLog,
         erasures: Erasures,
+        kept_back: KeptBack,
     ) -> None:
         self._suppressions, self._corrections, self._pseudonyms = suppressions, corrections, pseudonyms
         self._deliveries, self._consent_log, self._erasures = deliveries, consent_log, erasures
+        self._kept_back = kept_back
 
     def left_out(self, dataset: DatasetFile) -> Callable[[str], bool] | None:
         """Says of an id whether its person was erased, as of now; None if nobody was."""
@@ -53,13 +55,21 @@ class People:
         """Whether somebody was erased of whom a data version's load knew nothing."""
         return self._erasures.came_after(dataset.lineage, version.data_version, version.created_at)
 
-    def linked_out(self, dataset: DatasetFile, ids: Collection[str]) -> int:
+    def linked_out(self, dataset: DatasetFile, units: Mapping[str, str]) -> int:
         """Erases ids that are linked to somebody who was erased, for good: they are that person's.
 
-        Gives how many rows of suppressions are new.
+        By these ids too is found what is kept back of the person. Gives how many rows of suppressions are new.
+
+        Args:
+          units: a unit by id, the same one for all ids of a person.
         """
         now, new = datetime.now(UTC), 0
-        for each in ids:
+        people: dict[str, set[str]] = {}
+        for each, unit in units.items():
+            people.setdefault(unit, {unit}).add(each)
+        for theirs in people.values():
+            self._kept_back.also_of(self.kept_unit(dataset, each) for each in theirs)
+        for each in units:
             new += self._suppressions.add(dataset.lineage, each, request=LINKED, now=now)
             self.forget(dataset, each)
         return new

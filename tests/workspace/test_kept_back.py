@@ -222,6 +222,16 @@ def test_who_asks_again_without_exceptions_ends_what_was_kept(clinic: Clinic, un
         clinic.deleted(unit=unit)
 
 
+def test_what_is_kept_is_found_by_an_id_that_is_linked_to_its_person_later(clinic: Clinic) -> None:
+    clinic.deleted("people.tax_id")
+    clinic.written("links", "id,unit", f"tablet,{PHONE}", f"watch,{OTHER}")
+    clinic.workspace.datasets.load(ME, "clinic", clinic.sources)
+    assert [each["column"] for each in clinic.told("tablet")[0]["kept_back"]] == ["people.tax_id"]
+    assert clinic.told("watch")[0]["kept_back"] == []
+    clinic.deleted(unit="tablet")
+    assert clinic.workspace.keeping.all(ME) == []
+
+
 def test_who_asks_again_with_fewer_exceptions_keeps_those_alone(clinic: Clinic) -> None:
     clinic.deleted("people.tax_id", "visits.bill")
     again = clinic.deleted("people.tax_id")
