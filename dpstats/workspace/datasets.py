@@ -537,8 +537,11 @@ class Datasets:
                 yield dataset_of(record.definition, name)
 
     def _sign_off(self, identity: Identity, dataset: DatasetFile) -> None:
-        """Refuses a new lineage that takes a second steward before anything is loaded for it, and proposes it."""
-        if self._proposals.policy().new_lineages and not self._ledger.has_lineage(dataset.lineage):
+        """Refuses what its lineage's terms refuse before anything is loaded: a load suppresses whom it finds linked.
+
+        A known lineage is looked at, and granted nothing; a new one that takes a second steward is proposed.
+        """
+        if self._proposals.policy().new_lineages or self._ledger.has_lineage(dataset.lineage):
             self._open_lineage(identity, dataset)
 
     def _open_lineage(self, identity: Identity, dataset: DatasetFile) -> None:

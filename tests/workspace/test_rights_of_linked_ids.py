@@ -216,6 +216,16 @@ def test_an_id_that_is_linked_to_a_deleted_person_later_is_forgotten_as_it_is_lo
         clinic.workspace.rights.package(ME, secret)
 
 
+def test_a_dataset_that_is_refused_suppresses_nobody_whom_its_links_name(clinic: Clinic) -> None:
+    clinic.deleted(PERSON)
+    clinic.written("links", "id,unit", f"tablet,{PERSON}")
+    text = (clinic.folder / "clinic.yaml").read_text().replace("epsilon: 100", "epsilon: 700")
+    (clinic.folder / "wrong.yaml").write_text(text)
+    with pytest.raises(Conflict, match="raising is a grant"):
+        clinic.workspace.datasets.add(ME, clinic.folder / "wrong.yaml", clinic.sources("people", "links"))
+    assert clinic.workspace.rights._erasing._suppressions.since("clinic", "tablet") is None
+
+
 def test_other_data_are_made_anew_without_an_id_that_a_load_links_to_a_deleted_person(clinic: Clinic) -> None:
     clinic.written("cards", "patient,number", *(f"{each},4111" for each in ("tablet", OTHER)))
     clinic.deleted(PERSON)
