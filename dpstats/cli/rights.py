@@ -225,7 +225,8 @@ def _show_kept(found: dict[str, Any], as_json: bool) -> None:
         show_json(found)
         return
     for each in found["columns"]:
-        say(f"{each['column']} of {each['dataset']} is kept since {each['since'][:10]} by {each['code']}")
+        never = ", and is never disclosed: do not send it along" if each["never_disclose"] else ""
+        say(f"{each['column']} of {each['dataset']} is kept since {each['since'][:10]} by {each['code']}{never}")
     for name, table in found["tables"].items():
         rows = tuple(tuple("-" if cell is None else str(cell) for cell in row) for row in table["rows"])
         say(f"{name}:")

@@ -158,7 +158,7 @@ class Workspace:
         self.epochs = Epochs(store, library, road, consent_log, self.datasets, timetable, home / "epochs.lock")
         self.retaining = Retaining(store, library, self.datasets, corrections, timetable, home / "retention.lock")
         requests = RequestLog(self._consent_database)
-        self.keeping = Keeping(kept_back, requests)
+        self.keeping = Keeping(kept_back, requests, library)
         self.notifying = Notifying(library, requests, outbox, webhooks)
         self.rights = Rights(
             library,

@@ -19,6 +19,7 @@ from dpstats.engine.links import LeftOut
 from dpstats.engine.pieces import cells
 from dpstats.errors import Conflict, InvalidParameters, NotFound
 from dpstats.ledger.tokens import Identity
+from dpstats.library import Library
 from dpstats.rights.kept_back import Also, Cell, KeptBack, KeptColumn
 from dpstats.rights.request_log import Kept, RequestLog
 from dpstats.rights.requests import KeptEnded, KeptSeen
@@ -29,8 +30,8 @@ _LIKE_A_COLUMN = re.compile(r"\s*(\S+\.\S+|\w+\s*\.\s*\w+)\s*")
 class Keeping:
     """What is kept back in a workspace."""
 
-    def __init__(self, kept: KeptBack, log: RequestLog) -> None:
-        self._kept, self._log = kept, log
+    def __init__(self, kept: KeptBack, log: RequestLog, library: Library) -> None:
+        self._kept, self._log, self._library = kept, log, library
         self._now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def check(self, request: Kept, dataset: DatasetFile, exceptions: Mapping[str, str]) -> frozenset[str]:
@@ -125,6 +126,8 @@ class Keeping:
     def read(self, identity: Identity, request: str) -> dict[str, Any]:
         """The cells that are kept of a request, each row with its privacy unit; noted before they are shown.
 
+        Of each column it says whether it is `never_disclose`d, so that it is not sent along.
+
         Raises:
           Forbidden: the caller is no steward. NotFound: nothing is kept of it that the caller may see.
         """
@@ -138,7 +141,16 @@ class Keeping:
             cells_of = [[cell for _, cell in rows] for rows in of.values()]
             rows = [list(row) for row in zip(units, *cells_of, strict=True)]
             tables[table] = {"columns": ["privacy_unit", *of], "rows": rows}
-        return {"request": request, "columns": [column_view(each) for each in kept], "tables": tables}
+        seen = [column_view(each) | {"never_disclose": self._is_never_sent(identity, each)} for each in kept]
+        return {"request": request, "columns": seen, "tables": tables}
+
+    def _is_never_sent(self, identity: Identity, kept: KeptColumn) -> bool:
+        """As the dataset's file says; what it does not name any more is not sent either."""
+        table, _, column = kept.column.partition(".")
+        tables = self._library.dataset(identity, kept.dataset).tables
+        return (
+            table not in tables or column not in tables[table].columns or tables[table].columns[column].never_disclose
+        )
 
     def end(self, identity: Identity, request: str, reason: str) -> list[dict[str, Any]]:
         """Ends what is kept of a request: its cells are gone for good; gives what it was.

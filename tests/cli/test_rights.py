@@ -94,10 +94,16 @@ def test_what_is_kept_of_a_deletion_is_listed_shown_and_ended(dpstats: Run) -> N
     assert request in dpstats("rights", "kept").done().out
     shown = dpstats("rights", "kept", request).done().out
     assert "visits.spent of shop is kept since" in shown
+    assert "never disclosed" not in shown
     tables = json.loads(dpstats("rights", "kept", request, "--json").done().out)["tables"]
     assert tables["visits"]["columns"] == ["privacy_unit", "spent"]
     assert {row[0] for row in tables["visits"]["rows"]} == {"1"}
     assert dpstats("rights", "show", request).done().out.count(": visits.spent\n") == 2, "each look is noted"
+    never = Path("dataset.yaml").read_text().replace("unit: USD}", "unit: USD, never_disclose: true}")
+    Path("dataset.yaml").write_text(never)
+    sources = (f"--source={table}={table}.csv" for table in ("visits", "customers"))
+    dpstats("dataset", "add", "dataset.yaml", *sources).done()
+    assert "is never disclosed: do not send it along" in dpstats("rights", "kept", request).done().out
     dpstats("rights", "kept", request, "--end").wrong_usage("--reason")
     dpstats("rights", "kept", "--end", "--reason", "paid").wrong_usage("ID")
     ended = dpstats("rights", "kept", request, "--end", "--reason", "paid").done().out
