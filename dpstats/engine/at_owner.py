@@ -25,7 +25,8 @@ Row = tuple[str | None, ...]
 @contextmanager
 def _opened(dataset: DatasetFile, table: str, notes: Notes) -> Iterator[_AtOwner]:
     with duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
-        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        # Nothing is spilled, for rows would be where the process runs.
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false; SET temp_directory = ''")
         source = open_source(connection, Path(notes.given))
         yield _AtOwner(connection, dataset, table, source, source.find(dataset.tables[table].columns))
 

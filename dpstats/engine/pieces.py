@@ -67,7 +67,7 @@ def cells(
 ) -> Mapping[str, tuple[tuple[str, str | None], ...]]:
     """What a data version holds of a person in columns, as `table.column`: each row's unit, and its cell.
 
-    Those of columns of one table are of the same rows, in the same order.
+    Those of columns of one table are of the same rows, in the same order: of all that have anything in one of them.
 
     Raises:
       FileError: as `pieces`.
@@ -78,6 +78,7 @@ def cells(
         for table in dataset.personal_tables:
             names = [name for name in dataset.tables[table].columns if f"{table}.{name}" in columns]
             rows = _rows(connection, dataset, table, is_person, [dataset.privacy_unit, *names]) if names else ()
+            rows = tuple(row for row in rows if any(cell is not None for cell in row[1:]))
             for place, name in enumerate(names, start=1):
                 found[f"{table}.{name}"] = tuple((str(row[0]), row[place]) for row in rows)
     return found
@@ -87,6 +88,7 @@ def cells(
 def _opened(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
         with duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
+            connection.execute("SET temp_directory = ''")  # or rows may be spilled to where the process runs
             connection.execute(f"ATTACH {literal(file)} AS dp_held (READ_ONLY)")
             yield connection
     except duckdb.Error:

@@ -31,9 +31,13 @@ def replace_durably(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
-def create_durably(path: Path, content: bytes) -> None:
-    """Puts `content` at `path`, mode 0600, unless something is there already: the first one to come wins."""
-    temporary = _write_beside(path, content)
+def create_durably(path: Path, content: bytes, *, dated_s: float | None = None) -> None:
+    """Puts `content` at `path`, mode 0600, unless something is there already: the first one to come wins.
+
+    Args:
+      dated_s: when it is said to be of, from the moment that it is there, in seconds since 1970; None: of now.
+    """
+    temporary = _write_beside(path, content, dated_s)
     try:
         os.link(temporary, path)
     except FileExistsError:
@@ -52,13 +56,15 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _write_beside(path: Path, content: bytes) -> Path:
+def _write_beside(path: Path, content: bytes, dated_s: float | None = None) -> Path:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
+            if dated_s is not None:
+                os.utime(file.fileno(), (dated_s, dated_s))
             os.fsync(file.fileno())
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -7,7 +7,6 @@ the secret only a hash is kept. So whoever has the disk, or a copy of it, withou
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -42,8 +41,7 @@ class Deliveries:
         with faults_explained():
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.sweep(now)
-            create_durably(path, _sealed(secret, content, path.name))
-            os.utime(path, (until.timestamp(), until.timestamp()))
+            create_durably(path, _sealed(secret, content, path.name), dated_s=until.timestamp())
         return secret, stamp(until)
 
     def take(self, secret: str, now: datetime) -> bytes:
@@ -68,11 +66,13 @@ class Deliveries:
                 taken.unlink(missing_ok=True)
 
     def sweep(self, now: datetime) -> None:
-        """Removes files whose time is over, and those that are not encrypted."""
+        """Removes files whose time is over, those that are not encrypted, and what a killed process left of one."""
         with faults_explained():
             for path in self._folder.iterdir() if self._folder.exists() else ():
                 with suppress(FileNotFoundError):  # fetched, or removed by another
-                    if path.suffix == PLAIN or path.stat().st_mtime <= now.timestamp():
+                    # One that is being written has a name that nobody fetches it by yet, and the time of its writing.
+                    end = now - LIFE if path.name.startswith(".") else now
+                    if path.suffix == PLAIN or path.stat().st_mtime <= end.timestamp():
                         path.unlink()
 
     def holds(self, about: str) -> bool:

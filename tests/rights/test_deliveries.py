@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
 import zipfile
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,31 @@ def test_a_file_that_nobody_fetched_is_gone_after_a_week(tmp_path: Path) -> None
     with pytest.raises(NotFound):
         deliveries.take(secret, NOW + LIFE)
     assert list((tmp_path / "packages").iterdir()) == []
+
+
+def test_a_file_that_is_being_put_is_swept_by_nobody(tmp_path: Path) -> None:
+    deliveries = Deliveries(tmp_path / "packages")
+
+    def sweep(_frame: object, event: str, _said: object) -> None:
+        """Another process that comes by between any two steps."""
+        if event == "c_return":
+            deliveries.sweep(datetime.now(UTC) + timedelta(seconds=1))
+
+    sys.setprofile(sweep)
+    try:
+        secret, _ = deliveries.put(b"theirs", NOW, about=PERSON)
+    finally:
+        sys.setprofile(None)
+    assert deliveries.take(secret, NOW) == b"theirs"
+
+
+def test_what_a_killed_process_left_of_a_file_goes_in_its_time(tmp_path: Path) -> None:
+    new, old = (tmp_path / f".{name}.sealed.0123" for name in ("new", "old"))
+    for file, at in ((new, NOW), (old, NOW - LIFE)):
+        file.write_bytes(CANARY)
+        os.utime(file, (at.timestamp(), at.timestamp()))
+    Deliveries(tmp_path).sweep(NOW + timedelta(seconds=1))
+    assert list(tmp_path.iterdir()) == [new]
 
 
 def test_no_name_on_disk_holds_a_secret(tmp_path: Path) -> None:

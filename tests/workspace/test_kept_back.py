@@ -20,6 +20,7 @@ import pytest
 
 from dpstats.access import operator
 from dpstats.catalog.dataset import parse_dataset
+from dpstats.engine import pieces
 from dpstats.engine.erasure import held
 from dpstats.errors import Conflict, FileError, Forbidden, InvalidParameters, NotFound
 from dpstats.ledger.tokens import Identity, Role
@@ -111,7 +112,13 @@ def test_named_columns_are_kept_sealed_and_all_the_rest_is_erased(clinic: Clinic
         assert clinic.holding(cell) == []
     tables = clinic.workspace.keeping.read(ME, done["id"])["tables"]
     assert tables["people"] == {"columns": ["privacy_unit", "tax_id"], "rows": [[PERSON, TAX_ID]]}
-    assert tables["visits"]["rows"] == [[PERSON, None], [PERSON, BILL]], "each row with its unit"
+    assert tables["visits"]["rows"] == [[PERSON, BILL]], "each row with its unit, but for those with nothing in it"
+
+
+def test_nothing_of_a_person_is_spilled_to_where_the_process_runs(clinic: Clinic) -> None:
+    file = clinic.home / "data" / clinic.workspace.store.registry.data_version("clinic").file
+    with pieces._opened(file) as connection:
+        assert connection.execute("SELECT current_setting('temp_directory')").fetchone() == ("",)
 
 
 def test_the_evidence_and_the_answer_tell_what_is_kept_and_by_which_exception(clinic: Clinic) -> None:
@@ -193,6 +200,17 @@ def test_each_look_at_what_is_kept_is_noted_and_stewards_alone_may_look(clinic: 
     assert keeping.all(elsewhere) == []
     with pytest.raises(NotFound):
         keeping.read(elsewhere, request)
+
+
+def test_whoever_looks_is_told_which_columns_are_never_sent_along(clinic: Clinic) -> None:
+    request = clinic.deleted("people.tax_id", "people.town")["id"]
+    read = clinic.workspace.keeping.read
+    assert {each["column"]: each["never_disclose"] for each in read(ME, request)["columns"]} == {
+        "people.tax_id": True,
+        "people.town": False,
+    }
+    clinic.workspace.datasets.register(ME, DATASET.replace(", town: {type: varchar}", ""), "dataset.yaml")
+    assert all(each["never_disclose"] for each in read(ME, request)["columns"]), "nor is one that is not named any more"
 
 
 def test_what_is_ended_is_gone_with_its_bytes_and_that_is_noted(clinic: Clinic) -> None:
