@@ -93,10 +93,10 @@ def rows_at_owner(
     return tuple(sorted(found, key=lambda row: tuple(cell or "" for cell in row)))
 
 
-def is_at_owner(dataset: DatasetFile, file: Path, is_person: LeftOut) -> bool:
+def is_at_owner(dataset: DatasetFile, noted: Mapping[str, Notes], is_person: LeftOut) -> bool:
     """Whether owners' files hold rows of a person now, noted or not; of files that cannot be read now, no."""
-    noted = notes_of(file).items()
-    return any(_holds(dataset, table, notes, is_person) for table, notes in noted if table in dataset.tables_in_place)
+    tables = dataset.tables_in_place
+    return any(_holds(dataset, table, notes, is_person) for table, notes in noted.items() if table in tables)
 
 
 def _holds(dataset: DatasetFile, table: str, notes: Notes, is_person: LeftOut) -> bool:

@@ -18,6 +18,7 @@ from dpstats.catalog.dataset import DatasetFile
 from dpstats.catalog.ids import id_text
 from dpstats.engine.at_owner import is_at_owner
 from dpstats.engine.erasure import held
+from dpstats.engine.in_place import notes_of
 from dpstats.engine.links import ids_of
 from dpstats.errors import Conflict
 from dpstats.ledger.tokens import Identity
@@ -77,7 +78,12 @@ class Erasing:
             return
         with self._found(kept, reached) as found:
             is_held = any(self._holds(dataset, found) for dataset in reached)
-        if not is_held and not self._keeping.of_person(self._units(found)):
+            noted = {name: notes_of(file) for name, file in found.files.items()}
+        is_held = is_held or bool(self._keeping.of_person(self._units(found)))
+        # Rows at an owner are those that a request to know is shown. No load waits for an owner's disk meanwhile.
+        if not is_held and not any(
+            is_at_owner(dataset, noted.get(dataset.dataset, {}), is_of(found.ids, dataset)) for dataset in reached
+        ):
             raise Conflict(
                 f"the person was deleted on {since:%Y-%m-%d}, and nothing is held since: deny it as no_match"
             )
@@ -170,17 +176,12 @@ class Erasing:
         return frozenset(self._people.kept_unit(dataset, each) for dataset in found.datasets for each in found.ids)
 
     def _holds(self, dataset: DatasetFile, found: _Found) -> bool:
-        """Whether there is anything to delete: rows, whatever of them may be told, or what is kept beside the data.
-
-        Rows at an owner are those that a request to know is shown: as its files are now.
-        """
-        file, is_person = found.files.get(dataset.dataset), is_of(found.ids, dataset)
-        there = None if file is None else held(dataset, file, is_person)
+        """Whether there is anything to delete: rows, whatever of them may be told, or what is kept beside the data."""
+        file = found.files.get(dataset.dataset)
+        there = None if file is None else held(dataset, file, is_of(found.ids, dataset))
         if there is not None and (any(there.rows.values()) or there.in_place):
             return True
-        if any(self._people.holds(dataset, each) for each in found.ids):
-            return True
-        return file is not None and is_at_owner(dataset, file, is_person)
+        return any(self._people.holds(dataset, each) for each in found.ids)
 
 
 def _ids(reached: Iterable[DatasetFile], files: Mapping[str, Path], person: str) -> frozenset[str]:
