@@ -322,8 +322,8 @@ class InPlaceChanged(DpstatsError):
 
     def __init__(self, dataset: str, table: str) -> None:
         super().__init__(
-            f"table {table} of dataset {dataset} is read in place, and its files were changed since it was loaded, so "
-            "nothing is answered from it and nothing was charged: a steward loads it again"
+            f"table {table} of dataset {dataset} is read in place, and its files were changed since it was loaded, or "
+            "their disk says nothing, so nothing is answered from it and nothing was charged: a steward loads it again"
         )
         self.dataset, self.table = dataset, table
 

@@ -193,7 +193,7 @@ class Doctor:
             return
         with suppress(Unavailable), self._road.data(dataset) as (_, engine):
             for table in engine.changed(list(dataset.tables_in_place)):
-                what = f"the files of table {table}, which is read in place, were changed since it was loaded"
+                what = f"the files of table {table}, which is read in place, were changed since it was loaded, or hang"
                 load = f"`dpstats dataset load {dataset.dataset} --source {table}=FOLDER`"
                 yield Finding(about, f"{what}, so nothing is answered from it: {load}")
 
