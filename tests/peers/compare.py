@@ -4,6 +4,8 @@
 the model (`bounding.py`), then the peer runs at its best, and what was measured stands beside the model's word. Ratios
 are the model's: one run's error varies by some 2 % with its noise.
 `--work fixed`: the noise alone, with the same bounds for all (5 groups, 10 rows a group, amounts up to 20).
+`--work speed`: seconds of one answer with these bounds: a peer's from its open session to its numbers; ours a release,
+charge included, from the rows and from what is kept at rest (the median of several).
 
 The peers are installed by name, each in its own virtual environment under `--cache` (unsaid: a temporary folder).
 """
@@ -11,6 +13,7 @@ The peers are installed by name, each in its own virtual environment under `--ca
 from __future__ import annotations
 
 import argparse
+import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,14 +32,15 @@ from work import Work, skewed
 FIXED = {"groups": 5, "rows": 10, "rows_of_unit": 50}
 FIXED_BOUNDS = {"count": [0, 10], "sum": [0, 200]}
 BOTH = ("count", "sum")
-TOTAL_BARS, NOISE_BAR = {"count": 0.75, "sum": 0.95}, 1.10
+TOTAL_BARS, NOISE_BAR, SPEED_BAR = {"count": 0.75, "sum": 0.95}, 1.10, 20
+RELEASES = 5
 Row = Sequence[str]
 
 
 def main(words: Sequence[str] | None = None) -> None:
     """Runs what is asked and prints its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", choices=["skewed", "fixed", "all"], default="all")
+    parser.add_argument("--work", choices=["skewed", "fixed", "speed", "all"], default="all")
     parser.add_argument("--peers", nargs="*", choices=[*PEERS, []], default=list(PEERS), help="none: the model alone")
     parser.add_argument("--cache", type=Path, help="a folder for the peers' virtual environments")
     parser.add_argument("--rows", type=int, default=1_000_000)
@@ -47,6 +51,8 @@ def main(words: Sequence[str] | None = None) -> None:
         parquet = work.write(Path(folder) / "work.parquet")
         if options.work in {"fixed", "all"}:
             _print(fixed(options.peers, cache, Path(folder)))
+        if options.work in {"speed", "all"}:
+            _print(speed(options.peers, cache, Path(folder), parquet))
         if options.work in {"skewed", "all"}:
             _print(total(options.peers, cache, Path(folder), parquet, work))
 
@@ -86,6 +92,35 @@ def _noise_of_dpstats(folder: Path, few: Path, least: Mapping[str, float], *, pu
         *(f"{errors[m]:,.1f}" for m in BOTH),
         _ratios(errors, least, dict.fromkeys(BOTH, NOISE_BAR)),
     )
+
+
+# -- the time of one answer ------------------------------------------------------------------------------------------
+
+
+def speed(peers: Sequence[str], cache: Path, folder: Path, parquet: Path) -> Iterator[Row]:
+    """Seconds of a count and a sum by all groups, with the same bounds for all."""
+    yield "seconds of one answer on fixed bounds", "", "seconds", "of ours", ""
+    shop = Shop(folder / "speed", parquet)
+    shop.approve("fixed", contribution={"max_groups": FIXED["groups"]}, bounds=FIXED_BOUNDS)
+    ours = {"from the rows": _seconds_of(shop)}
+    shop.prepare()
+    ours["kept at rest"] = _seconds_of(shop)
+    shop.close()
+    for said, seconds in ours.items():
+        yield "dpstats", "", f"{seconds:,.3f}", "", said
+    for name in peers:
+        bounds = {"count": FIXED, "sum": {**FIXED, "high": 20.0, "total": 200.0}}
+        answered = _run(name, cache, _ask(parquet, PEERS[name].noises[0], bounds))
+        if isinstance(answered, str):
+            yield PEERS[name].name, "", "-", "-", answered
+            continue
+        times = [answered["seconds"] / seconds for seconds in ours.values()]
+        said = f"version {answered['version']} (bar {SPEED_BAR})"
+        yield PEERS[name].name, "", f"{answered['seconds']:,.1f}", " / ".join(f"{each:,.0f}" for each in times), said
+
+
+def _seconds_of(shop: Shop) -> float:
+    return statistics.median(shop.ask("fixed").seconds for _ in range(RELEASES))
 
 
 # -- bias and noise together -----------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,12 +32,22 @@ class Asked:
     regions: int = 50
 
 
+_began: list[float] = []
+
+
 def asked() -> Asked:
-    """The question in the first argument."""
+    """The question in the first argument. From now on it is timed."""
+    began()
     return Asked(**json.loads(sys.argv[1]))
+
+
+def began() -> None:
+    """Times the work from now on: what a peer needs once, before any question, is not the work."""
+    _began[:] = [time.perf_counter()]
 
 
 def answer(**parts: Any) -> None:
     """`count` and `sum`: {"scale": sigma or b, "answers": a number a group}; whatever else is worth printing."""
+    seconds = time.perf_counter() - _began[0]
     sys.stdout.flush()
-    print("\n" + json.dumps(parts), flush=True)
+    print("\n" + json.dumps({"seconds": seconds, **parts}), flush=True)

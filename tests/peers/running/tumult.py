@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 os.environ["PYSPARK_PYTHON"] = sys.executable  # else the workers are the first python3 on the path
 
-from asked import answer, asked
+from asked import answer, asked, began
 from pyspark.sql import SparkSession
 from pyspark.sql.functions import col
 from tmlt.analytics import (
@@ -33,6 +33,7 @@ spark = (
     .getOrCreate()
 )
 spark.sparkContext.setLogLevel("ERROR")
+began()
 frame = spark.read.parquet(ask.parquet).select("customer_id", col("g").cast("long").alias("g"), "amount")
 gaussian = ask.noise == "gaussian"
 session = Session.from_dataframe(
