@@ -71,7 +71,7 @@ POINTS = (
     # -- SQLite's own checkpoint: the log goes into the database file
     Point("checkpoint of the log", "checkpoint", watched="ledger.db", only="sqlite"),
     # -- a load: spill, checkpoint, swap
-    Point("source read", "load", (f"return {LOADER}._read_source",)),
+    Point("source read", "load", ("return dpstats.engine.feeding:Feeder.read_source",)),
     Point("spill", "load", watched="data/*/.loading-*/spill/*"),
     Point("data before their checkpoint", "load", (f"call {LOADER}.finish",)),
     Point("checkpoint of the data", "load", ("return dpstats.engine.meta:write_meta",), within_ms=20),
