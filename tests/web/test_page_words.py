@@ -45,6 +45,18 @@ def test_a_number_whose_interval_holds_zero_is_too_noisy_to_tell() -> None:
     assert found.amount(found.cells[1]) == "about 50 n, give or take 10"
 
 
+@pytest.mark.parametrize(("least", "says"), [({"least": 0}, "about 0 n"), ({}, "about -15 n")])
+def test_a_number_that_is_wholly_below_zero_has_its_interval_and_is_not_shown_below_what_is_possible(
+    least: dict[str, int], says: str
+) -> None:
+    body = release(("a", -15, 10), ("b", 50, 10))
+    body["measures"]["n"] |= least
+    found = column(body, "n")
+    assert found.amount(found.cells[0]) == f"{says}, give or take 10"
+    assert (found.cells[0].low, found.cells[0].high) == (-25, -5)
+    assert summary(found)[0].startswith("Highest: b")
+
+
 def test_the_summary_names_a_tie_as_a_tie_and_never_calls_a_lowest_that_may_be_another() -> None:
     clear = summary(column(release(("a", 500, 10), ("b", 100, 10)), "n"))
     assert clear == ["Highest: a, about 500 n, give or take 10.", "Lowest: b, about 100 n, give or take 10."]
