@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from dpstats.catalog.dataset import DatasetFile
@@ -31,6 +32,21 @@ def stated_cap(dataset: DatasetFile) -> Loss:
     pure = dataset.measure is Measure.PURE
     amount = amount_down(epsilon) if pure else rho_within(epsilon, dataset.conversion_delta)
     return Loss(dataset.measure, amount, delta_down(dataset.delta_thresholds))
+
+
+def beyond(dataset: DatasetFile, loss: Loss) -> Iterator[str]:
+    """Says where one answer costs more than all that the file lets be charged, for whoever writes the query."""
+    if not loss.fits(stated_cap(dataset)):
+        yield (
+            f"one answer costs more than the whole budget that dataset.yaml states (epsilon {dataset.budget.epsilon}): "
+            "lower its `cost`, or it is answered only after a grant"
+        )
+    terms = _block_terms(dataset)
+    if terms is not None and dataset.blocks is not None and not loss.fits(terms.cap):
+        yield (
+            f"one answer costs more than the whole budget of a block (epsilon {dataset.blocks.budget.epsilon}), which "
+            "nobody can raise: lower its `cost`, or it is never answered"
+        )
 
 
 def _block_terms(dataset: DatasetFile) -> BlockTerms | None:
