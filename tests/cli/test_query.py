@@ -46,7 +46,7 @@ def test_a_check_warns_of_a_price_that_no_budget_covers(dpstats: Run) -> None:
     assert "Warning" not in dpstats("query", "check", "by_town.yaml").done().out
     Path("by_town.yaml").write_text(QUERY.replace("{rho: 0.01}", "{epsilon: 3.1}"), encoding="utf-8")
     out = dpstats("query", "check", "by_town.yaml").done().out
-    assert "costs more than the whole budget that dataset.yaml states (epsilon 3.0)" in " ".join(out.split())
+    assert "costs more than the whole budget that dataset.yaml states (epsilon 3)" in " ".join(out.split())
 
 
 def test_a_check_warns_of_a_price_that_no_block_covers(dpstats: Run, tmp_path: Path) -> None:
