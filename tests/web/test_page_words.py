@@ -105,6 +105,10 @@ def test_limits_are_words_with_the_unit_that_they_bound() -> None:
         "households: one household counts in at most 1 group",
         "spend: one household counts in at most 1 group, kept between 0 and 6,000 USD",
     ]
+    ratio = {"measures": {"each": {"bounding": "max_groups 3, clipped to [0, 2000]; clipped to [0, 20]", "unit": None}}}
+    assert limits(ratio, "household_id") == [
+        "one household counts in at most 3 groups, one part kept between 0 and 2,000 and another kept between 0 and 20"
+    ]
     joined = "of one unit at most 1000 rows of campaigns and 2000 rows of coupon_redemptions in joins"
     one = {"measures": {"spend": {"bounding": f"max_norm 3500, {joined}", "unit": "USD"}}}
     assert limits(one, "household_id") == [
