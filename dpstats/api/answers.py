@@ -268,7 +268,8 @@ class Measure(Answer):
 
     An average, a ratio or a variance has a half-width that depends on its denominator: `half_width_95_at` gives it for
     some denominators, which count "rows", "units" or "values", or are a sum ("denominator"); null: nothing is told.
-    A quantile has a `rank_error_95`: how many rows farther from its rank than the best candidate it may be.
+    A quantile has a `rank_error_95`: how many rows farther from its rank than the best candidate it may be. `least`: no
+    true number is below it, though noise may be; `display` keeps to it.
     """
 
     mechanism: str
@@ -277,6 +278,7 @@ class Measure(Answer):
     half_width_95_at: dict[str, float | None] | None = None
     denominator: Literal["rows", "units", "values", "denominator"] | None = None
     rank_error_95: int | None = None
+    least: float | None = None
     unit: str | None = None
     bounding: str
     type: Literal["integer", "number"]

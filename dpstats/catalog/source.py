@@ -33,6 +33,12 @@ KeyPath = tuple[str | int, ...]
 Problem = tuple[KeyPath, str]
 """What is wrong, and where."""
 
+_ADVICE = {
+    "mapping values are not allowed here": ": put a text with `: ` in it in quotes, and indent a mapping's keys alike",
+    "found character '\\t' that cannot start any token": ": indent with spaces, not with tabs",
+}
+"""What to do where PyYAML's own words do not say it."""
+
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
@@ -115,8 +121,9 @@ def read_yaml(text: str, file: str) -> SourceMap:
     try:
         return SourceMap(file, reader.document(), reader.lines)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise reader.refuse(f"not valid YAML: {_one_line(error.problem)}", mark.line + 1 if mark else 0) from None
+        mark, problem = error.problem_mark or error.context_mark, _one_line(error.problem)
+        advice = _ADVICE.get(problem, "")
+        raise reader.refuse(f"not valid YAML: {problem}{advice}", mark.line + 1 if mark else 0) from None
     except (yaml.YAMLError, ValueError, OverflowError, LookupError):
         # PyYAML lets some errors of Python's own through, for instance on "\UFFFFFFFF".
         raise reader.refuse("not valid YAML: look at the escapes from here on") from None

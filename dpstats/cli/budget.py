@@ -36,7 +36,8 @@ def show_budget(context: typer.Context, dataset: inputs.DatasetName, as_json: in
     if "blocks" in budget:
         tell(
             "  blocks, each with a budget of its own that never refills; epsilon is for the data of one unit that is "
-            "in this block alone, the line above for a unit's whole history:"
+            "in this block alone, the line above for a unit's whole history. Listed are those that a query's `window` "
+            "can name; a query without one is charged to all that there are:"
         )
         show(_blocks_table(budget["blocks"]))
     for cap in caps["items"]:

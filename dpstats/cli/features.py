@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -127,7 +128,8 @@ def _cell(cell: dict[str, Any], measure: dict[str, Any]) -> str:
     if cell["value"] is None and measure.get("smallest_group"):
         below = f"withheld (below {measure['smallest_group']:,})"
         return below if measure["scale"] is not None else f"{below} or too noisy to tell"
-    shown = display(Estimate(cell["value"], cell["low"], cell["high"]))
+    least = measure.get("least", -math.inf)
+    shown = display(Estimate(cell["value"], cell["low"], cell["high"]), least=least)
     return shown + ("" if cell["reliable"] else " ?")
 
 

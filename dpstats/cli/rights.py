@@ -16,6 +16,12 @@ app = typer.Typer(
     help="Rights requests: open, list, show, confirm, verify, execute, extend, deny, revoke, kept, notify, metrics."
 )
 
+NEEDS = {
+    **{("verify", kind): " --level LEVEL --method HOW" for kind in ("know", "delete", "correct")},
+    ("execute", "correct"): " --table TABLE --set COLUMN=VALUE",
+}
+"""What the next command cannot do without, by it and the request's type."""
+
 RequestId = Annotated[str, typer.Argument(metavar="ID", help="The request's id, as `rights open` prints it.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, in the words that the person was told.")]
 
@@ -262,4 +268,5 @@ def _say(request: dict[str, Any], as_json: bool) -> None:
     if request["status"].get("reason") == "too_many_requests":
         say("  denied: the third to know within 12 months; `rights open .. --waive` answers it all the same")
     if request["next"]:
-        say(f"  next: dpstats rights {request['next']} {request['id']}")
+        needs = NEEDS.get((request["next"], request["type"]), "")
+        say(f"  next: dpstats rights {request['next']} {request['id']}{needs}")

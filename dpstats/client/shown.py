@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dpstats.client.page import Cell, Scale, error_bar, paragraph, table
@@ -97,13 +97,20 @@ def _cell(cell: Mapping[str, Any], measure: Mapping[str, Any]) -> str:
 
 
 def _rounded(value: float | None, low: float | None, high: float | None) -> str:
-    """A number and its interval with no digit finer than a tenth of the interval's half-width."""
+    """A number and its interval to the scale of the interval, before the point too, as `display` of a release is."""
     if value is None or low is None or high is None:
         return "too noisy to tell"
     width = high / 2 - low / 2
-    digits = max(0, 1 - math.floor(math.log10(width))) if width > 0 else 0
-    places = min(digits, 12)
-    return f"{value:,.{places}f} ({low:,.{places}f} to {high:,.{places}f})"
+    digits = -math.floor(math.log10(width) - math.log10(2)) if 0 < width < math.inf else 0
+    places = max(-12, min(digits, 12))
+    shown = (round(value, places), _outward(low, places, math.floor), _outward(high, places, math.ceil))
+    middle, *ends = (f"{number or 0:,.{max(0, places)}f}" for number in shown)
+    return f"{middle} ({' to '.join(ends)})"
+
+
+def _outward(end: float, places: int, to_whole: Callable[[float], int]) -> float:
+    """An end of an interval, rounded away from its middle; first to a finer digit, for doubles that are a hair off."""
+    return to_whole(round(end * 10.0**places, 6)) / 10.0**places if math.isfinite(end) else end
 
 
 def _all_notes(release: Shown, notes: list[str]) -> list[str]:

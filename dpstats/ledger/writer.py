@@ -59,7 +59,7 @@ class ChainWriter:
         saved = self.heads.read(lineage)
         newest = journal.newest(connection, lineage)
         if newest is None:
-            raise _broken(lineage, "it has no entries")
+            raise _broken(lineage, "it has no entries in this database (is DPSTATS_LEDGER_URL the one that it had?)")
         problem = self._problem(connection, newest) or self._head_problem(connection, newest, saved)
         if problem:
             raise _broken(lineage, problem)

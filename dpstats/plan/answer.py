@@ -55,6 +55,8 @@ def _measure(plan: Plan, output: Output) -> dict[str, Any]:
             "scale": draw.mechanism.scale * float(draw.grid),
             "half_width_95": _in_units(half_width_steps(draw.mechanism), draw),
         }
+        if draw.least is not None:
+            body["least"] = _in_units(draw.least, draw)
     elif isinstance(output.expression, Quantile):
         body = _quantile_measure(plan.draws[output.expression.index], output.expression)
     else:
@@ -140,7 +142,7 @@ class _DrawnCells:
         width = half_width_steps(draw.mechanism)
         self._name, self._width, self._steps = _json(name), width, noisy.vectors[draw.index]
         self._top, self._bottom = draw.grid.numerator, draw.grid.denominator
-        self._display = StepDisplay(draw.grid, width, 0 if draw.kind in {"count", "units", "distinct"} else None)
+        self._display = StepDisplay(draw.grid, width, draw.least)
         self._known: dict[int, str] = {}
 
     def texts(self, places: range) -> list[str]:

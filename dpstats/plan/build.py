@@ -264,7 +264,7 @@ def _draws(analysis: Analysis, max_groups: int, groups: int, times: Fraction) ->
             analysis, f"the noise that this cost asks for is not possible ({error})", "Change `cost` or `bounds`"
         ) from None
     draws = tuple(
-        Draw(i, spec.name, spec.kind, spec.grid, mechanisms[i], spec.words, spec.quantiles)
+        Draw(i, spec.name, spec.kind, spec.grid, mechanisms[i], spec.words, spec.quantiles, spec.least)
         for i, spec in enumerate(analysis.draws)
     )
     return draws, None if top is None else Top(top.draw, top.k, mechanisms[-1] if top.selects else None)

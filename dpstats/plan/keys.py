@@ -126,6 +126,8 @@ class Keys:
             return binned
         private = self._dataset.measure is not Measure.PURE and self._query.contribution.max_norm is None
         line = keys_line(name, item.unalias(), clause, private=private)
+        if _is_truncated(value, item):
+            line = f"Write window: {{from: $since, until: $until}}, whose dates they are then. Or w{line[1:]}"
         self._refusals.add(item, f"the values of the key {name} are not declared", line)
         return None
 
@@ -137,9 +139,9 @@ class Keys:
             return (False, True)
         if value.kind is Kind.INT and value.bounded and value.high - value.low < BINS_MAX:
             return tuple(range(int(value.low), int(value.high) + 1))
-        node, window = item.unalias(), self._query.window
-        if value.kind is Kind.DATE and isinstance(node, exp.TimestampTrunc | exp.DateTrunc) and window is not None:
-            return TruncatedSpan(node.args["unit"].name.lower(), window.since, window.until)
+        window = self._query.window
+        if _is_truncated(value, item) and window is not None:
+            return TruncatedSpan(item.unalias().args["unit"].name.lower(), window.since, window.until)
         return None
 
     def _private_source(self, source: PrivateKeys, item: exp.Expr) -> PrivateKeys | None:
@@ -165,3 +167,8 @@ class Keys:
         self._sources.relation(source.table.lower())
         self._sources.read(source.table, source.column.lower())
         return source
+
+
+def _is_truncated(value: Typed, item: exp.Expr) -> bool:
+    """Whether a key is a DATE_TRUNC, whose values are known where its query names a window."""
+    return value.kind is Kind.DATE and isinstance(item.unalias(), exp.TimestampTrunc | exp.DateTrunc)

@@ -50,6 +50,7 @@ class DrawSpec:
     a norm, `norm` is that norm in grid steps, and `weigher` the draw whose norm decides the weight. `span`: how far
     apart two parts of a unit can be, 0 among them, where that is not `per_cell`. `quantiles`: what is drawn is not a
     number a group but a quantile; `repeats` is the levels of its tree, 1 without one.
+    `least`: what no true number is below, in grid steps, where that is known; it is for display.
     """
 
     name: str
@@ -65,6 +66,7 @@ class DrawSpec:
     quantiles: Quantiles | None = None
     repeats: int = 1
     adds: Adds | None = None
+    least: int | None = None
 
 
 @dataclass(frozen=True)

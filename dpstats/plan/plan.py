@@ -63,7 +63,8 @@ class Draw:
 
     The engine answers it as whole numbers in the SQL's column `d{index}`; one whole number is worth `grid` in the
     measure's own units. `kind` is "count", "units", "distinct", "sum", "rows_sum" (the centred sum behind an average),
-    "rows_squares", "quantile" or "quantile_tree"; `bounding` says in words how one unit's part is limited.
+    "rows_squares", "quantile" or "quantile_tree"; `bounding` says in words how one unit's part is limited. `least`: no
+    true number is below it, whatever the noise makes of it; None: anything is possible.
     """
 
     index: int
@@ -73,6 +74,7 @@ class Draw:
     mechanism: Mechanism
     bounding: str
     quantiles: Quantiles | None = None
+    least: int | None = None
 
     @property
     def cells(self) -> int:

@@ -237,7 +237,7 @@ class Statistics:
         clip = f"CASE WHEN {counted} > 0 THEN greatest({least}, least({most}, {counted})) ELSE 0 END"
         adds = Adds("x{i}" if sql else "", counted=True, low=0, high=most) if least <= 1 else None
         words = f"clipped to [{least}, {most}]"
-        spec = DrawSpec(name, "count", Fraction(1), most, words, len(self.found), clip, adds=adds)
+        spec = DrawSpec(name, "count", Fraction(1), most, words, len(self.found), clip, adds=adds, least=0)
         return self._single(("count", sql, most, least, norm), self._fractional(node, spec, norm), sql, "")
 
     def _most_line(self, of: str, name: str) -> str:
@@ -256,12 +256,12 @@ class Statistics:
         per_unit = "1::BIGINT" if always else "CASE WHEN count(x{i}) > 0 THEN 1::BIGINT ELSE 0 END"
         norm = self.limits.norm(name, node.parent if isinstance(node.parent, exp.Filter) else node)
         adds = Adds("" if always else "x{i}", counted=True, once=True)
-        spec = DrawSpec(name, "units", Fraction(1), 1, "", len(self.found), per_unit, adds=adds)
+        spec = DrawSpec(name, "units", Fraction(1), 1, "", len(self.found), per_unit, adds=adds, least=0)
         return self._single(("units", row, norm), self._fractional(node, spec, norm), row, "")
 
     def deciding_units(self) -> int:
         """The draw that counts each group's units, added if the query has none: it decides which keys are released."""
-        spec = DrawSpec("units", "units", Fraction(1), 1, "", len(self.found), "1::BIGINT")
+        spec = DrawSpec("units", "units", Fraction(1), 1, "", len(self.found), "1::BIGINT", least=0)
         expression = self._single(("units", "", None), spec, "", "")
         return expression.index if isinstance(expression, Drawn) else -1
 
@@ -295,7 +295,9 @@ class Statistics:
             )
             bounds = (Decimal(0), Decimal(self.max_rows))
         most, row = int(bounds[1]), _filtered(value.sql, condition)
-        spec = DrawSpec(name, "distinct", Fraction(1), most, f"clipped to [0, {most}] values", len(self.found), "0")
+        spec = DrawSpec(
+            name, "distinct", Fraction(1), most, f"clipped to [0, {most}] values", len(self.found), "0", least=0
+        )
         return self._single(("distinct", row, most), spec, row, "", distinct=most)
 
     def _several(self, node: exp.Expr) -> Expression:
@@ -335,6 +337,7 @@ class Statistics:
         most, span = max(abs(low), abs(high), 1), max(max(high, 0) - min(low, 0), 1)
         adds = Adds("v{i}", counted=False, low=low, high=high) if low <= 0 <= high else None
         spec = DrawSpec(name, "sum", grid.step, most, words, len(self.found), clip, span=span, adds=adds)
+        spec = replace(spec, least=0 if low >= 0 else None)
         if norm is not None:
             steps = self.limits.norm_steps(name, node, norm, grid.step)
             spec = replace(spec, norm=steps, words=f"max_norm {_plain(norm)}")

@@ -65,6 +65,11 @@ class Intake:
         """The dataset whose people decide."""
         return self._dataset
 
+    @property
+    def purposes(self) -> tuple[str, ...]:
+        """What a decision may be about: the dataset's own purposes, and the reserved ones."""
+        return (*self._dataset.purposes, *RESERVED_PURPOSES)
+
     def problems(self, wish: Wish) -> dict[str, str]:
         """What is wrong with a wish, by its field; nothing if it can be kept."""
         return dict(self._problems(wish))
@@ -128,9 +133,8 @@ class Intake:
             yield "event_id", f"must be a text of 1 to {EVENT_ID_MAX} characters"
 
     def _purpose_problems(self, wish: Wish) -> Iterator[tuple[str, str]]:
-        known = (*self._dataset.purposes, *RESERVED_PURPOSES)
-        if wish.purpose not in known:
-            yield "purpose", f"there is no purpose {quoted(wish.purpose)}: use one of {', '.join(known)}"
+        if wish.purpose not in self.purposes:
+            yield "purpose", f"there is no purpose {quoted(wish.purpose)}: use one of {', '.join(self.purposes)}"
         elif wish.decision not in set(Decision):
             yield "decision", f"must be one of {', '.join(Decision)}"
         elif wish.purpose == KNOWN_MINOR and wish.decision not in REFUSING:

@@ -153,6 +153,8 @@ def _limit(bounding: str, one: str, unit: str | None) -> str:
             parts.append(f"in joins with at most {most}")
         else:
             kept = part.replace("values clipped to", "each value kept between").replace("clipped to", "kept between")
+            first, *others = kept.split("; ")  # of a measure that is computed from several
+            kept = f"one part {first}" + "".join(f" and another {other}" for other in others) if others else first
             parts.append(
                 _SPAN.sub(lambda span: f"{_grouped(span[1])} and {_grouped(span[2])} {unit or ''}".strip(), kept)
             )

@@ -31,7 +31,8 @@ _ENDS = re.compile(r"\((\S+) to (\S+)\)$|between (\S+) and (\S+)$")
 class Cell:
     """One number: `value`, `low` and `high` as released; `told`: the interval leaves something to say.
 
-    `withheld`: it is about fewer people than the release's smallest group; there is no number then.
+    `withheld`: it is about fewer people than the release's smallest group; there is no number then. `least`: no true
+    number is below it, so none is shown that is; the value stays as the noise made it.
     """
 
     row: int
@@ -42,6 +43,7 @@ class Cell:
     display: str
     told: bool
     withheld: bool = False
+    least: float = -math.inf
 
     @property
     def unclear(self) -> str:
@@ -56,7 +58,7 @@ class Cell:
     @property
     def about(self) -> str:
         """The number to the scale of its interval: 171 ± 28 is `170`."""
-        return "?" if self.value is None else rounded(self.value, self.half_width)
+        return "?" if self.value is None else rounded(max(self.least, self.value), self.half_width)
 
     @property
     def between(self) -> str:
@@ -115,11 +117,8 @@ class Column:
 def column(release: Release, name: str) -> Column:
     """A measure's numbers, row by row."""
     keys = [key["name"] for key in release["keys"]]
-    least = 0 if release["measures"][name]["type"] == "integer" else -math.inf
-    cells = tuple(
-        _cell(place, label_of(row, keys), row[name], least=least, measure=release["measures"][name])
-        for place, row in enumerate(release["rows"])
-    )
+    measure = release["measures"][name]
+    cells = tuple(_cell(place, label_of(row, keys), row[name], measure) for place, row in enumerate(release["rows"]))
     return Column(name, release["measures"][name], cells, pure=release["cost"]["rho"] is None)
 
 
@@ -135,14 +134,12 @@ def _text(key: str, value: object) -> str:
     return f"{in_words(key)} {value}" if isinstance(value, int) else str(value)
 
 
-def _cell(place: int, label: str, cell: Mapping[str, Any], *, least: float, measure: Mapping[str, Any]) -> Cell:
+def _cell(place: int, label: str, cell: Mapping[str, Any], measure: Mapping[str, Any]) -> Cell:
     value, low, high = (None if cell[end] is None else float(cell[end]) for end in ("value", "low", "high"))
     of_ranks = measure.get("rank_error_95") is not None
     told = value is not None and low is not None and high is not None and (of_ranks or not low <= 0 <= high)
-    # A count is never below zero: what is shown of its interval is not either. The value stays as the noise made it.
-    shown_low = low if low is None or measure["scale"] is None else max(low, least) if low < 0 else low
-    shown_low = shown_low if told else low
-    return Cell(place, label, value, shown_low, high, cell["display"], told, bool(cell.get("withheld")))
+    least = measure.get("least", -math.inf)  # a release of before it was said is shown as the noise made it
+    return Cell(place, label, value, low, high, cell["display"], told, bool(cell.get("withheld")), least)
 
 
 def rounded(value: float, half_width: float | None, to_whole: Any = round) -> str:

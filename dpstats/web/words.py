@@ -68,6 +68,13 @@ def covered(times: int, grain: str = "") -> str:
     return f"{text[:1].upper()}{text[1:]}{over}."
 
 
+def uncovered(grain: str = "") -> str:
+    """What can be done where the budget does not cover a question; `grain` as above."""
+    if not grain:
+        return "A steward can raise the budget."
+    return f"A steward can raise the budget for life; that of a {grain}, or of what has no time, never refills."
+
+
 def counted(count: int, thing: str, things: str = "") -> str:
     """`1 group`, `12 groups`, `1,204 entries`."""
     return f"{count:,} {thing if count == 1 else things or thing + 's'}"
@@ -162,6 +169,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "amount": amount,
     "enough": enough,
     "covered": covered,
+    "uncovered": uncovered,
     "counted": counted,
     "day": day,
     "age": age,

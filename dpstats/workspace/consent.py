@@ -178,7 +178,7 @@ def _of_file(intake: Intake, path: Path) -> Iterator[Wish]:
         if wish.decision == Decision.CONFIRM:
             problems = {"decision": "a confirmation is sent by itself, with the nonce of its opt-in"}
         for field, what in problems.items():
-            # What is wrong with a purpose or a decision may be quoted from the file: a row's place will do.
-            said = "is not one that this dataset takes" if field in {"purpose", "decision"} else what
+            # What is wrong with a purpose may quote the file: its row's place, and what could stand there, will do.
+            said = f"is none of {', '.join(intake.purposes)}" if field == "purpose" else what
             raise FileError(str(path), f"row {line}: {said}", key=f"column {field}")
         yield wish

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from dpstats.catalog.dataset import DatasetFile
+from dpstats.catalog.dataset import BudgetSpec, DatasetFile
 from dpstats.ledger.blocks import BlockTerms
 from dpstats.ledger.granting import Opening
 from dpstats.ledger.records import LineageTerms
+from dpstats.plan.wording import plainly
 from dpstats.privacy.conversion import rho_within
 from dpstats.privacy.loss import Loss, Measure, amount_down, delta_down
 
@@ -31,6 +33,25 @@ def stated_cap(dataset: DatasetFile) -> Loss:
     pure = dataset.measure is Measure.PURE
     amount = amount_down(epsilon) if pure else rho_within(epsilon, dataset.conversion_delta)
     return Loss(dataset.measure, amount, delta_down(dataset.delta_thresholds))
+
+
+def beyond(dataset: DatasetFile, loss: Loss) -> Iterator[str]:
+    """Says where one answer costs more than all that the file lets be charged, for whoever writes the query."""
+    if not loss.fits(stated_cap(dataset)):
+        yield (
+            f"one answer costs more than the whole budget that dataset.yaml states (epsilon {_plain(dataset.budget)}): "
+            "lower its cost, or it is answered only after a grant"
+        )
+    terms = _block_terms(dataset)
+    if terms is not None and dataset.blocks is not None and not loss.fits(terms.cap):
+        yield (
+            f"one answer costs more than the whole budget of a block (epsilon {_plain(dataset.blocks.budget)}), which "
+            "nobody can raise: lower its cost, or it is never answered"
+        )
+
+
+def _plain(budget: BudgetSpec) -> str:
+    return plainly(float(budget.epsilon))
 
 
 def _block_terms(dataset: DatasetFile) -> BlockTerms | None:

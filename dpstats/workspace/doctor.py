@@ -331,7 +331,7 @@ def _explained(about: str, look: Callable[[], Iterator[Finding]]) -> list[Findin
         with faults_explained():
             found += look()
     except DpstatsError as error:
-        found.append(Finding(about, str(error)))
+        found.append(Finding(about, str(error).removeprefix(about).lstrip(": ")))
     return found
 
 

@@ -31,6 +31,7 @@ from dpstats.plan.expressions import Parameter
 from dpstats.plan.plan import Plan
 from dpstats.privacy.loss import amount_up
 from dpstats.release import Road
+from dpstats.workspace.dataset_terms import beyond
 from dpstats.workspace.earlier import earlier_releases
 
 
@@ -88,6 +89,7 @@ class Review:
         before = earlier_releases(self._store, self._library, dataset) if self._registry_has(dataset) else ()
         return replace(
             found,
+            warnings=(*found.warnings, *beyond(analysis.dataset, plan.loss)),
             costs=tuple(views.costs(analysis, plan)),
             notes=(*consequences(analysis, plan), *compared(plan, measures(plan), before)),
             advice=recommendations(analysis, plan, before),

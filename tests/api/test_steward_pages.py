@@ -197,6 +197,12 @@ def test_a_token_is_shown_once_and_opens_what_was_chosen(town: Town, steward: Br
     assert "is live" in text(again)
 
 
+def test_a_steward_of_some_datasets_is_told_that_not_every_token_is_counted(town: Town, steward: Browser) -> None:
+    assert "this service" in text(steward.get("/tokens")).partition("Of each")[0]
+    with town.browser(town.token("steward", "town")) as limited:
+        assert "what yours does, or a part of it" in text(limited.get("/tokens"))
+
+
 def test_a_token_form_that_cannot_be_keeps_what_was_typed(steward: Browser) -> None:
     answer = steward.post("/tokens/new", data=steward.fields(name="kept", role="king", days="1", cap="x"))
     assert answer.status_code == 422

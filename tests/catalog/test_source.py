@@ -154,6 +154,8 @@ def test_json_is_read_as_json(value: object) -> None:
         ("a: 0e99999\n", 1, "a", "too large or too small"),
         ("a: " + "9" * 5000 + "\n", 1, "a", "over 64 characters"),
         ("a: 1\n\tb: 2\n", 2, "", "not valid YAML"),
+        ("a: 1\n\tb: 2\n", 2, "", "indent with spaces"),
+        ("a: how many: people\n", 1, "", "put a text with `: ` in it in quotes"),
         ("a: [1\nb: 2\n", 2, "a", "not valid YAML"),
         ("a: 'x\n", 2, "a", "not valid YAML"),
         ('a: "\\UFFFFFFFF"\n', 1, "a", "not valid YAML"),

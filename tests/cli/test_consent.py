@@ -46,8 +46,8 @@ def test_parquet_is_taken_in_with_types_of_its_own(dpstats: Run, shop: Path) -> 
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        ("3,zq-secret,opt_in,2026-01-01", "column purpose: row 4: is not one that this dataset takes"),
-        ("3,measurement,zq-secret,2026-01-01", "column decision: row 4"),
+        ("3,zq-secret,opt_in,2026-01-01", "column purpose: row 4: is none of measurement, all_sale_share"),
+        ("3,measurement,zq-secret,2026-01-01", "column decision: row 4: must be one of opt_in, opt_out"),
         ("3,measurement,opt_in,zq-secret", "column observed_at: row 4: must be a moment"),
         ("3,measurement,opt_in,2999-01-01", "column observed_at: row 4: is in the future"),
         (",measurement,opt_in,2026-01-01", "column unit: row 4"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from cli_running import QUERY, Run
+from cli_running import DATASET, QUERY, Run
 
 
 def version_of(dpstats: Run, name: str = "by_town") -> str:
@@ -40,6 +40,25 @@ def test_a_check_quotes_nothing_of_a_frozen_dataset(dpstats: Run) -> None:
     assert "release" in dpstats("query", "check", "by_town.yaml").done().out
     dpstats("budget", "freeze", "shop").done()
     assert "release" not in dpstats("query", "check", "by_town.yaml").done().out
+
+
+def test_a_check_warns_of_a_price_that_no_budget_covers(dpstats: Run) -> None:
+    assert "Warning" not in dpstats("query", "check", "by_town.yaml").done().out
+    Path("by_town.yaml").write_text(QUERY.replace("{rho: 0.01}", "{epsilon: 3.1}"), encoding="utf-8")
+    out = dpstats("query", "check", "by_town.yaml").done().out
+    assert "costs more than the whole budget that dataset.yaml states (epsilon 3)" in " ".join(out.split())
+
+
+def test_a_check_warns_of_a_price_that_no_block_covers(dpstats: Run, tmp_path: Path) -> None:
+    blocks = "blocks: {column: visits.day, every: month, budget: {epsilon: 0.5, delta: 1.0e-7}}\ntables:"
+    (tmp_path / "dataset.yaml").write_text(
+        DATASET.replace("shop\n", "mall\n", 1).replace("tables:", blocks), encoding="utf-8"
+    )
+    query = tmp_path / "by_town.yaml"
+    query.write_text(QUERY.replace("shop\n", "mall\n", 1), encoding="utf-8")
+    out = " ".join(dpstats("query", "check", str(query)).done().out.split())
+    assert "costs more than the whole budget of a block (epsilon 0.5), which nobody can raise" in out
+    assert "dataset.yaml states" not in out
 
 
 def test_a_check_as_json_has_the_same(dpstats: Run) -> None:

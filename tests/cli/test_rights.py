@@ -20,7 +20,7 @@ def verified(dpstats: Run, request: str) -> None:
 def test_each_step_says_the_next_command(dpstats: Run) -> None:
     request = opened(dpstats)
     shown = dpstats("rights", "show", request).done().out
-    assert f"next: dpstats rights verify {request}" in shown
+    assert f"next: dpstats rights verify {request} --level LEVEL --method HOW" in shown
     verified(dpstats, request)
     assert f"next: dpstats rights execute {request}" in dpstats("rights", "show", request).done().out
     done = dpstats("rights", "execute", request).done().out

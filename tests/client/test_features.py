@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from api_town import BANDS, ME, Town
 
-from dpstats.client import AsyncClient, Client, errors
+from dpstats.client import AsyncClient, Client, errors, shown
 from dpstats.client.features import Features
 
 
@@ -82,3 +82,18 @@ def test_the_rule_of_its_segments_is_told(job: Client) -> None:
     told = job.segments("bands")
     assert told["segment"] == ["band"]
     assert "SELECT" in told["rules"]["spend_by_band"]["sql"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ((103_746.744, 35_851.6, 171_641.888), "100,000 (30,000 to 180,000)"),
+        ((33, 22, 44), "33 (22 to 44)"),
+        ((0.1234, 0.1034, 0.1434), "0.12 (0.10 to 0.15)"),
+        ((None, None, None), "too noisy to tell"),
+    ],
+)
+def test_a_number_is_shown_with_no_digit_that_its_interval_makes_meaningless(
+    cell: tuple[float | None, ...], text: str
+) -> None:
+    assert shown._rounded(*cell) == text

@@ -158,9 +158,18 @@ def test_the_scale_that_is_stated_is_the_one_that_is_drawn() -> None:
         "mechanism": "discrete_gaussian",
         "scale": pytest.approx(made.draws[0].mechanism.scale),
         "half_width_95": half_width_steps(made.draws[0].mechanism),
+        "least": 0,
         "bounding": "max_groups 1",
         "type": "integer",
     }
+    assert stated["spend"]["least"] == 0
+    assert "least" not in stated["mean"]
     assert (stated["mean"]["mechanism"], stated["mean"]["scale"]) == ("derived", None)
     assert stated["mean"]["bounding"] == "max_groups 1, max_rows 20, values clipped to [0, 100]"
     assert stated["each"]["half_width_95"] is None
+
+
+def test_only_a_sum_that_cannot_be_negative_is_told_to_have_a_least() -> None:
+    sql = "SELECT SUM(n) AS signed FROM visits"
+    assert "least" not in measures(planned(sql, bounds={"signed": [-5, 50]}))["signed"]
+    assert measures(planned(sql, bounds={"signed": [0, 50]}))["signed"]["least"] == 0

@@ -149,6 +149,12 @@ def test_keys_are_offered_to_be_found_in_the_data_where_they_can_be(
     assert ("{private: true}" in reason.instead) is offered
 
 
+def test_the_window_is_named_as_what_declares_the_dates_of_a_date_trunc() -> None:
+    by_month = "SELECT DATE_TRUNC('month', at) AS k, COUNT(DISTINCT uid) AS n FROM visits GROUP BY k"
+    assert only(reasons(by_month), "are not declared").instead.startswith("Write window: {from: $since, until: $until}")
+    assert "window" not in only(reasons(BY_WORD), "are not declared").instead
+
+
 def test_too_many_groups_are_refused() -> None:
     sql = "SELECT n AS a, item AS b, COUNT(DISTINCT uid) AS c FROM visits GROUP BY 1, 2"
     keys = {name: {"values": list(range(1001))} for name in "ab"}

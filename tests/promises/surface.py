@@ -335,7 +335,7 @@ FILE_KEYS = {
 PARAMETERS: dict[Callable[..., Any], tuple[str, ...]] = {
     # Among whose keys the idempotency key counts: whose charge is taken up, never what it buys.
     Ask: ("identity", "query", "parameters", "fresh", "idempotency_key", "key_shared_by"),
-    Draw: ("index", "name", "kind", "grid", "mechanism", "bounding", "quantiles"),
+    Draw: ("index", "name", "kind", "grid", "mechanism", "bounding", "quantiles", "least"),
     Floor: ("draw", "at", "added"),
     # What is kept of noise is nobody's choice, and how much is wanted changes when it is drawn, not what.
     DrawnAhead: (),

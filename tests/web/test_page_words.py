@@ -14,7 +14,7 @@ from dpstats.web.calls import calls_of
 from dpstats.web.expecting import limits
 from dpstats.web.fields import fields_of, parameters_of
 from dpstats.web.reading import column, label_of, rounded, summary, ties, verdict
-from dpstats.web.words import amount, breakable, commands, covered, without_commands
+from dpstats.web.words import amount, breakable, commands, covered, uncovered, without_commands
 
 
 def release(*numbers: tuple[object, float, float], key: str = "band", kind: str = "varchar") -> dict[str, Any]:
@@ -43,6 +43,18 @@ def test_a_number_whose_interval_holds_zero_is_too_noisy_to_tell() -> None:
     assert [cell.told for cell in found.cells] == [False, True]
     assert found.amount(found.cells[0]).startswith("too noisy to tell: between")
     assert found.amount(found.cells[1]) == "about 50 n, give or take 10"
+
+
+@pytest.mark.parametrize(("least", "says"), [({"least": 0}, "about 0 n"), ({}, "about -15 n")])
+def test_a_number_that_is_wholly_below_zero_has_its_interval_and_is_not_shown_below_what_is_possible(
+    least: dict[str, int], says: str
+) -> None:
+    body = release(("a", -15, 10), ("b", 50, 10))
+    body["measures"]["n"] |= least
+    found = column(body, "n")
+    assert found.amount(found.cells[0]) == f"{says}, give or take 10"
+    assert (found.cells[0].low, found.cells[0].high) == (-25, -5)
+    assert summary(found)[0].startswith("Highest: b")
 
 
 def test_the_summary_names_a_tie_as_a_tie_and_never_calls_a_lowest_that_may_be_another() -> None:
@@ -92,6 +104,10 @@ def test_limits_are_words_with_the_unit_that_they_bound() -> None:
     assert limits({"measures": measures}, "household_id") == [
         "households: one household counts in at most 1 group",
         "spend: one household counts in at most 1 group, kept between 0 and 6,000 USD",
+    ]
+    ratio = {"measures": {"each": {"bounding": "max_groups 3, clipped to [0, 2000]; clipped to [0, 20]", "unit": None}}}
+    assert limits(ratio, "household_id") == [
+        "one household counts in at most 3 groups, one part kept between 0 and 2,000 and another kept between 0 and 20"
     ]
     joined = "of one unit at most 1000 rows of campaigns and 2000 rows of coupon_redemptions in joins"
     one = {"measures": {"spend": {"bounding": f"max_norm 3500, {joined}", "unit": "USD"}}}
@@ -186,3 +202,8 @@ def test_names_and_commands_are_escaped_before_anything_is_put_around_them() -> 
 def test_a_small_amount_is_told_with_as_many_digits_as_are_asked_for_and_rounded_up() -> None:
     assert amount(4.921160705e-09, None, 2) == "0.000000005"
     assert amount(4.921160705e-09, None, 3) == "0.00000000493"
+
+
+def test_nobody_is_sent_to_a_steward_for_a_budget_that_never_refills() -> None:
+    assert uncovered() == "A steward can raise the budget."
+    assert "that of a month, or of what has no time, never refills" in uncovered("month")

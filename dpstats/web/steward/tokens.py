@@ -40,7 +40,8 @@ def tokens(request: Request, visit: Steward) -> Response:
     found = list(reversed(visit.workspace.tokens.all(visit.identity)))
     live = [item for item in found if item["state"] == "live"]
     over = [item for item in found if item["state"] != "live"]
-    return page(request, "steward/tokens.html", question=QUESTION, live=live, over=over, me=visit.identity.token_id)
+    me, limited = visit.identity.token_id, bool(visit.identity.datasets)
+    return page(request, "steward/tokens.html", question=QUESTION, live=live, over=over, me=me, limited=limited)
 
 
 @router.get("/tokens/new")
