@@ -20,7 +20,7 @@ from pathlib import Path
 from dpstats import views
 from dpstats.access import operator
 from dpstats.bench import ledger
-from dpstats.bench.query import plain_engine
+from dpstats.bench.query import DEADLINE_S, plain_engine
 from dpstats.catalog.parameters import bind_parameters
 from dpstats.engine.noise import add_noise
 from dpstats.ledger.store import open_store
@@ -192,7 +192,7 @@ def asking(folder: Path, made: Made) -> Asked:
         connection.execute(f"CREATE TABLE sales AS SELECT * FROM '{file}'")
         plain = "SELECT a, b, count(*), sum(amount) FROM sales GROUP BY ALL"
         plain_s = _median(lambda: connection.execute(plain).fetchall())
-    workspace = Workspace.open(read_settings(home=folder / "home", ledger_url=""))
+    workspace = Workspace.open(read_settings(home=folder / "home", ledger_url="", deadline_s=DEADLINE_S))
     try:
         return _asked(workspace, folder, file, made, plain_s)
     finally:
