@@ -269,7 +269,7 @@ workspace.rights.execute(operator("stu"), request, Wanted("guests", {"passport":
 POINTS = [
     ("Corrections.add", "call"),
     ("Corrections.add", "return"),
-    ("_Loader._correct", "return"),
+    ("Sifting.correct", "return"),
     ("_Loader.finish", "return"),
     ("_publish", "return"),
     ("Datasets._enter", "return"),

@@ -247,7 +247,7 @@ workspace.rights.execute(operator("stu"), request)
 POINTS = [
     ("Suppressions.add", "call"),
     ("Suppressions.add", "return"),
-    ("_Loader._leave_out", "return"),
+    ("Sifting.leave_out", "return"),
     ("_Loader.finish", "return"),
     ("_publish", "call"),
     ("_publish", "return"),
