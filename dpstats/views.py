@@ -206,6 +206,7 @@ def preview(
     *,
     free_replay: bool,
     times: int,
+    limit: Mapping[str, str | None],
     costs: Sequence[Mapping[str, Any]],
     notes: Sequence[str],
 ) -> dict[str, Any]:
@@ -213,15 +214,18 @@ def preview(
 
     Args:
       times: how many more answers of this price are covered.
+      limit: whose budget or cap covers the fewest, as `scope` and `name`.
       costs: the same query at other costs.
       notes: what else there is to know beforehand, in sentences.
     """
+    affordable = times > 0 or free_replay
     return {
         "query": plan.query,
         "query_version": plan.query_version,
         "parameters": dict(plan.parameters),
         "cost": dict(price),
-        "affordable": times > 0 or free_replay,
+        "affordable": affordable,
+        "limited_by": None if affordable else dict(limit),
         "free_replay": free_replay,
         "remaining_like_this": times,
         "groups": None if plan.private_keys else plan.groups,

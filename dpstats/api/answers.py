@@ -295,9 +295,20 @@ class OtherCost(Answer):
     rank_error_95: dict[str, int]
 
 
+class LimitedBy(Answer):
+    """Whose budget or cap does not cover an answer, as `budget-exhausted` tells it.
+
+    `name`: which block, role or purpose; null for the dataset's own budget and for the caller's token.
+    """
+
+    scope: Literal["dataset", "token", "role", "purpose", "block"]
+    name: str | None
+
+
 class Preview(Answer):
     """What a release would cost and how sure it would be; nothing was charged.
 
+    `limited_by`: null where it is `affordable`.
     `costs`: the same query at a quarter to four times its cost. `notes`: what its bounds do beyond the noise, and how
     the noise compares with what was released before, in sentences.
     """
@@ -307,6 +318,7 @@ class Preview(Answer):
     parameters: dict[str, str | int]
     cost: Cost
     affordable: bool
+    limited_by: LimitedBy | None
     free_replay: bool
     remaining_like_this: int
     groups: int | None

@@ -53,7 +53,7 @@ def _show_preview(found: dict[str, Any]) -> None:
     say(f"  It costs {price(found['cost'])}.")
     if found["free_replay"]:
         say("  It was answered already: running it shows that answer again, free.")
-    say(f"  The budget is {enough(found['remaining_like_this'])}.")
+    say(f"  {_covered(found)}")
     say("  How sure, 95 times in 100:")
     for name, measure in found["measures"].items():
         tell(f"    {name}: {sure(measure)}")
@@ -61,6 +61,15 @@ def _show_preview(found: dict[str, Any]) -> None:
     tell(*(f"    {line}" for line in found["notes"]))
     say("\n95 % errors at other costs")
     show(costs_table(found["costs"], found["measures"]))
+
+
+def _covered(found: dict[str, Any]) -> str:
+    if found["limited_by"] is None:
+        return f"The budget is {enough(found['remaining_like_this'])}."
+    from dpstats.workspace.budget_words import not_covering, way_out
+
+    what = not_covering(found["limited_by"])
+    return f"{what[:1].upper()}{what[1:]} is {enough(0)}. {way_out(found['limited_by'])}"
 
 
 def run(

@@ -11,6 +11,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from dpstats.workspace.budget_words import not_covering, way_out
+
 MONTHS = "January February March April May June July August September October November December"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -66,13 +68,6 @@ def covered(times: int, grain: str = "") -> str:
     text = enough(times)
     over = f" about the same {grain}s" if grain else ", in all"
     return f"{text[:1].upper()}{text[1:]}{over}."
-
-
-def uncovered(grain: str = "") -> str:
-    """What can be done where the budget does not cover a question; `grain` as above."""
-    if not grain:
-        return "A steward can raise the budget."
-    return f"A steward can raise the budget for life; that of a {grain}, or of what has no time, never refills."
 
 
 def counted(count: int, thing: str, things: str = "") -> str:
@@ -169,7 +164,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "amount": amount,
     "enough": enough,
     "covered": covered,
-    "uncovered": uncovered,
+    "not_covering": not_covering,
+    "way_out": way_out,
     "counted": counted,
     "day": day,
     "age": age,

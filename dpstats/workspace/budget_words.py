@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from decimal import ROUND_DOWN, Decimal
 
+from dpstats.privacy.blocks import STATIC
 from dpstats.privacy.loss import Measure
 from dpstats.workspace.burndown import FEWEST_DAYS, HORIZON_DAYS, RECENT_DAYS, Outlook, Pace, Part
 from dpstats.workspace.yearly import Year
@@ -35,6 +37,23 @@ def about_times(times: int) -> str:
     if times > 100:
         told = told.quantize(Decimal(1).scaleb(told.adjusted() - 1), rounding=ROUND_DOWN)
     return f"about {int(told):,}"
+
+
+def not_covering(limit: Mapping[str, str | None]) -> str:
+    """`the budget of block 2017-03`: what does not cover an answer, by a preview's `limited_by`."""
+    scope, name = limit["scope"], limit["name"]
+    if scope == "block":
+        return "the budget of what has no time" if name == STATIC else f"the budget of block {name}"
+    return {"dataset": "the dataset's budget for life", "token": "your token's cap"}.get(
+        str(scope), f"the cap of {scope} {name}"
+    )
+
+
+def way_out(limit: Mapping[str, str | None]) -> str:
+    """What can be done about it. Nobody is sent to a steward for a budget that never refills."""
+    if limit["scope"] == "block":
+        return "It never refills."
+    return "A steward can make a token with a higher one." if limit["scope"] == "token" else "A steward can raise it."
 
 
 def full_day(day: date) -> str:

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from dpstats import views
 from dpstats.access import Action, check, sees
-from dpstats.catalog.parameters import BoundParameters, bind_parameters
+from dpstats.catalog.parameters import bind_parameters
 from dpstats.errors import Frozen, NotApproved, NotFound
-from dpstats.ledger.caps import Scope, Share
 from dpstats.ledger.records import StoredRelease
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
-from dpstats.library import Known, Library
+from dpstats.library import Library
 from dpstats.plan.advice import Earlier, compared
-from dpstats.plan.analysis import Analysis
 from dpstats.plan.answer import measures
 from dpstats.plan.consequences import consequences
 from dpstats.plan.plan import Plan
-from dpstats.release import Ask, Road, loaded_on, question
+from dpstats.release import Ask, Road, question
 from dpstats.views import Sent
 from dpstats.workspace.budgets import Budgets
+from dpstats.workspace.covering import Asked, tightest
 from dpstats.workspace.earlier import earlier_releases
 
 
@@ -54,11 +53,13 @@ class Releases:
         plan = self._road.plan(known, analysis, bound)
         free = self._ledger.find_fresh(question(analysis, bound)) is not None
         price = views.cost(plan.loss, known.dataset.conversion_delta)
+        cover = tightest(self._store, identity, Asked(known, analysis, bound, plan.loss))
         return views.preview(
             plan,
             price,
             free_replay=free,
-            times=self._times(identity, known, analysis, bound, plan),
+            times=cover.times,
+            limit={"scope": cover.scope, "name": cover.name or None},
             costs=views.costs(analysis, plan),
             notes=(*consequences(analysis, plan), *compared(plan, measures(plan), self._earlier(plan))),
         )
@@ -67,38 +68,11 @@ class Releases:
         """How many more answers like this one are covered, as a preview tells it; reads no data."""
         known, analysis = self._library.runnable(identity, release["query"])
         bound = bind_parameters(known.query, release["parameters"])
-        return self._times(identity, known, analysis, bound, self._road.plan(known, analysis, bound))
+        loss = self._road.plan(known, analysis, bound).loss
+        return tightest(self._store, identity, Asked(known, analysis, bound, loss)).times
 
     def _earlier(self, plan: Plan) -> tuple[Earlier, ...]:
         return earlier_releases(self._store, self._library, plan.dataset, plan.query)
-
-    def _times(self, identity: Identity, known: Known, analysis: Analysis, bound: BoundParameters, plan: Plan) -> int:
-        """How many releases of this price the dataset's budget, every cap of the caller's and every block cover."""
-        remaining = self._ledger.budget(known.dataset.lineage).remaining
-        times = remaining.amount // plan.loss.amount
-        if plan.loss.delta:
-            times = min(times, remaining.delta // plan.loss.delta)
-        if identity.cap_steps is not None:
-            own = identity.cap_steps - self._store.caps.token_spent(identity.token_id)
-            times = min(times, max(0, own) // plan.loss.amount)
-        shares = {Share(Scope.ROLE, str(identity.role)), Share(Scope.PURPOSE, known.query.purpose)}
-        caps = [cap for cap in self._store.caps.of(known.dataset.lineage) if cap.cap.share in shares]
-        times = min([times, *(cap.left // plan.loss.amount for cap in caps)])
-        return min([times, *self._times_by_block(known, analysis, bound, plan)])
-
-    def _times_by_block(self, known: Known, analysis: Analysis, bound: BoundParameters, plan: Plan) -> Iterator[int]:
-        """How many releases of this price each block that it touches covers; nothing without blocks."""
-        terms, lineage = self._ledger.terms(known.dataset.lineage).blocks, known.dataset.lineage
-        if terms is None or analysis.blocks is None:
-            return
-        versions = self._registry.data_versions(known.dataset.dataset)
-        day = loaded_on(versions[-1]) if versions else datetime.now(UTC).date()
-        totals = self._ledger.block_totals(lineage)
-        for block in totals.spent_most(terms.every, analysis.blocks.touched(bound, day)):
-            spent = totals.of(block)
-            yield max(0, terms.cap.amount - spent.amount) // plan.loss.amount
-            if plan.loss.delta:
-                yield max(0, terms.cap.delta - spent.delta) // plan.loss.delta
 
     def make(self, ask: Ask) -> tuple[dict[str, Any], bool]:
         """A release as JSON, and whether this request made it (and paid)."""

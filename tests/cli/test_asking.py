@@ -173,6 +173,9 @@ def test_an_answer_tells_as_many_more_as_a_preview_where_a_cap_leaves_fewer_than
     dpstats("query", "run", "by_town", "--out", "answer.txt").done()
     assert told in Path("answer.txt").read_text(encoding="utf-8")
     assert told in dpstats("query", "preview", "by_town").done().out
+    dpstats("budget", "cap", "shop", "--purpose", "measurement", "--rho", "0.015", "--reason", "less").done()
+    out = dpstats("query", "preview", "by_town", "since=2025-01-20").done().out
+    assert "The cap of purpose measurement is not enough for another answer like this. A steward can raise it." in out
 
 
 def test_what_commands_ask_is_in_the_log_with_its_outcome_and_without_parameters(dpstats: Run) -> None:

@@ -115,6 +115,7 @@ def test_an_exhausted_block_answers_no_more_and_another_does(desk: Desk) -> None
     assert (preview(ME, "visits", april)["affordable"], preview(ME, "visits", MARCH)["free_replay"]) == (True, True)
     both = {"since": "2017-03-31", "until": "2017-04-02"}
     assert preview(ME, "visits", both)["remaining_like_this"] == 0
+    assert preview(ME, "visits", both)["limited_by"] == {"scope": "block", "name": "2017-03"}
     with pytest.raises(BudgetExhausted, match="block 2017-03's"):
         desk.ask("visits", **both)
     desk.ask("visits", **april)

@@ -14,7 +14,7 @@ from dpstats.web.calls import calls_of
 from dpstats.web.expecting import limits
 from dpstats.web.fields import fields_of, parameters_of
 from dpstats.web.reading import column, label_of, rounded, summary, ties, verdict
-from dpstats.web.words import amount, breakable, commands, covered, uncovered, without_commands
+from dpstats.web.words import amount, breakable, commands, covered, without_commands
 
 
 def release(*numbers: tuple[object, float, float], key: str = "band", kind: str = "varchar") -> dict[str, Any]:
@@ -202,8 +202,3 @@ def test_names_and_commands_are_escaped_before_anything_is_put_around_them() -> 
 def test_a_small_amount_is_told_with_as_many_digits_as_are_asked_for_and_rounded_up() -> None:
     assert amount(4.921160705e-09, None, 2) == "0.000000005"
     assert amount(4.921160705e-09, None, 3) == "0.00000000493"
-
-
-def test_nobody_is_sent_to_a_steward_for_a_budget_that_never_refills() -> None:
-    assert uncovered() == "A steward can raise the budget."
-    assert "that of a month, or of what has no time, never refills" in uncovered("month")

@@ -20,6 +20,23 @@ def outlook(ends_on: date | None, earliest: date | None, latest: date | None) ->
 
 
 @pytest.mark.parametrize(
+    ("scope", "name", "told"),
+    [
+        ("dataset", None, "the dataset's budget for life: A steward can raise it."),
+        ("token", None, "your token's cap: A steward can make a token with a higher one."),
+        ("role", "analyst", "the cap of role analyst: A steward can raise it."),
+        ("block", "2017-03", "the budget of block 2017-03: It never refills."),
+        ("block", "static", "the budget of what has no time: It never refills."),
+    ],
+)
+def test_what_does_not_cover_an_answer_is_named_and_nobody_is_sent_to_a_steward_for_what_never_refills(
+    scope: str, name: str | None, told: str
+) -> None:
+    limit = {"scope": scope, "name": name}
+    assert f"{words.not_covering(limit)}: {words.way_out(limit)}" == told
+
+
+@pytest.mark.parametrize(
     ("times", "told"),
     [
         (0, "Not enough budget is left for a question like this."),
