@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -51,17 +52,29 @@ def submit(context: typer.Context, file: QueryPath) -> None:
     """
     with session_of(context).opened() as (workspace, me), working(f"checking {file}"):
         name, version = _submitted(workspace, me, file)
+        warnings = workspace.review.check_file(file).warnings
     say(f"{name} is submitted in version {version}: `dpstats query approve {name}` approves it")
+    _warn(warnings)
 
 
 @app.command("approve")
 def approve(context: typer.Context, name: NameOrFile, version: Version = None, expires: Expires = None) -> None:
     """Approve a query; a file is submitted and approved in one step."""
+    warnings: tuple[str, ...] = ()
     with session_of(context).opened() as (workspace, me):
         if name.endswith(".yaml") or Path(name).is_file():
-            name, version = _from_file(workspace, me, Path(name), version)
+            file = Path(name)
+            name, version = _from_file(workspace, me, file, version)
+            warnings = workspace.review.check_file(file).warnings
         approved = workspace.review.approve(me, name, version, expires)
     say(f"{name} is approved in version {approved}")
+    _warn(warnings)
+
+
+def _warn(warnings: Sequence[str]) -> None:
+    """What `query check` warns of too, once it is done: a refusal has its one line to itself."""
+    for warning in warnings:
+        note(f"Warning: {warning}")
 
 
 def _from_file(workspace: Workspace, me: Identity, file: Path, version: str | None) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from cli_running import DATASET, QUERY, Run
 
 
@@ -47,6 +48,15 @@ def test_a_check_warns_of_a_price_that_no_budget_covers(dpstats: Run) -> None:
     Path("by_town.yaml").write_text(QUERY.replace("{rho: 0.01}", "{epsilon: 3.1}"), encoding="utf-8")
     out = dpstats("query", "check", "by_town.yaml").done().out
     assert "costs more than the whole budget that dataset.yaml states (epsilon 3)" in " ".join(out.split())
+
+
+@pytest.mark.parametrize("command", ["approve", "submit"])
+def test_who_takes_a_file_in_is_warned_as_a_check_warns(dpstats: Run, command: str) -> None:
+    assert dpstats("query", command, "by_town.yaml").done().err == ""
+    Path("by_town.yaml").write_text(QUERY.replace("{rho: 0.01}", "{epsilon: 3.1}"), encoding="utf-8")
+    ran = dpstats("query", command, "by_town.yaml").done()
+    assert ran.err.startswith("Warning: one answer costs more than the whole budget that dataset.yaml states")
+    assert "Warning" not in ran.out
 
 
 def test_a_check_warns_of_a_price_that_no_block_covers(dpstats: Run, tmp_path: Path) -> None:
