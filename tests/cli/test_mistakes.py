@@ -36,9 +36,9 @@ def nothing(folder: Path) -> None:
             ["dataset.yaml:1", "privacy_unit: this key is missing", "line 3", "check its spelling (privacy_unit?)"],
         ),
         (
-            edited("dataset.yaml", DATASET, "customer_id", "buyer"),
+            edited("dataset.yaml", DATASET, "spent", "paid"),
             ["dataset", "add", "dataset.yaml", *SOURCES],
-            ["visits.csv", "buyer"],
+            ["visits.csv", "paid"],
         ),
         (
             edited("dataset.yaml", DATASET, "epsilon: 3.0", "epsilon: 9.0"),
