@@ -19,16 +19,23 @@ def display(estimate: Estimate, *, least: float = -math.inf) -> str:
     """A number as a person should read it: rounded to the scale of its interval, kept at or above `least`.
 
     When the interval swallows the value (it reaches from zero or below to twice the value or beyond), the number says
-    nothing about its size, and the text says so.
+    nothing about its size, and the text says so; likewise when all of it lies below what is possible. There an upper
+    end kept at `least` would sound certain, so it is the half-width above it.
     """
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return "too noisy to tell"
     width = estimate.high / 2 - estimate.low / 2
+    impossible = is_impossible(estimate.low, estimate.high, least)
     low = rounded(max(least, estimate.low), width, math.floor)
-    high = rounded(max(least, estimate.high), width, math.ceil)
-    if estimate.low <= 0 <= estimate.high:
+    high = rounded(least + width if impossible else max(least, estimate.high), width, math.ceil)
+    if impossible or estimate.low <= 0 <= estimate.high:
         return _unclear(low, high)
     return _about(rounded(max(least, estimate.value), width), low, high)
+
+
+def is_impossible(low: float, high: float, least: float) -> bool:
+    """Whether all of an interval but its very end lies below what is possible."""
+    return low < least and high <= least
 
 
 def rounded(value: float, width: float, to_whole: Callable[[float], float] = round) -> str:
@@ -64,7 +71,9 @@ class StepDisplay:
         low, high, top, bottom = value - self._width, value + self._width, self._top, self._bottom
         unclear = low <= 0 <= high
         if self._least is not None and low < self._least:
-            value, low, high = max(self._least, value), self._least, max(self._least, high)
+            if is_impossible(low, high, self._least):
+                unclear, high = True, self._least + self._width
+            value, low = max(self._least, value), self._least
         shown = (low * top // bottom, round(value * top / bottom), -(-high * top // bottom), unclear)
         return self._known.get(shown) or self._remembered(*shown)
 

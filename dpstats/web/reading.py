@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dpstats.plan.display import is_impossible
 from dpstats.privacy.comparison import Reading, probability_above, reading_of_interval
 from dpstats.privacy.mechanism import Noise
 from dpstats.web.words import in_words, listed
@@ -51,6 +52,11 @@ class Cell:
         return self.display if self.withheld else "too noisy to tell"
 
     @property
+    def impossible(self) -> bool:
+        """Whether the interval lies below what is possible: then it tells nothing of the number."""
+        return self.low is not None and self.high is not None and is_impossible(self.low, self.high, self.least)
+
+    @property
     def half_width(self) -> float | None:
         """Half of the interval."""
         return None if self.low is None or self.high is None else (self.high - self.low) / 2
@@ -65,6 +71,10 @@ class Cell:
         """The interval's ends as the release's own text tells them, rounded outward to its scale: `140 to 200`."""
         if self.withheld:
             return ""
+        if self.impossible:  # in these words also of a release that was stored when its text told it otherwise
+            width = self.half_width or 0.0
+            ends = (rounded(self.least, width, math.floor), rounded(self.least + width, width, math.ceil))
+            return " to ".join(ends)
         found = _ENDS.search(self.display)
         return f"{found[1] or found[3]} to {found[2] or found[4]}" if found else "anything"
 
@@ -97,7 +107,8 @@ class Column:
         """`about 1,240 households, give or take 60`; or that it is too noisy to tell."""
         thing = f" {self.unit}" if self.unit else f" {self.words}" if self.measure["type"] == "integer" else ""
         if not cell.told or cell.value is None:
-            return cell.unclear if cell.value is None else f"{cell.unclear}: between {cell.between}{thing}"
+            between = cell.between.replace(" to ", " and ")
+            return cell.unclear if cell.value is None else f"{cell.unclear}: between {between}{thing}"
         if self.measure.get("rank_error_95") is not None and self.measure["scale"] is not None:
             return cell.display
         return f"about {cell.about}{thing}, give or take {cell.give_or_take}"
@@ -137,8 +148,11 @@ def _text(key: str, value: object) -> str:
 def _cell(place: int, label: str, cell: Mapping[str, Any], measure: Mapping[str, Any]) -> Cell:
     value, low, high = (None if cell[end] is None else float(cell[end]) for end in ("value", "low", "high"))
     of_ranks = measure.get("rank_error_95") is not None
-    told = value is not None and low is not None and high is not None and (of_ranks or not low <= 0 <= high)
     least = measure.get("least", -math.inf)  # a release of before it was said is shown as the noise made it
+    if value is None or low is None or high is None:
+        told = False
+    else:
+        told = of_ranks or not (low <= 0 <= high or is_impossible(low, high, least))
     return Cell(place, label, value, low, high, cell["display"], told, bool(cell.get("withheld")), least)
 
 

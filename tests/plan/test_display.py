@@ -59,3 +59,17 @@ def test_what_is_remembered_is_bounded() -> None:
         shown.text(value)
     assert len(shown._known) == KNOWN_MAX
     assert shown.text(10**9) == "about 1,000,000,000 (999,999,990 to 1,000,000,010)"
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (-31, "too noisy to tell: between 0 and 30"),
+        (-28, "too noisy to tell: between 0 and 30"),
+        (-17, "too noisy to tell: between 0 and 20"),
+        (40, "about 40 (10 to 70)"),
+    ],
+)
+def test_a_number_whose_interval_is_below_what_is_possible_does_not_sound_certain(value: int, says: str) -> None:
+    assert StepDisplay(Fraction(1), 28, 0).text(value) == says
+    assert one_by_one(Fraction(1), 28, 0, value) == says

@@ -45,14 +45,21 @@ def test_a_number_whose_interval_holds_zero_is_too_noisy_to_tell() -> None:
     assert found.amount(found.cells[1]) == "about 50 n, give or take 10"
 
 
-@pytest.mark.parametrize(("least", "says"), [({"least": 0}, "about 0 n"), ({}, "about -15 n")])
+@pytest.mark.parametrize(
+    ("least", "says", "between"),
+    [
+        ({"least": 0}, "too noisy to tell: between 0 and 10 n", "0 to 10"),
+        ({}, "about -15 n, give or take 10", "-25 to -5"),
+    ],
+)
 def test_a_number_that_is_wholly_below_zero_has_its_interval_and_is_not_shown_below_what_is_possible(
-    least: dict[str, int], says: str
+    least: dict[str, int], says: str, between: str
 ) -> None:
     body = release(("a", -15, 10), ("b", 50, 10))
     body["measures"]["n"] |= least
+    body["rows"][0]["n"]["display"] = "about -15 (-25 to -5)"
     found = column(body, "n")
-    assert found.amount(found.cells[0]) == f"{says}, give or take 10"
+    assert (found.amount(found.cells[0]), found.cells[0].between) == (says, between)
     assert (found.cells[0].low, found.cells[0].high) == (-25, -5)
     assert summary(found)[0].startswith("Highest: b")
 
