@@ -7,7 +7,7 @@ error says is made from its own numbers; an exception that is not ours says noth
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from dpstats.api.asked_fields import fields_at
 from dpstats.api.outcome import PROBLEM
 from dpstats.catalog.text import quoted
 from dpstats.errors import (
@@ -138,8 +139,12 @@ def internal_error(request_id: str) -> Problem:
     )
 
 
-def problem_of(error: Exception) -> Problem | None:
-    """The problem of an error, None if it is not one that explains itself."""
+def problem_of(error: Exception, endpoint: Callable[..., Any] | None = None) -> Problem | None:
+    """The problem of an error, None if it is not one that explains itself.
+
+    Args:
+      endpoint: what the request was for, which says what fields its body may have.
+    """
     match error:
         case RequestRefused():
             return error.problem
@@ -148,7 +153,7 @@ def problem_of(error: Exception) -> Problem | None:
         case DpstatsError():
             return _ours(error)
         case RequestValidationError():
-            return _invalid(error)
+            return _invalid(error, endpoint)
         case HTTPException():
             return _http(error)
         case _:
@@ -157,7 +162,7 @@ def problem_of(error: Exception) -> Problem | None:
 
 async def explain(request: Request, error: Exception) -> Response:
     """FastAPI's exception handler for everything that `problem_of` knows."""
-    problem = problem_of(error)
+    problem = problem_of(error, request.scope.get("endpoint"))
     if problem is None:
         raise error
     request.scope[PROBLEM] = problem.slug
@@ -225,14 +230,14 @@ def _headers(error: DpstatsError) -> dict[str, str]:
             return {}
 
 
-def _invalid(error: RequestValidationError) -> Problem:
+def _invalid(error: RequestValidationError, endpoint: Callable[..., Any] | None) -> Problem:
     """The request's form is wrong: which field, and how. Never what it held."""
     found = error.errors()
     for item in found:
         if item["type"] == "json_invalid":
             where = f" at character {item['loc'][-1]}" if item["loc"][-1] else ""
             return Problem("bad-request", f"the body is not the JSON that is read here: {item['ctx']['error']}{where}")
-    return _ours(InvalidParameters({_place(item["loc"]): _what(item) for item in found[:MOST_SHOWN]}))
+    return _ours(InvalidParameters({_place(item["loc"]): _what(item, endpoint) for item in found[:MOST_SHOWN]}))
 
 
 def _place(loc: tuple[int | str, ...]) -> str:
@@ -266,8 +271,10 @@ _WORDS = {
 """Pydantic's kinds of errors, as we say them; numbers and forms are the field's own, never the caller's."""
 
 
-def _what(item: Mapping[str, Any]) -> str:
+def _what(item: Mapping[str, Any], endpoint: Callable[..., Any] | None) -> str:
     match item["type"]:
+        case "extra_forbidden" if endpoint is not None and (names := fields_at(endpoint, item["loc"])):
+            return f"{_WORDS['extra_forbidden']}, only {', '.join(names)}"
         case kind if kind in _WORDS:
             return _WORDS[kind].format(**item.get("ctx", {}))
         case _:

@@ -91,7 +91,8 @@ def _some_text(text: str) -> str:
 
 def _decimal(raw: object) -> Decimal:
     if isinstance(raw, bool) or not isinstance(raw, int | Decimal):
-        raise ValueError(f"must be a number, not {quoted(raw)}")
+        comma = isinstance(raw, str) and re.fullmatch("-?[0-9]+,[0-9]+", raw)
+        raise ValueError(f"must be a number, not {quoted(raw)}" + (": decimals follow a point" if comma else ""))
     number = Decimal(raw)
     if not number.is_finite():
         raise ValueError("must be a finite number")

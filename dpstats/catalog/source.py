@@ -156,6 +156,9 @@ class _Reader:
         self.lines: dict[KeyPath, int] = {(): 1}
         self.path: KeyPath = ()
         self.at = 1
+        self.end = (0, 0)
+        self.after_comma = False
+        """Whether one character stands between the last event and the one before it."""
 
     def refuse(self, what: str, line: int = 0) -> FileError:
         return FileError(self.file, what, line=line or self.at, key=key_text(self.path))
@@ -163,6 +166,9 @@ class _Reader:
     def next(self, path: KeyPath = ()) -> yaml.Event:
         self.path = path
         event = next(self.events)
+        start, end = event.start_mark, event.end_mark
+        self.after_comma = bool(start and (start.line, start.column - 1) == self.end)
+        self.end = (end.line, end.column) if end else (0, 0)
         self.at = event.start_mark.line + 1 if event.start_mark else self.at
         return event
 
@@ -202,6 +208,7 @@ class _Reader:
     def mapping(self, path: KeyPath) -> dict[str, object]:
         entries: dict[str, object] = {}
         while not isinstance(event := self.next(path), yaml.MappingEndEvent):
+            self.refuse_comma(event, next(reversed(entries.values()), None))
             key = self.key(event, path)
             place = (*path, key)
             if key in entries:
@@ -210,6 +217,12 @@ class _Reader:
             self.lines[place] = self.at
             entries[key] = self.node(self.next(place), place)
         return entries
+
+    def refuse_comma(self, event: yaml.Event, before: object) -> None:
+        """Digits right after a whole number and a comma, where a key should stand: somebody means 0.3 by `0,3`."""
+        digits = event.value if isinstance(event, yaml.ScalarEvent) and event.style is None else ""
+        if digits.isdecimal() and self.after_comma and isinstance(before, int) and not isinstance(before, bool):
+            raise self.refuse(f"decimals follow a point, not a comma: write {before}.{digits[:20]}")
 
     def key(self, event: yaml.Event, path: KeyPath) -> str:
         if not isinstance(event, yaml.ScalarEvent | yaml.AliasEvent):

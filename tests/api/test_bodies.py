@@ -108,6 +108,21 @@ def test_what_is_wrong_with_a_field_is_said_in_our_words(quiet_town: Town) -> No
     assert told("POST", "/v1/queries/spend_by_band/releases", json=wrong).endswith("reuse: must be 'always' or 'never'")
 
 
+def test_a_field_that_there_is_not_is_told_with_those_that_there_are(quiet_town: Town) -> None:
+    def told(path: str, **body: Any) -> dict[str, str]:
+        return dict(quiet_town.ask("POST", path, role="steward", json=body).json()["problems"])
+
+    none = "there is no such field, only "
+    assert told(GRANTS, rho=1, reasons="x")["reasons"] == f"{none}rho, epsilon, reason"
+    assert told("/v1/queries/spend_by_band/preview", paramters={})["paramters"] == f"{none}parameters"
+    one, many = told("/v1/consent/events", unitt="x"), told("/v1/consent/events", events=[], event=1)
+    assert one["unitt"].startswith(f"{none}dataset, unit, purpose, ")
+    assert "events" not in one["unitt"]
+    assert many["event"] == f"{none}events"
+    inner = told("/v1/consent/events", events=[{"unitt": "x"}])
+    assert inner["events.0.unitt"] == one["unitt"]
+
+
 def test_of_many_wrong_fields_some_are_named(quiet_town: Town) -> None:
     answer = quiet_town.run(json={f"field_{number}": 1 for number in range(1000)})
     assert len(answer.json()["problems"]) == 10

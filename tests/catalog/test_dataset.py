@@ -102,6 +102,7 @@ def test_a_dataset_made_in_python_is_checked_like_a_file() -> None:
         ("title: Grocery households, one year", "titel: x", 2, "titel", "no such key"),
         ("epsilon: 6.0", "epsilon: 0", 4, "budget.epsilon", "above 0"),
         ("epsilon: 6.0", "epsilon: 1000.01", 4, "budget.epsilon", "at most 1000"),
+        ("epsilon: 6.0", "epsilon: '6,5'", 4, "budget.epsilon", "must be a number, not '6,5': decimals follow a point"),
         ("epsilon: 6.0", "epsilon: '6'", 4, "budget.epsilon", "must be a number, not '6'"),
         ("epsilon: 6.0", "epsilon: true", 4, "budget.epsilon", "must be a number"),
         ("delta: 1.0e-6", "delta: 0.1", 4, "budget.delta", "pure DP"),
