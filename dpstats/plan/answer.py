@@ -15,9 +15,10 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from dpstats.plan.arithmetic import Drawn, Estimate, Estimator, FindQuantile, Quantile, Spread, half_width_of
+from dpstats.plan.arithmetic import Drawn, Estimate, Estimator, Quantile, half_width_of
 from dpstats.plan.denominators import reference
 from dpstats.plan.display import KNOWN_MAX, StepDisplay, display, rounded
+from dpstats.plan.least import least_of
 from dpstats.plan.plan import Draw, Group, KeyValue, Noisy, Output, Plan
 from dpstats.plan.quantiles import QuantileReader
 from dpstats.plan.withheld import Cells, masked
@@ -65,12 +66,19 @@ def _measure(plan: Plan, output: Output) -> dict[str, Any]:
             "scale": None,
             "half_width_95": half_width_of(output.expression, terms_of(plan)),
         }
+        least = least_of(output.expression, _least_by_draw(plan))
+        if math.isfinite(least):
+            body["least"] = least
         found = reference(output.expression, plan.draws, terms_of(plan), output.denominator)
         if found is not None:
             body |= {"half_width_95_at": dict(found.half_widths), "denominator": found.of}
     if output.unit:
         body["unit"] = output.unit
     return body | {"bounding": output.bounding, "type": "integer" if is_integer(plan, output) else "number"}
+
+
+def _least_by_draw(plan: Plan) -> dict[int, float]:
+    return {draw.index: float(draw.least * draw.grid) for draw in plan.draws if draw.least is not None}
 
 
 def _quantile_measure(draw: Draw, quantile: Quantile) -> dict[str, Any]:
@@ -176,6 +184,7 @@ class _DerivedCells:
     def __init__(self, plan: Plan, output: Output, noisy: Noisy, readers: Mapping[int, QuantileReader]) -> None:
         self._plan, self._output, self._noisy, self._readers = plan, output, noisy, readers
         self._name, self._estimator = _json(output.name), Estimator(output.expression, terms_of(plan))
+        self._least = least_of(output.expression, _least_by_draw(plan))
 
     def texts(self, places: range) -> list[str]:
         return [self._text(place) for place in places]
@@ -185,7 +194,7 @@ class _DerivedCells:
         if isinstance(asked, Quantile):
             body = _quantile(self._plan.draws[asked.index], asked, drawn)
         else:
-            body = _derived(self._output, self._estimator, drawn.numbers, drawn.quantile)
+            body = _derived(self._estimator, drawn, self._least)
         return f"{self._name}:{_json(body)}"
 
 
@@ -233,17 +242,14 @@ def _between(found: Estimate) -> str:
     return f"about {rounded(found.value, width)} ({low} to {high})"
 
 
-def _derived(
-    output: Output, estimator: Estimator, draws: Mapping[int, float], quantile: FindQuantile
-) -> dict[str, Any]:
+def _derived(estimator: Estimator, drawn: _Drawn, least: float) -> dict[str, Any]:
     """A cell that is computed from draws, or one that says nothing.
 
     Nothing here may raise: a draw that was paid for and lost would be drawn again, and whether it was lost would tell
     something of it for free.
     """
-    least = 0.0 if isinstance(output.expression, Spread) else -math.inf
     try:
-        made = estimator.estimate(draws, quantile)
+        made = estimator.estimate(drawn.numbers, drawn.quantile)
         found = Estimate(_finite(made.value), _finite(made.low), _finite(made.high))
         shown = display(found, least=least)
     except (ArithmeticError, ValueError):
