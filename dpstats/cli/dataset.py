@@ -15,7 +15,7 @@ from dpstats.cli.words import utc
 if TYPE_CHECKING:
     from dpstats.workspace.preparing import Prepared
 
-app = typer.Typer(help="Datasets: register, load, prepare, list.")
+app = typer.Typer(help="Datasets: register, load, prepare, report, list, erased-in-place.")
 
 DatasetPath = Annotated[Path, typer.Argument(metavar="FILE", help="The dataset.yaml.")]
 Blocks = Annotated[

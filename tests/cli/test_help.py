@@ -44,6 +44,12 @@ def test_a_page_of_help_is_whole_and_fits(path: tuple[str, ...]) -> None:
     assert not re.search(r"<(list|str|[Pp]ath|int|float)\b", page), "types of Python tell nobody what to write"
 
 
+def test_the_top_page_tells_what_can_be_done_with_datasets() -> None:
+    said = " ".join(run_here("--help").done().out.split())
+    (told,) = re.findall(r"Datasets: ([^.]+)\.", said)
+    assert set(told.replace("register", "add").split(", ")) == set(TOP.commands["dataset"].commands)
+
+
 def test_the_top_page_has_each_command_once_in_a_section() -> None:
     page = run_here("--help").done().out
     listed = [line.split()[0] for line in page.splitlines() if line.startswith("  ") and line[2:3].isalpha()]
