@@ -8,7 +8,7 @@ from typing import Any
 
 from dpstats.catalog.acting import told_to_consumers
 from dpstats.catalog.disclosed import RECIPIENT_WORDS
-from dpstats.rights.notice import CATEGORY_UNSAID, read_in_place
+from dpstats.rights.notice import CATEGORY_UNSAID, UNNAMED, read_in_place
 
 
 def markdown(notice: Mapping[str, Any], updated_on: date) -> str:
@@ -28,8 +28,13 @@ def category_name(category: str) -> str:
     return "Not sorted into a category yet" if category == CATEGORY_UNSAID else category.capitalize()
 
 
+def within(business: str) -> str:
+    """A business's name inside a sentence. Notices keep their version: it is told otherwise, not another content."""
+    return "this business" if business == UNNAMED else business
+
+
 def _lines(notice: Mapping[str, Any], updated_on: date) -> Iterator[str]:
-    yield f"# {TITLES[notice.get('kind')]} of {escaped(notice['business'])}"
+    yield f"# {TITLES[notice.get('kind')]} of {escaped(within(notice['business']))}"
     yield ""
     yield f"Last updated {updated_on.isoformat()}. Version {notice['version']}."
     yield ""

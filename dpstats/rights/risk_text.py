@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dpstats.rights.notice_text import escaped
+from dpstats.rights.notice_text import escaped, within
 
 
 def markdown(assessment: Mapping[str, Any]) -> str:
@@ -14,7 +14,7 @@ def markdown(assessment: Mapping[str, Any]) -> str:
 
 
 def _lines(assessment: Mapping[str, Any]) -> Iterator[str]:
-    yield from (f"# Facts for a risk assessment of {escaped(assessment['business'])}", "")
+    yield from (f"# Facts for a risk assessment of {escaped(within(assessment['business']))}", "")
     yield from (f"Made on {assessment['made_on']}. Version {assessment['version']}.", "", assessment["says"], "")
     yield from (f"To be looked over by {assessment['review_by']}, and within 45 days of a material change.", "")
     encryption = assessment["disk_encryption"]

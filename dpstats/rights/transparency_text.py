@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from dpstats.rights.notice import read_in_place
-from dpstats.rights.notice_text import category_name, escaped, kept_for
+from dpstats.rights.notice_text import category_name, escaped, kept_for, within
 
 
 def markdown(report: Mapping[str, Any], made_on: date) -> str:
@@ -16,7 +16,7 @@ def markdown(report: Mapping[str, Any], made_on: date) -> str:
 
 
 def _lines(report: Mapping[str, Any], made_on: date) -> Iterator[str]:
-    yield f"# What {escaped(report['business'])} asked of its data"
+    yield f"# What {escaped(within(report['business']))} asked of its data"
     yield from ("", f"As of {made_on.isoformat()}. Privacy notice {report['notice_version']}.", "")
     yield "No number here counts people. What was asked and granted is outside the noise: it depends on nobody's data."
     yield ""

@@ -7,6 +7,7 @@ rounded, of years that are over, and said to be outside the guarantee.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -196,9 +197,12 @@ def unit_named(column: str) -> str:
 
 
 def _sentence(query: QueryFile, groups: list[str]) -> str:
-    """What a query tells, and by what: the title that its steward gave it, and the groups that it answers for."""
+    """What a query tells, and by what: the title that its steward gave it, and the groups that this does not name."""
     title = (query.title or query.query.replace("_", " ")).rstrip(".")
-    return f"{title}, by {' and '.join(name.replace('_', ' ') for name in groups)}." if groups else f"{title}."
+    _, _, named = title.lower().partition(" by ")
+    words = [name.replace("_", " ") for name in groups]
+    others = [text for text in words if not re.search(rf"\b{re.escape(text.lower())}\b", named)]
+    return f"{title}, by {' and '.join(others)}." if others else f"{title}."
 
 
 def _grant(item: DaySum) -> dict[str, Any]:

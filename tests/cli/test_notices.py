@@ -28,13 +28,28 @@ def test_a_built_notice_is_of_its_files_until_they_change(dpstats: Run, shop: Pa
 def test_the_report_names_what_is_approved_and_what_was_spent(dpstats: Run) -> None:
     dpstats("query", "run", "by_town").done()
     (dataset,) = json.loads(dpstats("transparency", "build", "--format", "json").done().out)["datasets"]
-    assert [query["says"] for query in dataset["queries"]] == ["Customers and spend by town, by town."]
+    assert [query["says"] for query in dataset["queries"]] == ["Customers and spend by town."]
     assert [line["amount"] for line in dataset["spent"]] == [0.01]
     text = dpstats("transparency", "build").done().out
     assert "Customers and spend by town" in text
     assert "of it is spent, " in text
     assert "customer id, spent, day, town. For Measurement." in text
     assert "Customers and spend by town" in dpstats("transparency", "build", "--format", "html").done().out
+
+
+def test_a_key_that_the_title_does_not_name_is_told_in_the_report(dpstats: Run) -> None:
+    text = Path("by_town.yaml").read_text("utf-8").replace("Customers and spend by town", "Spend by township")
+    Path("by_town.yaml").write_text(text, "utf-8")
+    dpstats("query", "approve", "by_town.yaml").done()
+    (dataset,) = json.loads(dpstats("transparency", "build", "--format", "json").done().out)["datasets"]
+    assert [query["says"] for query in dataset["queries"]] == ["Spend by township, by town."]
+
+
+def test_who_is_not_named_is_this_business_inside_a_sentence(dpstats: Run, shop: Path) -> None:
+    assert dpstats("notice", "build").done().out.startswith("# Privacy notice of this business\n")
+    assert dpstats("transparency", "build").done().out.startswith("# What this business asked of its data\n")
+    page = dpstats("notice", "build", "--format", "html").done().out
+    assert "This business answers questions" in page
 
 
 def test_the_report_of_an_empty_workspace_says_so(tmp_path: Path) -> None:
