@@ -18,7 +18,8 @@ from dpstats.engine.load_report import NOBODYS, READ, Tally, given_cells
 from dpstats.engine.making import Making
 from dpstats.engine.meta import read_meta
 from dpstats.engine.names import literal, quoted
-from dpstats.engine.source import Source, SourceColumn, file_error, open_source
+from dpstats.engine.source import Source, SourceColumn, file_error
+from dpstats.engine.tables import open_table
 from dpstats.errors import FileError
 from dpstats.plan.sources import BLOCK_RANK, RANK
 
@@ -79,7 +80,7 @@ class Feeder:
             raise self._nothing_to_carry(name, append=path is not None)
         if path is None:
             return Feed(None, {}, from_base=True)
-        source = open_source(self._made.connection, path)
+        source = open_table(self._made.connection, path)
         found = source.find(declared)
         for column, spec in declared.items():
             if not is_readable(found[column].type):

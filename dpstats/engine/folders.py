@@ -2,8 +2,9 @@
 
 A partition is a folder named `column=value`, and its column is text. What a folder holds must be a table and all of it:
 anything else in it is refused, since a part that is skipped in silence is a wrong answer. Tables of Delta, Iceberg,
-Hudi and Spark's streams, and parts of them, are refused too: their folders still hold files whose rows were deleted or
-never counted. No error text holds the name of anything below the folder, for a partition may be named after a person.
+Hudi and Spark's streams, and parts of them, are no such folders: they still hold files whose rows were deleted or never
+counted, so a log must say which files count (`engine/logged.py`), or they are refused. No error text holds the name of
+anything below the folder, for a partition may be named after a person.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ PARQUET = (".parquet", ".pq")
 _HIDDEN = (".", "_")
 """What such names start with is no data, by the convention of all who write such folders: `_SUCCESS`, `.part.crc`. A
 name with a `=` is a partition whatever it starts with."""
-_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _LOGS = {
     "_delta_log": "Delta",
     ".hoodie": "Hudi",
@@ -32,11 +33,22 @@ _LOGS = {
 
 @dataclass(frozen=True)
 class Folder:
-    """A table's files, in the order of their names; the columns in the names of folders, and their values by file."""
+    """A table's files, in the order of their names; the columns in the names of folders, and their values by file.
 
+    `root`: the table's folder, below which those names begin. `version`: which of the table's versions, as its log
+    counts them; empty without a log.
+    """
+
+    root: Path
     files: tuple[Path, ...]
     partitions: tuple[str, ...]
     values: tuple[tuple[str | None, ...], ...]
+    version: str = ""
+
+
+def one_file(path: Path) -> Folder:
+    """A table that is one file."""
+    return Folder(path.resolve().parent, (path.resolve(),), (), ((),))
 
 
 def folder_at(path: Path) -> Folder:
@@ -58,17 +70,16 @@ def folder_at(path: Path) -> Folder:
     if len({name.casefold() for name in partitions}) < len(partitions):
         raise FileError(str(path), "is partitioned by one column twice")
     named = tuple(whole / file.relative_to(path) for file in files)
-    return Folder(named, partitions, tuple(tuple(value for _, value in each) for each in parts))
+    return Folder(whole, named, partitions, tuple(tuple(value for _, value in each) for each in parts))
 
 
 def _files(path: Path) -> Iterator[Path]:
-    for above in path.resolve().parents:
-        _refuse_with_a_log(path, above)
+    refuse_part_of_another(path)
     for below, folders, names in os.walk(path, onerror=_unlisted(path)):
         here = Path(below)
         _refuse_with_a_log(path, here)
-        folders[:] = [name for name in folders if not _is_hidden(name)]
-        data = [name for name in names if not _is_hidden(name)]
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        data = [name for name in names if not is_hidden(name)]
         if any((here / name).is_symlink() for name in (*folders, *data)):
             raise FileError(str(path), "is a folder with a link in it: give the folder of the files themselves")
         if not all(name.lower().endswith(PARQUET) for name in data):
@@ -77,7 +88,14 @@ def _files(path: Path) -> Iterator[Path]:
         yield from (here / name for name in data)
 
 
-def _is_hidden(name: str) -> bool:
+def refuse_part_of_another(path: Path) -> None:
+    """Refuses what lies in the folder of a table with a log, which may count it or not."""
+    for above in path.resolve().parents:
+        _refuse_with_a_log(path, above)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of that name is no data, for Spark as for us."""
     return name.startswith(_HIDDEN) and "=" not in name
 
 
@@ -103,7 +121,7 @@ def _partitions(path: Path, file: Path) -> Iterator[tuple[str, str | None]]:
     for part in file.relative_to(path).parts[:-1]:
         name, equals, value = part.partition("=")
         if equals and name:
-            yield _decoded(path, name), None if value == _NO_VALUE else _decoded(path, value)
+            yield _decoded(path, name), None if value == NO_VALUE else _decoded(path, value)
 
 
 def _decoded(path: Path, text: str) -> str:

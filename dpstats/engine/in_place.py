@@ -23,11 +23,12 @@ import duckdb
 
 from dpstats.catalog.canonical import canonical_json
 from dpstats.catalog.dataset import DatasetFile
-from dpstats.engine.folders import PARQUET, Folder, folder_at
+from dpstats.engine.folders import PARQUET
 from dpstats.engine.links import LeftOut
 from dpstats.engine.locked import CONNECT_CONFIG
 from dpstats.engine.names import literal, quoted
 from dpstats.engine.source import Source, SourceColumn
+from dpstats.engine.spark.partitions import are_plain
 from dpstats.errors import FileError
 
 if TYPE_CHECKING:
@@ -72,10 +73,11 @@ class Filters:
 class Notes:
     """What a data version knows of a table in place.
 
-    `given`: what a load was given; `folder`: where the names of partitions begin. `schema`: the columns that are read
-    of the files, with Spark's types. `cells`: how a declared column is made of them, in Spark's SQL. `made_for`: what
-    of the dataset's file the notes depend on. `stamp`: says by what the rows of heavy units were hashed; empty: the
-    notes are of the table as it was defined once.
+    `given`: what a load was given; `folder`: where the names of partitions begin, empty without partitions. `schema`:
+    the columns that are read of the files, with Spark's types. `cells`: how a declared column is made of them, in
+    Spark's SQL. `made_for`: what of the dataset's file the notes depend on. `stamp`: says by what the rows of heavy
+    units were hashed; empty: the notes are of the table as it was defined once. `version`: which of the table's
+    versions it is, where a log counts them.
     """
 
     given: str
@@ -88,6 +90,7 @@ class Notes:
     made_for: str
     stamp: str = ""
     filters: Filters = Filters()
+    version: str = ""
 
     @property
     def files(self) -> str:
@@ -114,6 +117,7 @@ class Place:
     folder: str
     partitions: tuple[str, ...]
     pins: tuple[Pin, ...]
+    version: str
 
 
 @dataclass(frozen=True)
@@ -169,17 +173,19 @@ def place_of(table: str, source: Source, found: Mapping[str, SourceColumn]) -> P
       FileError: it is not Parquet, or Spark would take a name in it for a pattern, or two columns for one; or its files
         come and go.
     """
-    path = source.path
+    path, folder = source.path, source.folder
     _check_case(source, found)
-    if not path.is_dir() and not path.name.lower().endswith(PARQUET):
+    if not path.is_dir() and not folder.version and not path.name.lower().endswith(PARQUET):
         raise FileError(str(path), "cannot be read in place: only Parquet can, so load it as a copy")
-    folder = folder_at(path) if path.is_dir() else Folder((path.resolve(),), (), ((),))
-    if any(set(str(file)) & _PATTERNS for file in (*folder.files, path.resolve())):
+    if any(set(str(file)) & _PATTERNS for file in (*folder.files, folder.root)):
         what = "holds a name with one of * ? [ ] { } \\ in it, which Spark takes for a pattern: name its files plainly"
         raise FileError(str(path), what)
-    base = path.resolve() if path.is_dir() else path.resolve().parent
+    if not are_plain(folder):
+        what = "has partitions whose values Spark would read otherwise in the names of their folders"
+        raise FileError(str(path), f"{what}: use other values, or load it as a copy")
     try:
-        return Place(table, source, found, str(base), folder.partitions, tuple(_pin(file) for file in folder.files))
+        pins = tuple(_pin(file) for file in folder.files)
+        return Place(table, source, found, str(folder.root), folder.partitions, pins, folder.version)
     except OSError:
         what = "has files that come and go while it is loaded: load it when nobody writes to it"
     raise FileError(str(path), what)

@@ -11,15 +11,15 @@ import csv
 import gzip
 import re
 import zlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 import duckdb
 
-from dpstats.engine.folders import PARQUET, Folder, folder_at
+from dpstats.engine.folders import PARQUET, Folder, folder_at, one_file
 from dpstats.engine.locked import CONNECT_CONFIG
 from dpstats.engine.names import literal
 from dpstats.errors import FileError
@@ -28,9 +28,9 @@ _CSV = (".csv", ".csv.gz")
 _LINE = re.compile(r"CSV Error on Line: ([0-9]+)")
 _NAMES_SHOWN = 30
 _SCHEMA = "SELECT name, num_children, duckdb_type, precision, scale FROM parquet_schema($dp_file)"
-_ROWS = "SELECT coalesce(sum(num_rows), 0) FROM parquet_file_metadata($dp_file)"
+_ROWS = "SELECT coalesce(sum(num_rows), 0) FROM parquet_file_metadata({})"
 _READ_PARQUET = "read_parquet($dp_file, hive_partitioning = false)"
-_READ_FILES = "read_parquet($dp_file, hive_partitioning = false, filename = 'dp_path')"
+READ_FILES = "read_parquet($dp_file, hive_partitioning = false, filename = 'dp_path')"
 
 
 @dataclass(frozen=True)
@@ -44,18 +44,23 @@ class SourceColumn:
 
 @dataclass(frozen=True)
 class Source:
-    """What can be read. `sql` is a FROM item that binds `$dp_file` to `pattern`; its columns have their aliases."""
+    """What can be read. `sql` is a FROM item that binds `$dp_file` to `pattern`; its columns have their aliases.
+
+    `unfit`: why a column must not be read, by its name.
+    """
 
     path: Path
     columns: tuple[SourceColumn, ...]
     sql: str
-    pattern: str | list[str]
+    pattern: str | list[str] | list[list[str]]
+    folder: Folder
+    unfit: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, names: Collection[str]) -> dict[str, SourceColumn]:
         """The columns of those names: spelled exactly so, or else the only one that differs in case or blanks.
 
         Raises:
-          FileError: there is none of a name, or more than one.
+          FileError: there is none of a name, or more than one, or it must not be read.
         """
         found = {name: self._alike(name) for name in names}
         if not any(found.values()):
@@ -66,6 +71,8 @@ class Source:
                 raise FileError(str(self.path), f"no column {name}; it has: {self._names()}")
             if len(columns) > 1:
                 raise FileError(str(self.path), f"has more than one column {name}: rename or remove all but one")
+            if columns[0].name in self.unfit:
+                raise FileError(str(self.path), self.unfit[columns[0].name], key=f"column {name}")
         return {name: columns[0] for name, columns in found.items()}
 
     def _alike(self, name: str) -> list[SourceColumn]:
@@ -116,7 +123,7 @@ def trouble_in(action: Callable[[], object]) -> Trouble | None:
 
 def file_error(path: Path, trouble: Trouble) -> FileError:
     """The error to raise for a file that DuckDB could not read."""
-    if path.is_dir() and not trouble.no_room:
+    if not path.name.lower().endswith(PARQUET + _CSV) and not trouble.no_room:
         return FileError(str(path), "holds a file that is no readable Parquet, or of other columns than the rest")
     if trouble.no_room:
         return FileError(str(path), "does not fit in the memory and disk at hand: make room, or load it in parts")
@@ -147,43 +154,48 @@ def _check_readable(path: Path) -> None:
 
 
 def _parquet(connection: duckdb.DuckDBPyConnection, path: Path) -> Source:
-    pattern = _pattern(path)
+    pattern = pattern_of(path)
     schema = _read_schema(connection, path, pattern)
-    described = _described(connection, path, _READ_PARQUET, pattern)
-    names_and_types = zip(_top_level(schema), described, strict=True)
+    described = types_in(connection, path, _READ_PARQUET, pattern)
+    names_and_types = zip((line[0] for line in top_level(schema[1:])), described, strict=True)
     columns = tuple(SourceColumn(name, row[1], f"c{i}") for i, (name, row) in enumerate(names_and_types))
-    return Source(path, columns, f"{_READ_PARQUET} AS dp_source({_aliases(columns)})", pattern)
+    return Source(path, columns, f"{_READ_PARQUET} AS dp_source({aliases(columns)})", pattern, one_file(path))
 
 
 def _folder(connection: duckdb.DuckDBPyConnection, path: Path) -> Source:
     """All files must have the same columns, of the same types and in the same order: none is converted to another's."""
     folder = folder_at(path)
-    patterns = [_pattern(file) for file in folder.files]
+    patterns = [pattern_of(file) for file in folder.files]
     first = _read_schema(connection, path, patterns[0])
     # The first line only says who wrote the file.
     if any(_read_schema(connection, path, pattern)[1:] != first[1:] for pattern in patterns[1:]):
         raise FileError(
             str(path), "holds files of different columns or types: write the table again, or load it in parts"
         )
-    inside = _top_level(first)
+    inside = [line[0] for line in top_level(first[1:])]
     twice = sorted({name.casefold() for name in inside} & {name.casefold() for name in folder.partitions})
     if twice:
         raise FileError(str(path), f"has {', '.join(twice)} both in its files and in the names of its folders")
-    described = _described(connection, path, _READ_PARQUET, patterns[0])
+    described = types_in(connection, path, _READ_PARQUET, patterns[0])
     kinds = [*(row[1] for row in described), *("VARCHAR" for _ in folder.partitions)]
     columns = tuple(
         SourceColumn(name, kind, f"c{i}")
         for i, (name, kind) in enumerate(zip([*inside, *folder.partitions], kinds, strict=True))
     )
-    source = Source(path, columns, f"({_with_partitions(folder, columns)}) AS dp_source", patterns)
-    _check_whole(connection, source)
+    rows = f"{READ_FILES} AS dp_f({', '.join((*(each.alias for each in columns[: len(inside)]), 'dp_path'))})"
+    source = Source(path, columns, with_partitions(folder, columns, rows), patterns, folder)
+    check_whole(connection, source, "$dp_file")
     return source
 
 
-def _check_whole(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
-    """Refuses a folder of which a file was not found again by its name: its rows would be missing in silence."""
+def check_whole(connection: duckdb.DuckDBPyConnection, source: Source, files: str) -> None:
+    """Refuses a folder of which a file was not found again by its name: its rows would be missing in silence.
+
+    Args:
+      files: SQL for the list of all files, of `$dp_file`.
+    """
     counts: list[int] = []
-    for sql in (f"SELECT count(*) FROM {source.sql}", _ROWS):
+    for sql in (f"SELECT count(*) FROM {source.sql}", _ROWS.format(files)):
 
         def count(sql: str = sql) -> None:
             counts.extend(int(row[0]) for row in connection.execute(sql, {"dp_file": source.pattern}).fetchall())
@@ -195,24 +207,24 @@ def _check_whole(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
         raise FileError(str(source.path), "holds a file whose name cannot be read: name its files plainly")
 
 
-def _with_partitions(folder: Folder, columns: tuple[SourceColumn, ...]) -> str:
-    """SQL for the rows of a folder's files, each with the values of the partition that its file lies in.
+def with_partitions(folder: Folder, columns: Sequence[SourceColumn], rows: str) -> str:
+    """A FROM item of a folder's rows, each with the values of the partition that its file lies in.
 
     DuckDB's own reading of partitions takes names from the whole path, sorts them, and gives up at a `[`.
+
+    Args:
+      rows: a FROM item with the columns that are no partitions, and the file's name as `dp_path`.
     """
-    inside = columns[: len(columns) - len(folder.partitions)]
     files = ", ".join(
         f"({', '.join([literal(file), *('NULL' if v is None else literal(v) for v in values)])})"
         for file, values in zip(folder.files, folder.values, strict=True)
     )
-    named = _aliases((*columns[len(inside) :],))
-    return (
-        f"SELECT {_aliases(columns)} FROM {_READ_FILES} AS dp_f({_aliases(inside)}, dp_path) "
-        f"JOIN (VALUES {files}) AS dp_p({', '.join(filter(None, ['dp_path', named]))}) USING (dp_path)"
-    )
+    named = [column.alias for column in columns[len(columns) - len(folder.partitions) :]]
+    joined = f"{rows} JOIN (VALUES {files}) AS dp_p({', '.join(['dp_path', *named])}) USING (dp_path)"
+    return f"(SELECT {aliases(columns)} FROM {joined}) AS dp_source"
 
 
-def _described(connection: duckdb.DuckDBPyConnection, path: Path, reading: str, pattern: str) -> list[tuple[Any, ...]]:
+def types_in(connection: duckdb.DuckDBPyConnection, path: Path, reading: str, pattern: str) -> list[tuple[Any, ...]]:
     """The columns as DuckDB reads them: name, type, and more."""
     found: list[tuple[Any, ...]] = []
     look = f"DESCRIBE FROM {reading}"
@@ -231,16 +243,19 @@ def _read_schema(connection: duckdb.DuckDBPyConnection, path: Path, pattern: str
     return found
 
 
-def _top_level(schema: list[tuple[Any, ...]]) -> list[str]:
-    """The names of a Parquet schema's columns as the file spells them: DuckDB renames those that differ in case."""
-    names, inner = [], 0
-    for name, children, *_ in schema[1:]:
+def top_level(schema: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The lines of a Parquet schema that are columns, without its first line and what is inside of columns.
+
+    They have names as the file spells them: DuckDB renames those that differ in case.
+    """
+    columns, inner = [], 0
+    for line in schema:
         if inner:
             inner -= 1
         else:
-            names.append(name)
-        inner += children or 0
-    return names
+            columns.append(line)
+        inner += line[1] or 0
+    return columns
 
 
 def _csv(path: Path) -> Source:
@@ -252,7 +267,7 @@ def _csv(path: Path) -> Source:
         f"read_csv($dp_file, auto_detect = false, header = true, columns = {{{types}}}, delim = ',', quote = '\"', "
         f"escape = '\"', nullstr = '', strict_mode = true, compression = {literal(compression)}) AS dp_source"
     )
-    return Source(path, columns, sql, _pattern(path))
+    return Source(path, columns, sql, pattern_of(path), one_file(path))
 
 
 def _header(path: Path) -> list[str]:
@@ -272,10 +287,11 @@ def _text(path: Path) -> AbstractContextManager[IO[str]]:
     return path.open(encoding="utf-8-sig", newline="")
 
 
-def _aliases(columns: tuple[SourceColumn, ...]) -> str:
+def aliases(columns: Sequence[SourceColumn]) -> str:
+    """The columns' names in `Source.sql`."""
     return ", ".join(column.alias for column in columns)
 
 
-def _pattern(path: Path) -> str:
+def pattern_of(path: Path) -> str:
     """The path as DuckDB takes it, which reads `*`, `?` and `[` as patterns: each stands in brackets, for itself."""
     return re.sub(r"([*?\[])", r"[\1]", str(path.absolute()))

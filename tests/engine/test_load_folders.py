@@ -150,15 +150,17 @@ def test_files_of_different_writers_are_one_table(write, read, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("log", "kind"),
+    ("log", "kind", "inside"),
     [
-        ("_delta_log/00.json", "Delta"),
-        (".hoodie/hoodie.properties", "Hudi"),
-        ("metadata/v1.metadata.json", "Iceberg"),
-        ("_spark_metadata/0", "a stream of Spark"),
+        ("_delta_log/00.json", "Delta", False),
+        (".hoodie/hoodie.properties", "Hudi", True),
+        (".hoodie/hoodie.properties", "Hudi", False),
+        ("metadata/v1.metadata.json", "Iceberg", True),
+        ("metadata/v1.metadata.json", "Iceberg", False),
+        ("_spark_metadata/0", "a stream of Spark", True),
+        ("_spark_metadata/0", "a stream of Spark", False),
     ],
 )
-@pytest.mark.parametrize("inside", [True, False])
 def test_a_table_or_part_of_one_whose_files_hold_rows_that_do_not_count_is_refused(
     write, refused, tmp_path, log, kind, inside
 ):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
-from both import ADDRESS
+from both import ADDRESS, PATIENCE_S
 from made_version import KEY
 
 from dpstats.catalog.dataset import DatasetFile
@@ -14,6 +17,7 @@ from dpstats.engine.consent import Roll
 from dpstats.engine.links import LeftOut
 from dpstats.engine.load import Loaded, load
 from dpstats.engine.retention import Ages
+from dpstats.engine.spark.engine import SparkEngine, open_spark
 from dpstats.engine.spark.export import export
 from dpstats.engine.spark.lake import SparkLake
 
@@ -57,3 +61,22 @@ def loaded(
     )
     export(dataset, file)
     return done
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[SparkEngine]:
+    """The data version, open."""
+    engine = open_spark(file, address=ADDRESS, key=KEY, memory_limit_mb=1024, deadline_s=PATIENCE_S)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def rows_of(file: Path, columns: Sequence[str], table: str = "visits") -> Counter[tuple[Any, ...]]:
+    """The rows that a query may read, as text, and how often each is there."""
+    with opened(file) as engine:
+        assert engine.changed([table]) == ()
+        cells = ", ".join(f"CAST(`{column}` AS STRING)" for column in columns)
+        found = engine._session.sql(f"SELECT {cells} FROM `{table}`").toArrow()
+    return Counter(zip(*(column.to_pylist() for column in found.columns), strict=True))

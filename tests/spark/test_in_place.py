@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from both import ADDRESS, PATIENCE_S
-from lakes import loaded, written
-from made_version import KEY
+from both import ADDRESS
+from lakes import loaded, opened, rows_of, written
 
 from dpstats.catalog.dataset import DatasetFile, parse_dataset
 from dpstats.engine.retention import Ages
-from dpstats.engine.spark.engine import SparkEngine, open_spark
 from dpstats.errors import FileError
 
 CAP = 6
@@ -66,23 +61,6 @@ def _parsed(text: str) -> DatasetFile:
     return parse_dataset(text, "dataset.yaml")
 
 
-@contextmanager
-def _opened(file: Path) -> Iterator[SparkEngine]:
-    engine = open_spark(file, address=ADDRESS, key=KEY, memory_limit_mb=1024, deadline_s=PATIENCE_S)
-    try:
-        yield engine
-    finally:
-        engine.close()
-
-
-def _rows(file: Path, columns: Sequence[str], table: str = "visits") -> Counter[tuple[Any, ...]]:
-    with _opened(file) as engine:
-        assert engine.changed([table]) == ()
-        cells = ", ".join(f"CAST(`{column}` AS STRING)" for column in columns)
-        found = engine._session.sql(f"SELECT {cells} FROM `{table}`").toArrow()
-    return Counter(zip(*(column.to_pylist() for column in found.columns), strict=True))
-
-
 def test_cells_are_what_a_load_makes_of_them(tmp_path: Path) -> None:
     folder = written(NASTY, tmp_path / "lake", "day")
     wide = SHOP.replace(f"max_rows_per_unit: {CAP}", "max_rows_per_unit: 1000")
@@ -90,8 +68,8 @@ def test_cells_are_what_a_load_makes_of_them(tmp_path: Path) -> None:
     loaded(in_place, {"visits": folder}, tmp_path / "place.duckdb")
     loaded(copy, {"visits": folder}, tmp_path / "copy.duckdb")
     columns = list(in_place.tables["visits"].columns)
-    there = _rows(tmp_path / "place.duckdb", columns)
-    assert there == _rows(tmp_path / "copy.duckdb", columns)
+    there = rows_of(tmp_path / "place.duckdb", columns)
+    assert there == rows_of(tmp_path / "copy.duckdb", columns)
     assert sum(there.values()) == 5
 
 
@@ -155,7 +133,7 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> Versions:
 
 
 def test_of_each_unit_and_block_at_most_the_cap_is_read_and_all_of_who_has_no_more(versions: Versions) -> None:
-    rows = _rows(versions.first, ["person", "day"])
+    rows = rows_of(versions.first, ["person", "day"])
     assert rows["few", "2017-05-02"] == 6
     assert rows["many", "2017-05-02"] == CAP
     assert rows["many", "2017-06-02"] == 4
@@ -165,7 +143,7 @@ def test_of_each_unit_and_block_at_most_the_cap_is_read_and_all_of_who_has_no_mo
 
 
 def test_no_query_sorts_or_shuffles_rows_before_they_are_bounded(versions: Versions) -> None:
-    with _opened(versions.first) as engine:
+    with opened(versions.first) as engine:
         assert engine.changed(["visits"]) == ()
         assert set(engine._session.table("dp_raw_visits").columns) == {"person", "day", "paid", "n"}, "declared ones"
         engine._session.conf.set("spark.sql.autoBroadcastJoinThreshold", "-1")  # as if all tables were large
@@ -180,7 +158,7 @@ def test_no_query_sorts_or_shuffles_rows_before_they_are_bounded(versions: Versi
 
 
 def test_no_more_text_of_a_unit_is_read_than_a_load_keeps(versions: Versions) -> None:
-    rows = _rows(versions.first, ["person", "word"], "calls")
+    rows = rows_of(versions.first, ["person", "word"], "calls")
     counts = Counter(person for person, _ in rows.elements())
     assert counts["many"] == CAP
     assert counts["long"] == 4, "of 40,000 bytes, 9,000 a row"
@@ -188,12 +166,12 @@ def test_no_more_text_of_a_unit_is_read_than_a_load_keeps(versions: Versions) ->
 
 
 def test_rows_and_cells_past_their_time_are_not_read(versions: Versions) -> None:
-    rows = _rows(versions.first, ["person", "day", "paid"])
+    rows = rows_of(versions.first, ["person", "day", "paid"])
     assert rows["old", "2017-04-01", None] == 1
     assert {day for person, day, _ in rows if person == "old"} == {"2017-04-01"}
     loaded(versions.dataset, {}, versions.folder / "older.duckdb", base=versions.first,
            ages=versions.ages(TODAY + timedelta(days=355)))  # fmt: skip
-    assert "old" not in {person for (person,) in _rows(versions.folder / "older.duckdb", ["person"])}
+    assert "old" not in {person for (person,) in rows_of(versions.folder / "older.duckdb", ["person"])}
 
 
 def test_who_is_left_out_is_read_no_more_and_nothing_of_them_is_noted(versions: Versions) -> None:
@@ -209,7 +187,7 @@ def test_who_is_left_out_is_read_no_more_and_nothing_of_them_is_noted(versions: 
         "calls": ["gone", "many"],
     }
     for table, people in (("visits", {"few", "old", "twins"}), ("calls", {"few", "long", "caf\u00e9"})):
-        assert {person for (person,) in _rows(file, ["person"], table)} <= people
+        assert {person for (person,) in rows_of(file, ["person"], table)} <= people
     beside = [path for path in file.with_suffix(".spark").iterdir() if b"gone" in path.read_bytes()]
     assert beside == []
 
@@ -228,7 +206,7 @@ def test_ids_that_are_uuids_are_one_id_however_they_are_written(tmp_path: Path) 
         folder = written(f"SELECT CAST(uid AS {kind}) AS uid, word FROM ({text})", tmp_path / kind)
         file = tmp_path / f"{kind}.duckdb"
         loaded(dataset, {"visits": folder}, file, left_out=lambda each: each == other)
-        assert Counter(uid for uid, _ in _rows(file, ["uid", "word"]).elements()) == {one: CAP}
+        assert Counter(uid for uid, _ in rows_of(file, ["uid", "word"]).elements()) == {one: CAP}
 
 
 def test_a_table_is_not_carried_over_from_in_place_to_a_copy_or_back(versions: Versions) -> None:
@@ -241,13 +219,13 @@ def test_a_file_that_is_gone_or_another_is_told_and_nothing_is_read(tmp_path: Pa
     versions = Versions(tmp_path)
     (file,) = versions.calls.glob("*.parquet")
     content, times = file.read_bytes(), file.stat()
-    with _opened(versions.first) as engine:
+    with opened(versions.first) as engine:
         assert engine.changed(["visits", "calls"]) == ()
         os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns + 1))
         assert engine.changed(["visits", "calls"]) == ("calls",)
         file.unlink()
         assert engine.changed(["calls"]) == ("calls",)
-        with _opened(versions.first) as later:
+        with opened(versions.first) as later:
             assert later.changed(["visits", "calls"]) == ("calls",)
             file.write_bytes(content)
             os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
@@ -257,7 +235,7 @@ def test_a_file_that_is_gone_or_another_is_told_and_nothing_is_read(tmp_path: Pa
 def test_a_file_that_was_moved_away_and_back_is_not_taken_for_one_that_stayed(tmp_path: Path) -> None:
     versions = Versions(tmp_path)
     (file,) = versions.calls.glob("*.parquet")
-    with _opened(versions.first) as engine:
+    with opened(versions.first) as engine:
         assert engine.changed(["calls"]) == ()
         away = file.rename(versions.calls.parent / "away")
         away.rename(file)
@@ -266,10 +244,10 @@ def test_a_file_that_was_moved_away_and_back_is_not_taken_for_one_that_stayed(tm
 
 def test_a_file_that_comes_later_is_not_seen_until_the_next_load(versions: Versions) -> None:
     (file,) = versions.calls.glob("*.parquet")
-    before = _rows(versions.first, ["person"], "calls")
+    before = rows_of(versions.first, ["person"], "calls")
     (versions.calls / "more.parquet").write_bytes(file.read_bytes())
     try:
-        assert _rows(versions.first, ["person"], "calls") == before
+        assert rows_of(versions.first, ["person"], "calls") == before
     finally:
         (versions.calls / "more.parquet").unlink()
 
@@ -277,7 +255,7 @@ def test_a_file_that_comes_later_is_not_seen_until_the_next_load(versions: Versi
 def test_notes_of_a_table_that_is_defined_otherwise_answer_nothing(versions: Versions) -> None:
     changed, file = _parsed(HEAVY.replace("max_rows_per_unit: 6", "max_rows_per_unit: 3")), versions.folder / "3.duckdb"
     loaded(changed, {}, file, base=versions.first)
-    with _opened(file) as engine:
+    with opened(file) as engine:
         assert engine.changed(["visits"]) == ("visits",)
 
 
@@ -348,3 +326,13 @@ def test_files_that_are_named_after_a_person_are_refused(tmp_path: Path, name: s
 def test_what_cannot_be_read_in_place_is_refused_with_a_way_out(text: str, said: str) -> None:
     with pytest.raises(FileError, match=said):
         _parsed(text)
+
+
+@pytest.mark.parametrize("at", ["town=%C3%BC", "town=a/part", "town="])
+def test_partitions_that_spark_would_read_otherwise_are_refused(tmp_path: Path, at: str) -> None:
+    (tmp_path / "lake" / at / "n=1").mkdir(parents=True)
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY (SELECT 1 AS uid) TO '{tmp_path / 'lake' / at / 'n=1'}/rows.parquet'")
+    text = SHOP.replace(f"columns: {COLUMNS}", "columns: {uid: {type: bigint}, town: {type: varchar}}")
+    with pytest.raises(FileError, match="Spark would read otherwise"):
+        loaded(_parsed(text), {"visits": tmp_path / "lake"}, tmp_path / "made.duckdb")

@@ -149,7 +149,9 @@ def raw_view(table: str) -> str:
 def show_raw(session: SparkSession, table: str, notes: Notes) -> None:
     """Gives the session the view of an owner's files: those that are noted, and no other columns than are declared."""
     schema = ", ".join(f"{named(column)} {kind}" for column, kind in notes.schema.items())
-    reader = session.read.option("basePath", notes.folder).schema(schema)
+    # Without partitions, no name of a folder is a column: those of Iceberg say nothing of what is in the files.
+    how = ("basePath", notes.folder) if notes.folder else ("recursiveFileLookup", "true")
+    reader = session.read.option(*how).schema(schema)
     reader.parquet(*(pin.path for pin in notes.pins)).createOrReplaceTempView(raw_view(table))
 
 
@@ -262,13 +264,14 @@ def _first_notes(dataset: DatasetFile, place: Place) -> Notes:
     block = "" if blocks is None or blocks.table != place.table else _block(blocks.time, str(blocks.every))
     return Notes(
         str(place.source.path.resolve()),
-        place.folder,
+        place.folder if place.partitions else "",
         place.pins,
         schema,
         cells,
         dataset.privacy_unit,
         block,
         made_for(dataset, place.table),
+        version=place.version,
     )
 
 

@@ -1,0 +1,186 @@
+"""Tables whose files a log names: Delta Lake and Iceberg, each at the version that is present when it is opened.
+
+Their folders hold files of earlier versions too, with rows that were deleted since, so only a log says which files are
+the table. What the version has is then read as of any folder of Parquet files, with one difference: a column that was
+added to the table is missing in older files, and NULL there, as the table's own readers say. Whatever else a file has
+otherwise than the table's schema, in a column that is asked for, is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import duckdb
+
+from dpstats.engine.folders import Folder, is_hidden, refuse_part_of_another
+from dpstats.engine.source import (
+    READ_FILES,
+    Source,
+    SourceColumn,
+    check_whole,
+    file_error,
+    pattern_of,
+    top_level,
+    trouble_in,
+    types_in,
+    with_partitions,
+)
+from dpstats.errors import FileError
+
+T = TypeVar("T")
+NO_ID = -1
+"""The id of a field in tables that have none: names tell their fields apart."""
+_SCHEMA = (
+    f"SELECT name, num_children, coalesce(field_id, {NO_ID}), duckdb_type, precision, scale "
+    "FROM parquet_schema($dp_file)"
+)
+_AGAIN = "write the table's files again by its schema, then load it"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One version of a table. `fields`: the columns that are in its files, with their ids there, by the table's schema.
+
+    `unfit`: why a column cannot be read of the files, whatever they have.
+    """
+
+    folder: Folder
+    fields: Mapping[str, int]
+    unfit: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """Files of one schema: its top-level columns with their ids and DuckDB types, in order."""
+
+    files: tuple[Path, ...]
+    columns: tuple[tuple[str, int, str], ...]
+
+    def place_of(self, name: str, number: int) -> int | None:
+        """Where a field of the table is in the files; None: it was added later, or is another's by now."""
+        found = [place for place, column in enumerate(self.columns) if column[:2] == (name, number)]
+        return found[0] if found and not self.has_another(name, number) else None
+
+    def has_another(self, name: str, number: int) -> bool:
+        """Whether something in the files goes by a field's name or its id, and not by both."""
+        return any(
+            (each.casefold() == name.casefold() or (its == number and number != NO_ID))
+            and (each, its) != (name, number)
+            for each, its, _ in self.columns
+        )
+
+
+def in_folder(path: Path, root: Path, location: str) -> Path:
+    """A file of a table, by its location; it must be a plain one in the table's folder.
+
+    Raises:
+      FileError: it is a link, lies elsewhere, is not there, or has a name that Spark passes over.
+    """
+    file = root / location
+    try:
+        is_plain = file.resolve(strict=True) == file and file.is_relative_to(root)
+    except OSError:
+        what = "has a log that names a file that is not there: the folder is a part of the table, or was cleaned up"
+        raise FileError(str(path), what) from None
+    if not is_plain:
+        what = "has a file outside of its folder, as a clone has, or a link: make a whole copy of the table"
+        raise FileError(str(path), what)
+    if any(is_hidden(part) for part in file.relative_to(root).parts):
+        what = (
+            "has a file in a folder or of a name that starts with _ or a dot, which Spark passes over: copy the table"
+        )
+        raise FileError(str(path), what)
+    return file
+
+
+def read_log(path: Path, kind: str, read: Callable[[], T]) -> T:
+    """What a library says of a table's log. Its error, which may hold values, ends here."""
+    try:
+        return read()
+    except FileError:
+        raise
+    except Exception:
+        what = f"has a log that cannot be read as one of {kind}: it is damaged, or of a later kind"
+    raise FileError(str(path), what)
+
+
+def open_snapshot(connection: duckdb.DuckDBPyConnection, path: Path, snapshot: Snapshot) -> Source:
+    """The table at `path` at that version.
+
+    Raises:
+      FileError: it has no rows, or files that cannot be read. Of a column that must not be read, the source tells.
+    """
+    refuse_part_of_another(snapshot.folder.root)
+    if not snapshot.folder.files:
+        raise FileError(str(path), "is a table without rows: load it when it has some")
+    if len(set(snapshot.folder.files)) < len(snapshot.folder.files):
+        raise FileError(str(path), "has a log that names a file twice: repair the table")
+    shapes = tuple(_shapes(connection, path, snapshot.folder))
+    fields, unfit = _fields(snapshot, shapes)
+    partitions = [SourceColumn(name, "VARCHAR", "") for name in snapshot.folder.partitions]
+    columns = tuple(replace(each, alias=f"c{place}") for place, each in enumerate([*fields, *partitions]))
+    inside = columns[: len(fields)]
+    rows = " UNION ALL ".join(_rows(place, shape, snapshot, inside) for place, shape in enumerate(shapes, 1))
+    patterns = [[pattern_of(file) for file in shape.files] for shape in shapes]
+    sql = with_partitions(snapshot.folder, columns, f"({rows}) AS dp_f")
+    source = Source(path, columns, sql, patterns, snapshot.folder, unfit)
+    check_whole(connection, source, "flatten($dp_file)")
+    return source
+
+
+def _fields(snapshot: Snapshot, shapes: tuple[_Shape, ...]) -> tuple[list[SourceColumn], Mapping[str, str]]:
+    """The fields that the files have, and why some must not be read."""
+    columns, unfit = list[SourceColumn](), dict(snapshot.unfit)
+    for name, number in snapshot.fields.items():
+        kinds = sorted({kind for shape in shapes for kind in _kinds(shape, name, number)})
+        if any(shape.has_another(name, number) for shape in shapes):
+            unfit[name] = f"was renamed, or dropped and added again, since a file was written: {_AGAIN}"
+        elif len(kinds) > 1:
+            unfit[name] = f"has several types in the table's files: {_AGAIN}"
+        if kinds or name in unfit:
+            columns.append(SourceColumn(name, (kinds or ["INTEGER"])[0], ""))
+    return columns, unfit
+
+
+def _kinds(shape: _Shape, name: str, number: int) -> list[str]:
+    place = shape.place_of(name, number)
+    return [] if place is None else [shape.columns[place][2]]
+
+
+def _rows(place: int, shape: _Shape, snapshot: Snapshot, columns: tuple[SourceColumn, ...]) -> str:
+    """SQL for the rows of the files of one shape, and of which file each is."""
+    given = ", ".join([*(f"f{at}" for at in range(len(shape.columns))), "dp_path"])
+    cells = ", ".join(f"{_cell(shape, snapshot, column)} AS {column.alias}" for column in columns)
+    reading = READ_FILES.replace("$dp_file", f"$dp_file[{place}]")
+    return f"SELECT {cells}, dp_path FROM {reading} AS dp_f({given})"
+
+
+def _cell(shape: _Shape, snapshot: Snapshot, column: SourceColumn) -> str:
+    place = shape.place_of(column.name, snapshot.fields[column.name])
+    # Of several types, none is read.
+    is_so = place is not None and shape.columns[place][2] == column.type
+    return f"f{place}" if is_so else f"CAST(NULL AS {column.type})"
+
+
+def _shapes(connection: duckdb.DuckDBPyConnection, path: Path, folder: Folder) -> Iterator[_Shape]:
+    """The files by their schemas."""
+    alike: dict[tuple[Any, ...], list[Path]] = {}
+    for file in folder.files:
+        # The first line only says who wrote the file.
+        alike.setdefault(tuple(_schema(connection, path, file)[1:]), []).append(file)
+    for schema, files in alike.items():
+        types = types_in(connection, path, READ_FILES, pattern_of(files[0]))[:-1]
+        named = zip(top_level(schema), types, strict=True)
+        yield _Shape(tuple(files), tuple((line[0], line[2], kind[1]) for line, kind in named))
+
+
+def _schema(connection: duckdb.DuckDBPyConnection, path: Path, file: Path) -> list[tuple[Any, ...]]:
+    found: list[tuple[Any, ...]] = []
+    look = {"dp_file": pattern_of(file)}
+    trouble = trouble_in(lambda: found.extend(connection.execute(_SCHEMA, look).fetchall()))
+    if trouble:
+        raise file_error(path, trouble)
+    return found
