@@ -67,7 +67,7 @@ def _snapshot(path: Path, root: Path, table: DeltaTable) -> Snapshot:
         tuple(values for _, values in found),
         f"Delta Lake, version {table.version()}",
     )
-    return Snapshot(folder, {name: NO_ID for name in kinds if name not in partitions}, {})
+    return Snapshot(folder, {name: NO_ID for name in kinds if name not in partitions})
 
 
 def _check_features(path: Path, table: DeltaTable) -> None:

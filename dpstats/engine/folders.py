@@ -36,7 +36,7 @@ class Folder:
     """A table's files, in the order of their names; the columns in the names of folders, and their values by file.
 
     `root`: the table's folder, below which those names begin. `version`: which of the table's versions, as its log
-    counts them; empty without a log.
+    counts them; empty without a log. `told`: columns that are in the files, and of which the names of folders tell too.
     """
 
     root: Path
@@ -44,6 +44,7 @@ class Folder:
     partitions: tuple[str, ...]
     values: tuple[tuple[str | None, ...], ...]
     version: str = ""
+    told: frozenset[str] = frozenset()
 
 
 def one_file(path: Path) -> Folder:

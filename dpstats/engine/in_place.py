@@ -109,7 +109,10 @@ class Notes:
 
 @dataclass(frozen=True)
 class Place:
-    """A table's folder, as a load is given it: its files, and the column of them for each declared one."""
+    """A table's folder, as a load is given it: its files, and the column of them for each declared one.
+
+    `named`: the columns of which the names of folders tell.
+    """
 
     table: str
     source: Source
@@ -118,6 +121,7 @@ class Place:
     partitions: tuple[str, ...]
     pins: tuple[Pin, ...]
     version: str
+    named: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -185,7 +189,8 @@ def place_of(table: str, source: Source, found: Mapping[str, SourceColumn]) -> P
         raise FileError(str(path), f"{what}: use other values, or load it as a copy")
     try:
         pins = tuple(_pin(file) for file in folder.files)
-        return Place(table, source, found, str(folder.root), folder.partitions, pins, folder.version)
+        named = frozenset(folder.partitions) | folder.told
+        return Place(table, source, found, str(folder.root), folder.partitions, pins, folder.version, named)
     except OSError:
         what = "has files that come and go while it is loaded: load it when nobody writes to it"
     raise FileError(str(path), what)

@@ -44,12 +44,16 @@ _AGAIN = "write the table's files again by its schema, then load it"
 class Snapshot:
     """One version of a table. `fields`: the columns that are in its files, with their ids there, by the table's schema.
 
-    `unfit`: why a column cannot be read of the files, whatever they have.
+    `folder.told`: of these the log has values too, so they are no NULLs where a file lacks them.
     """
 
     folder: Folder
     fields: Mapping[str, int]
-    unfit: Mapping[str, str]
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether ids tell the fields apart, and not their names alone."""
+        return any(number != NO_ID for number in self.fields.values())
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,10 @@ def open_snapshot(connection: duckdb.DuckDBPyConnection, path: Path, snapshot: S
         raise FileError(str(path), "is a table without rows: load it when it has some")
     if len(set(snapshot.folder.files)) < len(snapshot.folder.files):
         raise FileError(str(path), "has a log that names a file twice: repair the table")
-    shapes = tuple(_shapes(connection, path, snapshot.folder))
+    shapes = tuple(_shapes(connection, path, snapshot))
+    if snapshot.has_ids and any(number == NO_ID for shape in shapes for _, number, _ in shape.columns):
+        what = "has files whose columns have no ids, which others wrote: write the table's files again, then load it"
+        raise FileError(str(path), what)
     fields, unfit = _fields(snapshot, shapes)
     partitions = [SourceColumn(name, "VARCHAR", "") for name in snapshot.folder.partitions]
     columns = tuple(replace(each, alias=f"c{place}") for place, each in enumerate([*fields, *partitions]))
@@ -133,13 +140,15 @@ def open_snapshot(connection: duckdb.DuckDBPyConnection, path: Path, snapshot: S
 
 def _fields(snapshot: Snapshot, shapes: tuple[_Shape, ...]) -> tuple[list[SourceColumn], Mapping[str, str]]:
     """The fields that the files have, and why some must not be read."""
-    columns, unfit = list[SourceColumn](), dict(snapshot.unfit)
+    columns, unfit = list[SourceColumn](), dict[str, str]()
     for name, number in snapshot.fields.items():
         kinds = sorted({kind for shape in shapes for kind in _kinds(shape, name, number)})
         if any(shape.has_another(name, number) for shape in shapes):
             unfit[name] = f"was renamed, or dropped and added again, since a file was written: {_AGAIN}"
         elif len(kinds) > 1:
             unfit[name] = f"has several types in the table's files: {_AGAIN}"
+        elif name in snapshot.folder.told and any(shape.place_of(name, number) is None for shape in shapes):
+            unfit[name] = f"is in the table's log alone for some of its files: {_AGAIN}"
         if kinds or name in unfit:
             columns.append(SourceColumn(name, (kinds or ["INTEGER"])[0], ""))
     return columns, unfit
@@ -165,16 +174,17 @@ def _cell(shape: _Shape, snapshot: Snapshot, column: SourceColumn) -> str:
     return f"f{place}" if is_so else f"CAST(NULL AS {column.type})"
 
 
-def _shapes(connection: duckdb.DuckDBPyConnection, path: Path, folder: Folder) -> Iterator[_Shape]:
+def _shapes(connection: duckdb.DuckDBPyConnection, path: Path, snapshot: Snapshot) -> Iterator[_Shape]:
     """The files by their schemas."""
     alike: dict[tuple[Any, ...], list[Path]] = {}
-    for file in folder.files:
+    for file in snapshot.folder.files:
         # The first line only says who wrote the file.
         alike.setdefault(tuple(_schema(connection, path, file)[1:]), []).append(file)
     for schema, files in alike.items():
         types = types_in(connection, path, READ_FILES, pattern_of(files[0]))[:-1]
         named = zip(top_level(schema), types, strict=True)
-        yield _Shape(tuple(files), tuple((line[0], line[2], kind[1]) for line, kind in named))
+        ids = snapshot.has_ids
+        yield _Shape(tuple(files), tuple((line[0], line[2] if ids else NO_ID, kind[1]) for line, kind in named))
 
 
 def _schema(connection: duckdb.DuckDBPyConnection, path: Path, file: Path) -> list[tuple[Any, ...]]:

@@ -74,7 +74,7 @@ def as_delta_reads(folder: Path, to: Path) -> Path:
     return to
 
 
-@pytest.mark.parametrize("partition_by", [[], ["day", "shop"], ["code"]])
+@pytest.mark.parametrize("partition_by", [[], ["day", "shop", "code"]])
 def test_answers_are_of_the_rows_that_the_table_has_now(tmp_path: Path, partition_by: list[str]) -> None:
     folder = changed(tmp_path / "lake", partition_by)
     loaded(COPY, {"visits": as_delta_reads(folder, tmp_path / "rows.parquet")}, tmp_path / "read.duckdb")

@@ -249,7 +249,7 @@ def _first_notes(dataset: DatasetFile, place: Place) -> Notes:
         found = place.found[column]
         kind = read_as(found.type)
         partition, unit = found.name in partitions, column == dataset.privacy_unit
-        if partition and unit:
+        if unit and found.name in place.named:
             what = (
                 "is in the names of folders, where no erasure reaches what is noted of them: load the table as a copy"
             )

@@ -1,0 +1,170 @@
+"""Iceberg: which files a table has at its present snapshot, by its metadata. The only place that knows `pyiceberg`.
+
+Rows are read of the data files as they are, by names, so no delete file may say that some of them were deleted, and a
+field's name must go with its id in every file (`engine/logged.py`). The names of folders say nothing here: what a
+table is partitioned by is in the files.
+
+Which metadata file is the table's present one, its catalog knows. Here it is the one that is named, or that a Hadoop
+table's `version-hint.text` leads to, or the only one; and no other may be as new, since an older one would bring
+back rows that were deleted.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dpstats.engine.folders import Folder
+from dpstats.engine.logged import Snapshot, in_folder, read_log
+from dpstats.errors import FileError
+
+if TYPE_CHECKING:
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.table.metadata import TableMetadata
+
+METADATA = ".metadata.json"
+_FOLDER, _HINT = "metadata", "version-hint.text"
+_LOCAL = re.compile(r"(?:file:(?://)?)?(/[^?#]*)")
+_TELLING = re.compile(r"identity|truncate\[.*\]")
+"""Transforms that write a value, or its beginning, into the name of a folder."""
+
+
+def is_iceberg(path: Path) -> bool:
+    """Whether it is a table of Iceberg: its folder, or one of its metadata files."""
+    return path.name.endswith(METADATA) if path.is_file() else bool(_metadata_files(path / _FOLDER))
+
+
+def iceberg_snapshot(path: Path) -> Snapshot:
+    """The table's files at its present snapshot.
+
+    Raises:
+      FileError: `pyiceberg` is not installed, the metadata cannot be read, or are not known to be the present ones, or
+        the files alone are not the table.
+    """
+    try:
+        import pyiceberg  # noqa: F401
+    except ImportError:
+        what = "is a table of Iceberg, which an extra reads: install dpstats[lake]"
+        raise FileError(str(path), what) from None
+    return read_log(path, "Iceberg", lambda: _Reading(path, _present(path)).snapshot())
+
+
+class _Reading:
+    """One table, by one of its metadata files. Only files of its own folder are opened."""
+
+    def __init__(self, path: Path, file: Path) -> None:
+        from pyiceberg.io.pyarrow import PyArrowFileIO
+        from pyiceberg.serializers import FromInputFile
+
+        # What opens files is not the metadata's to say.
+        self._path, self._io = path, PyArrowFileIO()
+        self._metadata: TableMetadata = FromInputFile.table_metadata(self._io.new_input(str(file)))
+        self._location = self._local(self._metadata.location)
+        self._root = self._location.resolve()
+        if not file.is_relative_to(self._root) or (path.is_dir() and path.resolve() != self._root):
+            what = "has metadata of a table that lies elsewhere: give the table where it was written"
+            raise FileError(str(path), what)
+        _check_is_last(path, file, self._metadata)
+
+    def snapshot(self) -> Snapshot:
+        """The files of the present snapshot."""
+        metadata = self._metadata
+        if metadata.format_version > 2:
+            what = "is of format version 3, which is not read in place: copy its rows to a table of version 2"
+            raise FileError(str(self._path), what)
+        specs = set[int]()
+        files = tuple(sorted(self._file(each.file_path) for each in self._data_files(specs)))
+        version = f"Iceberg, snapshot {metadata.current_snapshot_id}"
+        fields = {field.name: field.field_id for field in metadata.schema().fields}
+        told = {
+            metadata.schema().find_column_name(part.source_id)
+            for spec in metadata.partition_specs
+            if spec.spec_id in specs
+            for part in spec.fields
+            if _TELLING.fullmatch(str(part.transform))
+        }
+        folder = Folder(self._root, files, (), ((),) * len(files), version, frozenset(filter(None, told)))
+        return Snapshot(folder, fields)
+
+    def _data_files(self, specs: set[int]) -> Iterator[DataFile]:
+        """The data files, checked; `specs` gets by what they are partitioned."""
+        from pyiceberg.manifest import DataFileContent, FileFormat, read_manifest_list
+
+        present = self._metadata.current_snapshot_id
+        snapshot = None if present is None else self._metadata.snapshot_by_id(present)
+        if snapshot is None:
+            return
+        for manifest in read_manifest_list(self._io.new_input(str(self._file(snapshot.manifest_list)))):
+            self._file(manifest.manifest_path)
+            for entry in manifest.fetch_manifest_entry(self._io):
+                found = entry.data_file
+                if found.content != DataFileContent.DATA:
+                    what = (
+                        "has rows that were deleted and are in its files still (delete files): rewrite these files "
+                        "(`rewrite_data_files` with `delete-file-threshold` 1), then load it"
+                    )
+                    raise FileError(str(self._path), what)
+                if found.file_format != FileFormat.PARQUET or found.key_metadata is not None:
+                    what = "has files that are not Parquet, or are encrypted: rewrite them as Parquet"
+                    raise FileError(str(self._path), what)
+                specs.add(manifest.partition_spec_id)
+                yield found
+
+    def _file(self, location: str) -> Path:
+        """A file of the table, by its absolute location."""
+        file = self._local(location)
+        if file.is_relative_to(self._location):
+            file = self._root / file.relative_to(self._location)
+        return in_folder(self._path, self._root, str(file))
+
+    def _local(self, location: str) -> Path:
+        found = _LOCAL.fullmatch(location)
+        if not found:
+            raise FileError(str(self._path), "has files that are not on this machine: export its rows")
+        return Path(found[1])
+
+
+def _present(path: Path) -> Path:
+    """The metadata file to read."""
+    if path.is_file():
+        return path.resolve()
+    folder = path.resolve() / _FOLDER
+    found, hint = _metadata_files(folder), folder / _HINT
+    if hint.is_file():
+        number = int(hint.read_text())
+        while (folder / f"v{number + 1}{METADATA}").exists():  # a hint may be late
+            number += 1
+        return folder / f"v{number}{METADATA}"
+    if len(found) > 1:
+        what = (
+            f"is a table of Iceberg whose catalog knows which metadata are the present ones: give the path of that "
+            f"file, TABLE=FOLDER/{_FOLDER}/..{METADATA}"
+        )
+        raise FileError(str(path), what)
+    return found[0]
+
+
+def _check_is_last(path: Path, file: Path, metadata: TableMetadata) -> None:
+    """Refuses metadata beside which there are others as new that these did not come from."""
+    before = {Path(each.metadata_file).name for each in metadata.metadata_log}
+    for other in _metadata_files(file.parent):
+        if other != file and other.name not in before and _updated_ms(other) >= metadata.last_updated_ms:
+            what = (
+                "has metadata files that are as new: give the path of its catalog's present one, and remove files "
+                "that no commit came of (`remove_orphan_files`)"
+            )
+            raise FileError(str(path), what)
+
+
+def _metadata_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"*{METADATA}"))
+
+
+def _updated_ms(file: Path) -> int:
+    content = file.read_bytes()
+    packed = file.name.endswith(f".gz{METADATA}")
+    return int(json.loads(gzip.decompress(content) if packed else content)["last-updated-ms"])
