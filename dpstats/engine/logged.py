@@ -8,7 +8,7 @@ otherwise than the table's schema, in a column that is asked for, is refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -130,11 +130,10 @@ def open_snapshot(connection: duckdb.DuckDBPyConnection, path: Path, snapshot: S
     partitions = [SourceColumn(name, "VARCHAR", "") for name in snapshot.folder.partitions]
     columns = tuple(replace(each, alias=f"c{place}") for place, each in enumerate([*fields, *partitions]))
     inside = columns[: len(fields)]
-    rows = " UNION ALL ".join(_rows(place, shape, snapshot, inside) for place, shape in enumerate(shapes, 1))
-    patterns = [[pattern_of(file) for file in shape.files] for shape in shapes]
-    sql = with_partitions(snapshot.folder, columns, f"({rows}) AS dp_f")
+    sql = with_partitions(snapshot.folder, columns, f"({' UNION ALL '.join(_rows(shapes, inside, snapshot))}) AS dp_f")
+    patterns = [pattern_of(file) for shape in shapes for file in shape.files]
     source = Source(path, columns, sql, patterns, snapshot.folder, unfit)
-    check_whole(connection, source, "flatten($dp_file)")
+    check_whole(connection, source)
     return source
 
 
@@ -159,12 +158,16 @@ def _kinds(shape: _Shape, name: str, number: int) -> list[str]:
     return [] if place is None else [shape.columns[place][2]]
 
 
-def _rows(place: int, shape: _Shape, snapshot: Snapshot, columns: tuple[SourceColumn, ...]) -> str:
-    """SQL for the rows of the files of one shape, and of which file each is."""
-    given = ", ".join([*(f"f{at}" for at in range(len(shape.columns))), "dp_path"])
-    cells = ", ".join(f"{_cell(shape, snapshot, column)} AS {column.alias}" for column in columns)
-    reading = READ_FILES.replace("$dp_file", f"$dp_file[{place}]")
-    return f"SELECT {cells}, dp_path FROM {reading} AS dp_f({given})"
+def _rows(shapes: Sequence[_Shape], columns: Sequence[SourceColumn], snapshot: Snapshot) -> Iterator[str]:
+    """SQL for the rows of the files of each shape, and of which file each is; `$dp_file` has the shapes' in order."""
+    start = 1
+    for shape in shapes:
+        end = start + len(shape.files)
+        given = ", ".join([*(f"f{at}" for at in range(len(shape.columns))), "dp_path"])
+        cells = "".join(f"{_cell(shape, snapshot, column)} AS {column.alias}, " for column in columns)
+        reading = READ_FILES.replace("$dp_file", f"$dp_file[{start}:{end - 1}]")
+        yield f"SELECT {cells}dp_path FROM {reading} AS dp_f({given})"
+        start = end
 
 
 def _cell(shape: _Shape, snapshot: Snapshot, column: SourceColumn) -> str:

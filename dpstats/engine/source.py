@@ -28,7 +28,7 @@ _CSV = (".csv", ".csv.gz")
 _LINE = re.compile(r"CSV Error on Line: ([0-9]+)")
 _NAMES_SHOWN = 30
 _SCHEMA = "SELECT name, num_children, duckdb_type, precision, scale FROM parquet_schema($dp_file)"
-_ROWS = "SELECT coalesce(sum(num_rows), 0) FROM parquet_file_metadata({})"
+_ROWS = "SELECT coalesce(sum(num_rows), 0) FROM parquet_file_metadata($dp_file)"
 _READ_PARQUET = "read_parquet($dp_file, hive_partitioning = false)"
 READ_FILES = "read_parquet($dp_file, hive_partitioning = false, filename = 'dp_path')"
 
@@ -52,7 +52,7 @@ class Source:
     path: Path
     columns: tuple[SourceColumn, ...]
     sql: str
-    pattern: str | list[str] | list[list[str]]
+    pattern: str | list[str]
     folder: Folder
     unfit: Mapping[str, str] = field(default_factory=dict)
 
@@ -184,18 +184,14 @@ def _folder(connection: duckdb.DuckDBPyConnection, path: Path) -> Source:
     )
     rows = f"{READ_FILES} AS dp_f({', '.join((*(each.alias for each in columns[: len(inside)]), 'dp_path'))})"
     source = Source(path, columns, with_partitions(folder, columns, rows), patterns, folder)
-    check_whole(connection, source, "$dp_file")
+    check_whole(connection, source)
     return source
 
 
-def check_whole(connection: duckdb.DuckDBPyConnection, source: Source, files: str) -> None:
-    """Refuses a folder of which a file was not found again by its name: its rows would be missing in silence.
-
-    Args:
-      files: SQL for the list of all files, of `$dp_file`.
-    """
+def check_whole(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
+    """Refuses a folder of which a file was not found again by its name: its rows would be missing in silence."""
     counts: list[int] = []
-    for sql in (f"SELECT count(*) FROM {source.sql}", _ROWS.format(files)):
+    for sql in (f"SELECT count(*) FROM {source.sql}", _ROWS):
 
         def count(sql: str = sql) -> None:
             counts.extend(int(row[0]) for row in connection.execute(sql, {"dp_file": source.pattern}).fetchall())

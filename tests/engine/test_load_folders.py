@@ -155,7 +155,6 @@ def test_files_of_different_writers_are_one_table(write, read, tmp_path):
         ("_delta_log/00.json", "Delta", False),
         (".hoodie/hoodie.properties", "Hudi", True),
         (".hoodie/hoodie.properties", "Hudi", False),
-        ("metadata/v1.metadata.json", "Iceberg", True),
         ("metadata/v1.metadata.json", "Iceberg", False),
         ("_spark_metadata/0", "a stream of Spark", True),
         ("_spark_metadata/0", "a stream of Spark", False),
