@@ -3,6 +3,9 @@
 Which type a file's column has is DuckDB's word: Spark is told what to read it as. Only pairs of types are taken in
 which both engines make the same of every cell; a cell that does not fit is NULL, and none makes a query raise. Text is
 not brought to normal form C, which Spark does not know; ids are, when they are noted.
+
+A partition's cell is made without a pattern: Spark moves no pattern below what is selected, so it would read the files
+of all partitions whatever a query asks for.
 """
 
 from __future__ import annotations
@@ -32,8 +35,7 @@ _READ_AS = {
 }
 _SAME = ("TINYINT", "SMALLINT", "BIGINT", "FLOAT", "DOUBLE", "BOOLEAN", "DATE")
 _MOMENTS = ("DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP WITH TIME ZONE")
-_ISO_DAY = "^(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}$"
-_DIGITS = "^-?[0-9]{1,18}$"
+_DAYS = "DATE'0001-01-01' AND DATE'9999-12-31'"
 _UUID = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 
@@ -89,7 +91,9 @@ def _integer(x: str, kind: str, column: ColumnType, partition: bool) -> str | No
     if kind in ("FLOAT", "DOUBLE"):  # halves go to the even one in DuckDB; 2^63 Spark would let in
         number = f"rint(CAST({x} AS DOUBLE))"
         return f"CASE WHEN {number} < 9223372036854775808D THEN try_cast({number} AS {to}) END"
-    return f"CASE WHEN {x} RLIKE '{_DIGITS}' THEN try_cast({x} AS {to}) END" if partition else None
+    # Of digits, and a sign that stands elsewhere makes no number.
+    digits = f"translate({x}, '0123456789', '') IN ('', '-') AND length(replace({x}, '-', '')) <= 18"
+    return f"CASE WHEN {digits} THEN try_cast({x} AS {to}) END" if partition else None
 
 
 def _double(x: str, kind: str, _column: ColumnType, _partition: bool) -> str | None:
@@ -110,11 +114,12 @@ def _boolean(x: str, kind: str, _column: ColumnType, _partition: bool) -> str | 
 
 def _date(x: str, kind: str, _column: ColumnType, partition: bool) -> str | None:
     if partition:
-        return f"try_cast(CASE WHEN {x} RLIKE '{_ISO_DAY}' THEN {x} END AS DATE)"
+        day = f"try_cast({x} AS DATE)"  # Spark takes other spellings too
+        return f"CASE WHEN CAST({day} AS STRING) = {x} AND {day} BETWEEN {_DAYS} THEN {day} END"
     if kind not in _MOMENTS:
         return None
     day = f"CAST({x} AS DATE)"
-    return f"CASE WHEN {day} BETWEEN DATE'0001-01-01' AND DATE'9999-12-31' THEN {day} END"
+    return f"CASE WHEN {day} BETWEEN {_DAYS} THEN {day} END"
 
 
 def _timestamp(x: str, kind: str, column: ColumnType, partition: bool) -> str | None:

@@ -1,0 +1,106 @@
+"""A query reads the partitions that it asks for, and no file of another; their values are those of a copy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from both import ADDRESS
+from deltalake import write_deltalake
+from lakes import loaded, opened, rows_of, written
+
+from dpstats.catalog.dataset import parse_dataset
+from dpstats.catalog.parameters import bind_parameters
+from dpstats.catalog.query import parse_query
+from dpstats.engine.noise import _open_groups
+from dpstats.engine.spark.engine import SparkEngine
+from dpstats.plan.analysis import analyse
+from dpstats.plan.build import build
+from dpstats.plan.caps import nothing_counted
+
+SHOP = f"""
+dataset: shop
+privacy_unit: uid
+budget: {{epsilon: 100, delta: 1.0e-6}}
+engine: {{spark: '{ADDRESS}'}}
+max_rows_per_unit: 1000
+tables:
+  visits:
+    in_place: true
+    columns: {{uid: {{type: bigint}}, day: {{type: date}}, shop: {{type: integer}}, town: {{type: varchar}}}}
+"""
+DATASET = parse_dataset(SHOP, "dataset.yaml")
+COPY = parse_dataset(SHOP.replace("    in_place: true\n", ""), "dataset.yaml")
+QUERY = """
+query: visits
+dataset: shop
+sql: SELECT COUNT(*) AS n FROM visits WHERE {asked}
+parameters: {{{parameters}}}
+bounds: {{n: [0, 9]}}
+cost: {{rho: 0.5}}
+"""
+PARAMETERS = {
+    "since": "{type: date, min: 2017-01-01, max: 2018-01-01, default: 2017-01-04}",
+    "shop": "{type: integer, min: 0, max: 2, default: 1}",
+    "town": "{type: enum, values: [t0, t1], default: t1}",
+}
+ROWS = """
+    SELECT i AS uid, DATE '2017-01-01' + (i % 4)::INTEGER AS day, (i % 3)::INTEGER AS shop, 't' || (i % 2) AS town
+    FROM range(240) AS t(i)"""
+
+
+def _counted(engine: SparkEngine, asked: str) -> int:
+    """What a query counts, before noise; it does not look whether files are as they were noted."""
+    parameters = ", ".join(f"{name}: {spec}" for name, spec in PARAMETERS.items() if f"${name}" in asked)
+    query = parse_query(QUERY.format(asked=asked, parameters=parameters), "q.yaml")
+    plan = build(analyse(query, DATASET), bind_parameters(query, {}), lambda *_: (), nothing_counted)
+    _, vectors = _open_groups(plan, engine._answer(plan))
+    return sum(map(sum, vectors))
+
+
+def _kept(folder: Path, part: str) -> None:
+    """Nothing is readable but what lies in partitions of that name."""
+    for file in folder.rglob("*.parquet"):
+        if part not in file.parts:
+            file.write_bytes(b"no Parquet")
+
+
+@pytest.mark.parametrize("kind", ["folders", "Delta"])
+def test_files_of_partitions_that_are_not_asked_for_are_not_read(tmp_path: Path, kind: str) -> None:
+    by, lake = ["day", "shop", "town"], tmp_path / "lake"
+    if kind == "Delta":
+        with duckdb.connect() as connection:
+            write_deltalake(lake, connection.sql(ROWS).to_arrow_table(), partition_by=by)
+    else:
+        written(ROWS, lake, ", ".join(by))
+    loaded(DATASET, {"visits": lake}, tmp_path / "made.duckdb")
+    with opened(tmp_path / "made.duckdb") as engine:
+        assert engine.changed(["visits"]) == ()
+        assert _counted(engine, "shop >= 0") == 240
+        _kept(lake, "day=2017-01-04")
+        assert _counted(engine, "day >= $since") == 60
+        with pytest.raises(Exception, match="FAILED_READ_FILE"):
+            _counted(engine, "shop >= 0")
+        _kept(lake, "shop=1")
+        assert _counted(engine, "shop = $shop AND day > DATE '2017-01-03'") == 20
+        _kept(lake, "town=t1")
+        assert _counted(engine, "town = $town AND shop IN (1, 7) AND day BETWEEN $since AND DATE '2018-01-01'") == 20
+
+
+def test_partitions_have_the_values_that_a_copy_has(tmp_path: Path) -> None:
+    days = ["2017-01-03", "0044-03-15", "0000-01-01", "9999-12-31", "10000-01-01", "2017-02-30", "monday", None]
+    shops = ["1", "007", "-5", "5-3", "-", "2147483647", "2147483648", "12345678901234567890", None]
+    for number, (day, shop) in enumerate((day, shop) for day in days for shop in shops):
+        part = "__HIVE_DEFAULT_PARTITION__"
+        folder = tmp_path / "lake" / f"day={day or part}" / f"shop={shop or part}"
+        folder.mkdir(parents=True)
+        pq.write_table(pa.table({"uid": [number], "town": ["a"]}), folder / "rows.parquet")
+    loaded(DATASET, {"visits": tmp_path / "lake"}, tmp_path / "place.duckdb")
+    loaded(COPY, {"visits": tmp_path / "lake"}, tmp_path / "copy.duckdb")
+    columns = ["uid", "day", "shop"]
+    there = rows_of(tmp_path / "place.duckdb", columns)
+    assert there == rows_of(tmp_path / "copy.duckdb", columns)
+    assert {day for _, day, _ in there} == {"2017-01-03", "0044-03-15", "9999-12-31", None}
