@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -158,9 +158,11 @@ def _rows_table(counts: dict[str, dict[str, int]]) -> Table:
     return Table(("table", *heads), rows, frozenset(heads))
 
 
-def _in_place_table(sizes: dict[str, dict[str, int]]) -> Table:
-    rows = tuple((table, f"{each['files']:,}", f"{each['bytes']:,}") for table, each in sizes.items())
-    return Table(("read in place", "files", "bytes"), rows, frozenset(("files", "bytes")))
+def _in_place_table(noted: dict[str, dict[str, Any]]) -> Table:
+    rows = tuple(
+        (table, f"{each['files']:,}", f"{each['bytes']:,}", each["version"] or "-") for table, each in noted.items()
+    )
+    return Table(("read in place", "files", "bytes", "version"), rows, frozenset(("files", "bytes")))
 
 
 @app.command("erased-in-place")

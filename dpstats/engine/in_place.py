@@ -17,41 +17,22 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import unquote
 
 import duckdb
 
 from dpstats.catalog.canonical import canonical_json
 from dpstats.catalog.dataset import DatasetFile
-from dpstats.engine.folders import PARQUET
 from dpstats.engine.links import LeftOut
 from dpstats.engine.locked import CONNECT_CONFIG
 from dpstats.engine.names import literal, quoted
-from dpstats.engine.source import Source, SourceColumn
-from dpstats.engine.spark.partitions import are_plain
+from dpstats.engine.place import Pin, Place, is_so
 from dpstats.errors import FileError
 
 if TYPE_CHECKING:
     import pyarrow
 
-_PATTERNS = frozenset("*?[]{}\\")
 NOTES = "dp_in_place"
 """The table of a data version with what is noted of each table in place, as JSON."""
-
-
-@dataclass(frozen=True)
-class Pin:
-    """A file as it was noted: its size in bytes, when it was written and its inode changed, in nanoseconds, and which.
-
-    A copy with the same size and time, or one that was moved away and back, has another inode or changed later: nobody
-    sets that time.
-    """
-
-    path: str
-    size: int
-    written_ns: int
-    changed_ns: int
-    inode: int
 
 
 @dataclass(frozen=True)
@@ -104,24 +85,7 @@ class Notes:
 
     def each_as_noted(self) -> Iterator[bool]:
         """Whether it is there still, as it was, of each file in turn."""
-        return map(_is_so, self.pins)
-
-
-@dataclass(frozen=True)
-class Place:
-    """A table's folder, as a load is given it: its files, and the column of them for each declared one.
-
-    `named`: the columns of which the names of folders tell.
-    """
-
-    table: str
-    source: Source
-    found: Mapping[str, SourceColumn]
-    folder: str
-    partitions: tuple[str, ...]
-    pins: tuple[Pin, ...]
-    version: str
-    named: frozenset[str]
+        return map(is_so, self.pins)
 
 
 @dataclass(frozen=True)
@@ -168,53 +132,6 @@ def people_of(table: str) -> str:
 def heavy_of(table: str) -> str:
     """The table of a data version with the units that have more rows there than is kept of one."""
     return f"dp_heavy_{table}"
-
-
-def place_of(table: str, source: Source, found: Mapping[str, SourceColumn]) -> Place:
-    """A table's folder, or its one file, with its files as they are now.
-
-    Raises:
-      FileError: it is not Parquet, or Spark would take a name in it for a pattern, or two columns for one; or its files
-        come and go.
-    """
-    path, folder = source.path, source.folder
-    _check_case(source, found)
-    if not path.is_dir() and not folder.version and not path.name.lower().endswith(PARQUET):
-        raise FileError(str(path), "cannot be read in place: only Parquet can, so load it as a copy")
-    if any(set(str(file)) & _PATTERNS for file in (*folder.files, folder.root)):
-        what = "holds a name with one of * ? [ ] { } \\ in it, which Spark takes for a pattern: name its files plainly"
-        raise FileError(str(path), what)
-    if not are_plain(folder):
-        what = "has partitions whose values Spark would read otherwise in the names of their folders"
-        raise FileError(str(path), f"{what}: use other values, or load it as a copy")
-    try:
-        pins = tuple(_pin(file) for file in folder.files)
-        named = frozenset(folder.partitions) | folder.told
-        return Place(table, source, found, str(folder.root), folder.partitions, pins, folder.version, named)
-    except OSError:
-        what = "has files that come and go while it is loaded: load it when nobody writes to it"
-    raise FileError(str(path), what)
-
-
-def _check_case(source: Source, found: Mapping[str, SourceColumn]) -> None:
-    """Refuses a column that Spark, which does not look at case, cannot tell from another of the files."""
-    for column in found.values():
-        alike = [each.name for each in source.columns if each.name.casefold() == column.name.casefold()]
-        if len(alike) > 1:
-            what = (
-                f"has columns {' and '.join(sorted(alike))}, which Spark cannot tell apart: rename one, or load a copy"
-            )
-            raise FileError(str(source.path), what)
-
-
-def names_of(place: Place) -> frozenset[str]:
-    """What the names of a folder's files and partitions say, in lower case: with and without what they end in."""
-    found = set[str]()
-    for pin in place.pins:
-        path = Path(pin.path).relative_to(place.folder)
-        for part in (*path.parts, path.stem):
-            found |= {part, unquote(part), unquote(part.partition("=")[2])}
-    return frozenset(each.casefold() for each in found)
 
 
 def in_spark(sql: str) -> str:
@@ -304,15 +221,3 @@ def _opened(file: Path) -> duckdb.DuckDBPyConnection:
         connection.close()
         raise
     return connection
-
-
-def _pin(path: Path) -> Pin:
-    stat = path.stat()
-    return Pin(str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
-
-
-def _is_so(pin: Pin) -> bool:
-    try:
-        return _pin(Path(pin.path)) == pin
-    except OSError:
-        return False

@@ -20,7 +20,7 @@ from dpstats.engine.bound import hash_key
 from dpstats.engine.consent import Roll, write_consent
 from dpstats.engine.corrections import Overlay
 from dpstats.engine.feeding import Feed, Feeder
-from dpstats.engine.in_place import Filters, Lake, StillThere, in_spark, place_of, write_notes
+from dpstats.engine.in_place import Filters, Lake, StillThere, in_spark, write_notes
 from dpstats.engine.links import LeftOut, pairs_of_file, pairs_of_version, resolving, units_of, write_links
 from dpstats.engine.load_report import CARRIED, ERASED, KEPT, PAST, Tally, out_of_bounds, unlisted, write_report
 from dpstats.engine.locked import CONNECT_CONFIG
@@ -29,6 +29,7 @@ from dpstats.engine.meta import ConsentMeta, Meta, write_meta
 from dpstats.engine.names import literal, quoted
 from dpstats.engine.noting import Noting, Whose, is_out_of
 from dpstats.engine.ordering import Ordering
+from dpstats.engine.place import place_of
 from dpstats.engine.retention import Ages, past
 from dpstats.engine.sifting import About, Linked, Sifting
 from dpstats.engine.source import trouble_in

@@ -15,9 +15,10 @@ import duckdb
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.catalog.ids import id_text
 from dpstats.engine.cells import ID_MAX
-from dpstats.engine.in_place import Filters, Lake, Notes, Place, StillThere, heavy_of, made_for, names_of, people_of
+from dpstats.engine.in_place import Filters, Lake, Notes, StillThere, heavy_of, made_for, people_of
 from dpstats.engine.links import LeftOut
 from dpstats.engine.names import literal, quoted
+from dpstats.engine.place import Place, names_of
 from dpstats.errors import FileError
 
 _AT_ONCE = 10_000

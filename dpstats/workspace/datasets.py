@@ -302,7 +302,8 @@ class Datasets:
     def load_report(self, identity: Identity, name: str) -> dict[str, Any]:
         """What the load of the current data version kept and dropped, exactly; for the host's command line alone.
 
-        Of tables in place: how many files were noted, and their bytes. No row of them is counted.
+        Of tables in place: how many files were noted, their bytes, and which version of the table, where its log
+        counts them. No row of them is counted.
 
         Raises:
           NotFound: no such dataset, or nothing is loaded. FileError: the data version has no report.
@@ -318,7 +319,11 @@ class Datasets:
             "as_of": version.as_of.isoformat(),
             "tables": {table: vars(report) for table, report in read_report(file).items() if table not in noted},
             "in_place": {
-                table: {"files": len(notes.pins), "bytes": sum(pin.size for pin in notes.pins)}
+                table: {
+                    "files": len(notes.pins),
+                    "bytes": sum(pin.size for pin in notes.pins),
+                    "version": notes.version,
+                }
                 for table, notes in noted.items()
             },
         }

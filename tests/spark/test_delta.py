@@ -13,7 +13,7 @@ import pytest
 from delta_log import commit, entries, protocol, removed, without_row
 from deltalake import DeltaTable, write_deltalake
 
-from dpstats.engine.in_place import place_of
+from dpstats.engine.place import place_of
 from dpstats.engine.tables import open_table
 from dpstats.errors import FileError
 

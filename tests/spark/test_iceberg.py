@@ -19,7 +19,7 @@ from pyiceberg.manifest import DataFileContent, FileFormat
 from pyiceberg.table import Table
 from pyiceberg.types import DoubleType, LongType, StringType
 
-from dpstats.engine.in_place import place_of
+from dpstats.engine.place import place_of
 from dpstats.engine.tables import open_table
 from dpstats.errors import FileError
 

@@ -283,7 +283,7 @@ def test_times_in_milliseconds_are_read_and_named_where_one_is_too_late_for_spar
     at = "SELECT 1 AS uid, TIMESTAMP_MS '{}' AS at"
     folder = written(at.format("2017-01-01 00:00:00.5"), tmp_path / "lake")
     loaded(_parsed(TWO), {"visits": folder}, tmp_path / "made.duckdb")
-    assert _rows(tmp_path / "made.duckdb", ["at"]) == {("2017-01-01 00:00:00.5",): 1}
+    assert rows_of(tmp_path / "made.duckdb", ["at"]) == {("2017-01-01 00:00:00.5",): 1}
     folder = written(at.format("infinity"), tmp_path / "late")
     with pytest.raises(
         FileError, match="or a time of at, in milliseconds, is too late: write microseconds, or load it"

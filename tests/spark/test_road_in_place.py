@@ -167,7 +167,7 @@ def test_a_release_in_place_is_charged_and_no_row_is_copied(clinic: Clinic) -> N
 def test_a_load_report_tells_the_files_of_a_table_in_place_and_counts_no_row_of_it(clinic: Clinic) -> None:
     (file,) = clinic.visits.rglob("*.parquet")
     report = clinic.workspace.datasets.load_report(ME, "clinic")
-    assert report["in_place"] == {"visits": {"files": 1, "bytes": file.stat().st_size}}
+    assert report["in_place"] == {"visits": {"files": 1, "bytes": file.stat().st_size, "version": ""}}
     assert list(report["tables"]) == ["people"]
     shown = CliRunner().invoke(app, ["--home", str(clinic.folder / "home"), "dataset", "report", "clinic"])
     assert shown.exit_code == 0

@@ -30,7 +30,8 @@ from typing import TYPE_CHECKING, TypeVar
 from dpstats.catalog.canonical import canonical_json
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.engine.bound import text_cap
-from dpstats.engine.in_place import Filters, Notes, Place, heavy_of, made_for, people_of
+from dpstats.engine.in_place import Filters, Notes, heavy_of, made_for, people_of
+from dpstats.engine.place import Place
 from dpstats.engine.source import in_milliseconds
 from dpstats.engine.spark.lake_cells import cell, read_as
 from dpstats.engine.spark.session import open_session
