@@ -165,6 +165,12 @@ def _in_place_table(noted: dict[str, dict[str, Any]]) -> Table:
     return Table(("read in place", "files", "bytes", "version"), rows, frozenset(("files", "bytes")))
 
 
+_EARLIER = (
+    "earlier versions of a table are not looked at: in Delta Lake and Iceberg, deleted rows go with the owner's VACUUM "
+    "or expire_snapshots"
+)
+
+
 @app.command("erased-in-place")
 def erased_in_place(context: typer.Context, name: inputs.DatasetName, as_json: inputs.AsJson = False) -> None:
     """List who was erased and is in the files still that tables are read from in place: their owner must erase them."""
@@ -176,8 +182,10 @@ def erased_in_place(context: typer.Context, name: inputs.DatasetName, as_json: i
     elif rows:
         show(Table(("table", "id"), tuple(rows)))
         note("these are ids of people who were erased: keep them on this host.")
+        note(_EARLIER)
     else:
         note(f"nobody who was erased is in the files that tables of {name} are read from in place")
+        note(_EARLIER)
 
 
 @app.command("list")

@@ -1,5 +1,6 @@
 """An owner's files, looked at as they are now and not as they were noted: for one person, or for who was erased.
 
+Of a table with a log that is its present version: earlier ones, which hold deleted rows still, are not looked at.
 Nothing that is read here comes near an answer: rows for a person who asks to know, and ids for a steward.
 """
 

@@ -35,7 +35,8 @@ KEPT_IS_NOT_SCANNED = (
 
 LEFT_WITH_OWNERS = (
     "Some tables are files of their owners, which we only read: nothing can be erased there by us. From now on your "
-    "rows there are left out of whatever is answered, and it is for their owners to erase them."
+    "rows there are left out of whatever is answered, and it is for their owners to erase them, from earlier versions "
+    "that they keep too."
 )
 """What is told besides to who is erased from data of which some are read in place."""
 
