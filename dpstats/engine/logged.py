@@ -37,6 +37,8 @@ _SCHEMA = (
     f"SELECT name, num_children, coalesce(field_id, {NO_ID}), duckdb_type, precision, scale "
     "FROM parquet_schema($dp_file)"
 )
+_PANIC = "PanicException"
+"""What a library in Rust raises at a damaged file: it has no module to be taken from, and is no `Exception`."""
 _AGAIN = "write the table's files again by its schema, then load it"
 
 
@@ -106,7 +108,9 @@ def read_log(path: Path, kind: str, read: Callable[[], T]) -> T:
         return read()
     except FileError:
         raise
-    except Exception:
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != _PANIC:
+            raise
         what = f"has a log that cannot be read as one of {kind}: it is damaged, or of a later kind"
     raise FileError(str(path), what)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from delta_log import commit, entries, protocol, removed, without_row
 from deltalake import DeltaTable, write_deltalake
 
+from dpstats.engine.logged import read_log
 from dpstats.engine.place import place_of
 from dpstats.engine.tables import open_table
 from dpstats.errors import FileError
@@ -167,6 +169,22 @@ def test_a_folder_inside_of_a_table_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_log_is_refused(lake: Path) -> None:
     (lake / "_delta_log" / f"{1:020}.json").write_text('{"add": ')
     assert "cannot be read as one of Delta" in refused(lake)
+
+
+@pytest.mark.parametrize("kind", [Exception, BaseException])
+def test_a_log_at_which_the_reader_breaks_off_is_refused(tmp_path: Path, kind: type[BaseException]) -> None:
+    def read() -> None:
+        raise type("PanicException", (kind,), {})("ann@mail")
+
+    with pytest.raises(FileError, match="cannot be read as one of Delta") as error:
+        read_log(tmp_path, "Delta", read)
+    assert "ann@mail" not in str(error.value)
+    assert error.value.__context__ is None
+
+
+def test_who_ends_the_process_is_not_held_up(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        read_log(tmp_path, "Delta", lambda: signal.raise_signal(signal.SIGINT))
 
 
 @pytest.mark.parametrize(
