@@ -5,18 +5,21 @@ field's name must go with its id in every file (`engine/logged.py`). The names o
 table is partitioned by is in the files.
 
 Which metadata file is the table's present one, its catalog knows. Here it is the one that is named, or that a Hadoop
-table's `version-hint.text` leads to, or the only one; and no other may be as new, since an older one would bring
-back rows that were deleted.
+table's `version-hint.text` leads to, or the only one; and no other may be as new, by its time, its count of commits or
+its list of earlier ones, since an older one would bring back rows that were deleted. All must lie in the table's
+`metadata/`: what is written elsewhere below the table is seen and refused, what is written outside of it is not seen.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dpstats.engine.folders import Folder
 from dpstats.engine.logged import Snapshot, in_folder, read_log
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from pyiceberg.table.metadata import TableMetadata
 
 METADATA = ".metadata.json"
+_PACKED = f".gz{METADATA}"
+_ZIPPED = b"\x1f\x8b"
 _FOLDER, _HINT = "metadata", "version-hint.text"
 _LOCAL = re.compile(r"(?:file:(?://)?)?(/[^?#]*)")
 _TELLING = re.compile(r"identity|truncate\[.*\]")
@@ -65,10 +70,15 @@ class _Reading:
         self._metadata: TableMetadata = FromInputFile.table_metadata(self._io.new_input(str(file)))
         self._location = self._local(self._metadata.location)
         self._root = self._location.resolve()
-        if not file.is_relative_to(self._root) or (path.is_dir() and path.resolve() != self._root):
-            what = "has metadata of a table that lies elsewhere: give the table where it was written"
+        # Else the metadata would say how far the table's folder reaches.
+        if file.resolve().parent != self._root / _FOLDER or (path.is_dir() and path.resolve() != self._root):
+            what = (
+                "has metadata of a table that lies elsewhere, or in another folder than its `metadata`: give the table "
+                "where it was written"
+            )
             raise FileError(str(path), what)
-        _check_is_last(path, file, self._metadata)
+        _check_is_last(path, file)
+        _check_are_in_place(path, self._root)
 
     def snapshot(self) -> Snapshot:
         """The files of the present snapshot."""
@@ -136,9 +146,9 @@ def _present(path: Path) -> Path:
     found, hint = _metadata_files(folder), folder / _HINT
     if hint.is_file():
         number = int(hint.read_text())
-        while (folder / f"v{number + 1}{METADATA}").exists():  # a hint may be late
+        while _numbered(folder, number + 1):  # a hint may be late
             number += 1
-        return folder / f"v{number}{METADATA}"
+        return (_numbered(folder, number) or [folder / f"v{number}{METADATA}"])[0]
     if len(found) > 1:
         what = (
             f"is a table of Iceberg whose catalog knows which metadata are the present ones: give the path of that "
@@ -148,11 +158,19 @@ def _present(path: Path) -> Path:
     return found[0]
 
 
-def _check_is_last(path: Path, file: Path, metadata: TableMetadata) -> None:
-    """Refuses metadata beside which there are others as new that these did not come from."""
-    before = {Path(each.metadata_file).name for each in metadata.metadata_log}
+def _numbered(folder: Path, number: int) -> list[Path]:
+    """A Hadoop table's metadata files of that number, packed or not."""
+    return [file for ending in (METADATA, _PACKED) if (file := folder / f"v{number}{ending}").exists()]
+
+
+def _check_is_last(path: Path, file: Path) -> None:
+    """Refuses metadata beside which there are others as new that these did not come from.
+
+    Clocks alone do not say it: the machine of a later commit may be behind.
+    """
+    ours = _Said.of(file)
     for other in _metadata_files(file.parent):
-        if other != file and other.name not in before and _updated_ms(other) >= metadata.last_updated_ms:
+        if other.name != file.name and _Said.of(other).may_follow(ours):
             what = (
                 "has metadata files that are as new: give the path of its catalog's present one, and remove files "
                 "that no commit came of (`remove_orphan_files`)"
@@ -160,11 +178,39 @@ def _check_is_last(path: Path, file: Path, metadata: TableMetadata) -> None:
             raise FileError(str(path), what)
 
 
+@dataclass(frozen=True)
+class _Said:
+    """What a metadata file says of where it stands among the table's: `before` names those that it came from."""
+
+    name: str
+    before: frozenset[str]
+    updated_ms: int
+    commits: int
+
+    @classmethod
+    def of(cls, file: Path) -> _Said:
+        content = file.read_bytes()
+        said: dict[str, Any] = json.loads(gzip.decompress(content) if content.startswith(_ZIPPED) else content)
+        before = frozenset(Path(each["metadata-file"]).name for each in said.get("metadata-log") or ())
+        return cls(file.name, before, int(said["last-updated-ms"]), int(said.get("last-sequence-number") or 0))
+
+    def may_follow(self, other: _Said) -> bool:
+        """Whether it may have come of a commit after the other."""
+        if other.name in self.before or self.commits > other.commits:
+            return True
+        return self.name not in other.before and self.updated_ms >= other.updated_ms
+
+
+def _check_are_in_place(path: Path, root: Path) -> None:
+    """Refuses a table whose metadata are written to another folder by now, where a later commit may be."""
+    for below, _, names in os.walk(root):
+        if Path(below) != root / _FOLDER and any(name.endswith((METADATA, f"{METADATA}.gz")) for name in names):
+            what = (
+                f"has metadata files in other folders than `{_FOLDER}` too (`write.metadata.path`, or a table in a "
+                "table): write them to one folder, or export its rows"
+            )
+            raise FileError(str(path), what)
+
+
 def _metadata_files(folder: Path) -> list[Path]:
-    return sorted(folder.glob(f"*{METADATA}"))
-
-
-def _updated_ms(file: Path) -> int:
-    content = file.read_bytes()
-    packed = file.name.endswith(f".gz{METADATA}")
-    return int(json.loads(gzip.decompress(content) if packed else content)["last-updated-ms"])
+    return sorted(file for ending in (METADATA, f"{METADATA}.gz") for file in folder.glob(f"*{ending}"))

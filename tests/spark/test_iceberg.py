@@ -79,6 +79,46 @@ def test_metadata_that_are_not_the_last_are_refused(table: Table) -> None:
     assert len(read(packed.with_name("9.gz.metadata.json"), "uid")) == 2
 
 
+def test_metadata_of_before_are_refused_though_the_clock_of_the_later_commit_was_behind(table: Table) -> None:
+    before = ice.metadata_of(table)
+    table.delete("uid = 2")
+    ice.changed(ice.metadata_of(table), last_updated_ms=1)
+    assert "metadata files that are as new" in refused(before)
+    ice.changed(ice.metadata_of(table), metadata_log=[])
+    assert "metadata files that are as new" in refused(before), "it has more commits"
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_a_hadoop_table_is_as_new_as_its_last_metadata_whatever_their_time(table: Table, ending: str) -> None:
+    table.delete("uid = 2")
+    metadata = ice.hinted(table, 2) / "metadata"
+    ice.changed(metadata / "v3.metadata.json", last_updated_ms=1)
+    if ending:
+        (metadata / "v3.gz.metadata.json").write_bytes(gzip.compress((metadata / "v3.metadata.json").read_bytes()))
+        (metadata / "v3.metadata.json").unlink()
+    for older in ("v1", "v2"):
+        assert "metadata files that are as new" in refused(metadata / f"{older}.metadata.json")
+        ice.changed(metadata / f"{older}.metadata.json", last_updated_ms=0)
+    assert read(metadata.parent, "uid") == [("1",), ("3",)]
+
+
+@pytest.mark.parametrize("name", ["v9.metadata.json", "v9.metadata.json.gz"])
+def test_metadata_that_are_written_to_another_folder_of_the_table_are_refused(table: Table, name: str) -> None:
+    before = ice.metadata_of(table)
+    assert read(before, "uid")
+    (Path(table.location()) / "meta2").mkdir()
+    (Path(table.location()) / "meta2" / name).touch()
+    assert "in other folders than `metadata`" in refused(before)
+
+
+@pytest.mark.parametrize("location", ["/", "{above}"])
+def test_metadata_do_not_say_how_far_the_table_s_folder_reaches(table: Table, tmp_path: Path, location: str) -> None:
+    pq.write_table(ROWS, tmp_path / "other.parquet")
+    ice.with_files(table, DataFileContent.DATA, FileFormat.PARQUET, location=str(tmp_path / "other.parquet"))
+    ice.changed(ice.metadata_of(table), location=location.format(above=tmp_path))
+    assert "lies elsewhere" in refused(ice.metadata_of(table))
+
+
 def test_a_column_that_was_added_is_empty_in_older_files(table: Table) -> None:
     with table.update_schema() as schema:
         schema.add_column("paid", DoubleType())
