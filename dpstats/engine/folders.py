@@ -25,10 +25,11 @@ NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _LOGS = {
     "_delta_log": "Delta",
     ".hoodie": "Hudi",
-    "metadata/*.metadata.json": "Iceberg",
+    "metadata/*.metadata.json*": "Iceberg",
+    "metadata/version-hint.text": "Iceberg",
     "_spark_metadata": "a stream of Spark",
 }
-"""What tells which files of a folder count."""
+"""What tells which files of a folder count. A link that leads nowhere tells it too."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,9 @@ def _files(path: Path) -> Iterator[Path]:
         data = [name for name in names if not is_hidden(name)]
         if any((here / name).is_symlink() for name in (*folders, *data)):
             raise FileError(str(path), "is a folder with a link in it: give the folder of the files themselves")
+        if any(map(is_passed_over, (*folders, *data))):
+            what = "is a folder with a name in it that Spark passes over: a dot before a partition, or a file in copy"
+            raise FileError(str(path), what)
         if not all(name.lower().endswith(PARQUET) for name in data):
             what = f"is a folder that holds other files too: all must end in {' or '.join(PARQUET)}"
             raise FileError(str(path), what)
@@ -90,19 +94,27 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def refuse_part_of_another(path: Path) -> None:
-    """Refuses what lies in the folder of a table with a log, which may count it or not."""
+    """Refuses a file or folder that lies in the folder of a table with a log, which may count it or not."""
     for above in path.resolve().parents:
         _refuse_with_a_log(path, above)
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of that name is no data, for Spark as for us."""
+    """Whether a file or folder of that name is no data."""
     return name.startswith(_HIDDEN) and "=" not in name
+
+
+def is_passed_over(name: str) -> bool:
+    """Whether Spark reads no file or folder of that name, without a word; it excuses a `_` alone for a `=`.
+
+    Source: Spark 4, `HadoopFSUtils.shouldFilterOutPathName`.
+    """
+    return is_hidden(name) or name.startswith(".") or name.endswith("._COPYING_")
 
 
 def _refuse_with_a_log(path: Path, folder: Path) -> None:
     for log, kind in _LOGS.items():
-        if any(folder.glob(log)):
+        if any(folder.glob(log)) or os.path.lexists(folder / log):
             what = (
                 f"is all or part of a table of {kind}, whose files hold rows that do not count: export its rows first"
             )

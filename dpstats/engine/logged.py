@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import duckdb
 
-from dpstats.engine.folders import Folder, is_hidden, refuse_part_of_another
+from dpstats.engine.folders import Folder, is_passed_over, refuse_part_of_another
 from dpstats.engine.source import (
     READ_FILES,
     Source,
@@ -94,9 +94,10 @@ def in_folder(path: Path, root: Path, location: str) -> Path:
     if not is_plain:
         what = "has a file outside of its folder, as a clone has, or a link: make a whole copy of the table"
         raise FileError(str(path), what)
-    if any(is_hidden(part) for part in file.relative_to(root).parts):
+    if any(is_passed_over(part) for part in file.relative_to(root).parts):
         what = (
-            "has a file in a folder or of a name that starts with _ or a dot, which Spark passes over: copy the table"
+            "has a file in a folder or of a name that starts with _ or a dot, or is in copy, which Spark passes over: "
+            "copy the table"
         )
         raise FileError(str(path), what)
     return file

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 import duckdb
 
-from dpstats.engine.folders import PARQUET, Folder, folder_at, one_file
+from dpstats.engine.folders import PARQUET, Folder, folder_at, one_file, refuse_part_of_another
 from dpstats.engine.locked import CONNECT_CONFIG
 from dpstats.engine.names import literal
 from dpstats.errors import FileError
@@ -97,12 +97,13 @@ def open_source(connection: duckdb.DuckDBPyConnection, path: Path) -> Source:
     """The Parquet or CSV file at `path`, by its suffix; or the folder of Parquet files, with its partitions' columns.
 
     Raises:
-      FileError: there is no such file, it cannot be read, or it is not what its suffix says.
+      FileError: there is no such file, it cannot be read, it is not what its suffix says, or it is a part of a table.
     """
     if path.is_dir():
         return _folder(connection, path)
     _check_readable(path)
     if path.name.lower().endswith(PARQUET):
+        refuse_part_of_another(path)
         return _parquet(connection, path)
     if path.name.lower().endswith(_CSV):
         return _csv(path)

@@ -156,6 +156,7 @@ def test_files_of_different_writers_are_one_table(write, read, tmp_path):
         (".hoodie/hoodie.properties", "Hudi", True),
         (".hoodie/hoodie.properties", "Hudi", False),
         ("metadata/v1.metadata.json", "Iceberg", False),
+        ("metadata/version-hint.text", "Iceberg", False),
         ("_spark_metadata/0", "a stream of Spark", True),
         ("_spark_metadata/0", "a stream of Spark", False),
     ],
@@ -170,11 +171,17 @@ def test_a_table_or_part_of_one_whose_files_hold_rows_that_do_not_count_is_refus
     assert f"a table of {kind}, whose files hold rows that do not count" in refused()
 
 
-@pytest.mark.parametrize("hidden", ["_y=1", ".y=1"])
-def test_a_partition_is_no_hidden_folder_whatever_its_name_starts_with(write, refused, hidden):
+def test_a_partition_is_no_hidden_folder_though_its_name_starts_so(write, refused):
     write("k=a/f.parquet", "SELECT 1::BIGINT AS person, 'a' AS x")
-    write(f"k=b/{hidden}/f.parquet", "SELECT 2::BIGINT AS person, 'b' AS x")
+    write("k=b/_y=1/f.parquet", "SELECT 2::BIGINT AS person, 'b' AS x")
     assert "several tables" in refused()
+
+
+@pytest.mark.parametrize("part", [".y=1/f.parquet", ".y=1.parquet", "f.parquet._COPYING_"])
+def test_what_spark_passes_over_and_is_no_hidden_file_is_refused(write, refused, part):
+    write("f.parquet", "SELECT 1::BIGINT AS person, 'a' AS x")
+    write(part, "SELECT 2::BIGINT AS person, 'b' AS x")
+    assert "Spark passes over" in refused()
 
 
 @pytest.mark.parametrize("name", ["k=%FF", "k=a%00b", "%FE=a"])

@@ -14,6 +14,7 @@ import pytest
 from delta_log import commit, entries, protocol, removed, without_row
 from deltalake import DeltaTable, write_deltalake
 
+from dpstats.engine.listing import listed
 from dpstats.engine.logged import read_log
 from dpstats.engine.place import place_of
 from dpstats.engine.tables import open_table
@@ -141,10 +142,11 @@ def test_files_that_lie_elsewhere_are_refused(lake: Path, tmp_path: Path, place:
     assert "outside of its folder" in refused(lake)
 
 
-def test_a_file_that_spark_would_pass_over_is_refused(lake: Path) -> None:
+@pytest.mark.parametrize("name", ["_rows.parquet", ".a=b.parquet", "rows.parquet._COPYING_"])
+def test_a_file_that_spark_would_pass_over_is_refused(lake: Path, name: str) -> None:
     (add,) = entries(lake, "add")
-    pq.write_table(ROWS, lake / "_rows.parquet")
-    commit(lake, {"add": {**add, "path": "_rows.parquet"}})
+    pq.write_table(ROWS, lake / name)
+    commit(lake, {"add": {**add, "path": name}})
     assert "Spark passes over" in refused(lake)
 
 
@@ -164,6 +166,23 @@ def test_a_folder_inside_of_a_table_is_refused(tmp_path: Path) -> None:
     write_deltalake(tmp_path / "lake" / "below", ROWS)
     assert "is all or part of a table of Delta" in refused(tmp_path / "lake" / "below")
     assert "is all or part of a table of Delta" in refused(tmp_path / "lake" / "town=a")
+
+
+def test_one_file_of_a_table_is_refused_also_behind_a_link(lake: Path, tmp_path: Path) -> None:
+    (older,) = lake.glob("*.parquet")
+    DeltaTable(lake).delete("uid = 1")
+    (tmp_path / "link.parquet").symlink_to(older)
+    for file in (older, tmp_path / "link.parquet"):
+        assert "is all or part of a table of Delta" in refused(file)
+        with pytest.raises(FileError, match="all or part of a table"):
+            list(listed(file, ["uid"]))
+
+
+def test_a_table_whose_log_is_out_of_reach_is_no_plain_folder(lake: Path, tmp_path: Path) -> None:
+    (lake / "_delta_log").rename(tmp_path / "log")
+    assert len(read(lake, "uid")) == 3
+    (lake / "_delta_log").symlink_to(tmp_path / "nowhere")
+    assert "is all or part of a table of Delta" in refused(lake)
 
 
 def test_a_damaged_log_is_refused(lake: Path) -> None:

@@ -127,6 +127,21 @@ def test_a_column_that_was_added_is_empty_in_older_files(table: Table) -> None:
     assert read(ice.alone(table), "uid", "paid") == [("1", None), ("2", None), ("3", None), ("4", "2.5")]
 
 
+def test_one_file_of_a_table_is_refused(table: Table) -> None:
+    (file,) = (Path(table.location()) / "data").rglob("*.parquet")
+    assert "is all or part of a table of Iceberg" in refused(file)
+
+
+@pytest.mark.parametrize("log", ["v1.metadata.json.gz", "version-hint.text"])
+def test_a_folder_of_a_table_is_refused_by_whatever_log_there_is(table: Table, log: str) -> None:
+    data, metadata = (Path(table.location()) / part for part in ("data", "metadata"))
+    shutil.rmtree(metadata)
+    assert len(read(data, "uid")) == 3
+    metadata.mkdir()
+    (metadata / log).touch()
+    assert "is all or part of a table of Iceberg" in refused(data)
+
+
 def test_a_column_that_was_renamed_is_refused_and_the_others_are_read(table: Table) -> None:
     with table.update_schema() as schema:
         schema.rename_column("town", "city")
