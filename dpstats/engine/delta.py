@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from dpstats.engine.field_types import DELTA, kinds_of
 from dpstats.engine.folders import Folder
-from dpstats.engine.logged import NO_ID, Snapshot, in_folder, read_log
+from dpstats.engine.logged import NO_ID, Field, Snapshot, in_folder, read_log
 from dpstats.errors import FileError
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def _snapshot(path: Path, root: Path, table: DeltaTable) -> Snapshot:
         tuple(values for _, values in found),
         f"Delta Lake, version {table.version()}",
     )
-    return Snapshot(folder, {name: NO_ID for name in kinds if name not in partitions})
+    inside = {name: kind for name, kind in kinds.items() if name not in partitions}
+    return Snapshot(folder, {name: Field(NO_ID, kinds_of(str(kind), DELTA)) for name, kind in inside.items()})
 
 
 def _check_features(path: Path, table: DeltaTable) -> None:
@@ -92,13 +94,13 @@ def _files(
 ) -> Iterator[tuple[Path, tuple[str | None, ...]]]:
     import pyarrow
 
-    columns = ["path", *(f"partition.{name}" for name in partitions)]
+    columns = ["path", "size_bytes", *(f"partition.{name}" for name in partitions)]
     for row in pyarrow.table(table.get_add_actions(flatten=True)).select(columns).to_pylist():
-        location, *values = (row[column] for column in columns)
+        location, size, *values = (row[column] for column in columns)
         if _ELSEWHERE.match(location):
             what = "has files outside of its folder, as a clone has: make a whole copy of the table (a deep clone)"
             raise FileError(str(path), what)
-        yield in_folder(path, root, unquote(location)), tuple(map(_text, values))
+        yield in_folder(path, root, unquote(location), size), tuple(map(_text, values))
 
 
 def _text(value: str | int | date | None) -> str | None:

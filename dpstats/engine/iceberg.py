@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dpstats.engine.field_types import ICEBERG, kinds_of
 from dpstats.engine.folders import Folder
-from dpstats.engine.logged import Snapshot, in_folder, read_log
+from dpstats.engine.logged import Field, Snapshot, in_folder, read_log
 from dpstats.errors import FileError
 
 if TYPE_CHECKING:
@@ -87,9 +88,12 @@ class _Reading:
             what = "is of format version 3, which is not read in place: copy its rows to a table of version 2"
             raise FileError(str(self._path), what)
         specs = set[int]()
-        files = tuple(sorted(self._file(each.file_path) for each in self._data_files(specs)))
+        files = tuple(sorted(self._file(each.file_path, each.file_size_in_bytes) for each in self._data_files(specs)))
         version = f"Iceberg, snapshot {metadata.current_snapshot_id}"
-        fields = {field.name: field.field_id for field in metadata.schema().fields}
+        fields = {
+            field.name: Field(field.field_id, kinds_of(str(field.field_type), ICEBERG))
+            for field in metadata.schema().fields
+        }
         told = {
             metadata.schema().find_column_name(part.source_id)
             for spec in metadata.partition_specs
@@ -124,15 +128,17 @@ class _Reading:
                 specs.add(manifest.partition_spec_id)
                 yield found
 
-    def _file(self, location: str) -> Path:
-        """A file of the table, by its absolute location."""
+    def _file(self, location: str, size: int | None = None) -> Path:
+        """A file of the table, by its absolute location; `size`: its bytes, where they are known."""
         file = self._local(location)
         if file.is_relative_to(self._location):
             file = self._root / file.relative_to(self._location)
-        return in_folder(self._path, self._root, str(file))
+        return in_folder(self._path, self._root, str(file), size)
 
     def _local(self, location: str) -> Path:
         found = _LOCAL.fullmatch(location)
+        if not found and _LOCAL.match(location):
+            raise FileError(str(self._path), "has a # or ? in a path, which its readers take apart: write it elsewhere")
         if not found:
             raise FileError(str(self._path), "has files that are not on this machine: export its rows")
         return Path(found[1])

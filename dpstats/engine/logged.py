@@ -8,6 +8,7 @@ otherwise than the table's schema, in a column that is asked for, is refused.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 
 import duckdb
 
+from dpstats.engine.cells import is_readable
 from dpstats.engine.folders import Folder, is_passed_over, refuse_part_of_another
 from dpstats.engine.source import (
     READ_FILES,
@@ -39,23 +41,32 @@ _SCHEMA = (
 )
 _PANIC = "PanicException"
 """What a library in Rust raises at a damaged file: it has no module to be taken from, and is no `Exception`."""
+_PLAIN = re.compile(r"[^\W\d]\w*")
 _AGAIN = "write the table's files again by its schema, then load it"
 
 
 @dataclass(frozen=True)
+class Field:
+    """A column of a table, by its schema: its id in the files, and what types a file may have it in (`field_types`)."""
+
+    number: int
+    kinds: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Snapshot:
-    """One version of a table. `fields`: the columns that are in its files, with their ids there, by the table's schema.
+    """One version of a table. `fields`: the columns that are in its files, by their names.
 
     `folder.told`: of these the log has values too, so they are no NULLs where a file lacks them.
     """
 
     folder: Folder
-    fields: Mapping[str, int]
+    fields: Mapping[str, Field]
 
     @property
     def has_ids(self) -> bool:
         """Whether ids tell the fields apart, and not their names alone."""
-        return any(number != NO_ID for number in self.fields.values())
+        return any(field.number != NO_ID for field in self.fields.values())
 
 
 @dataclass(frozen=True)
@@ -79,20 +90,24 @@ class _Shape:
         )
 
 
-def in_folder(path: Path, root: Path, location: str) -> Path:
+def in_folder(path: Path, root: Path, location: str, size: int | None = None) -> Path:
     """A file of a table, by its location; it must be a plain one in the table's folder.
 
+    Args:
+      size: its bytes, as the log has them, where it has.
+
     Raises:
-      FileError: it is a link, lies elsewhere, is not there, or has a name that Spark passes over.
+      FileError: it is a link, lies elsewhere, is not there or of another size, or has a name that Spark passes over.
     """
     file = root / location
     try:
-        is_plain = file.resolve(strict=True) == file and file.is_relative_to(root)
+        is_plain = file.resolve(strict=True) == file and file.is_relative_to(root) and file.is_file()
+        has_size = size is None or file.stat().st_size == size
     except OSError:
         what = "has a log that names a file that is not there: the folder is a part of the table, or was cleaned up"
         raise FileError(str(path), what) from None
     if not is_plain:
-        what = "has a file outside of its folder, as a clone has, or a link: make a whole copy of the table"
+        what = "has a file outside of its folder, as a clone has, a link, or no file at all: make a whole copy of it"
         raise FileError(str(path), what)
     if any(is_passed_over(part) for part in file.relative_to(root).parts):
         what = (
@@ -100,6 +115,9 @@ def in_folder(path: Path, root: Path, location: str) -> Path:
             "copy the table"
         )
         raise FileError(str(path), what)
+    if not has_size:
+        what = "has a file of another size than its log says: it was changed since its commit, or is not wholly there"
+        raise FileError(str(path), f"{what}; put the table's own file back")
     return file
 
 
@@ -109,6 +127,10 @@ def read_log(path: Path, kind: str, read: Callable[[], T]) -> T:
         return read()
     except FileError:
         raise
+    except MemoryError:
+        what = "has a log that does not fit in the memory at hand: make room, or let the table's owner compact it"
+    except ImportError:
+        what = f"is a table of {kind}, and a part of the extra that reads it is missing: install dpstats[lake]"
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != _PANIC:
             raise
@@ -145,17 +167,26 @@ def open_snapshot(connection: duckdb.DuckDBPyConnection, path: Path, snapshot: S
 def _fields(snapshot: Snapshot, shapes: tuple[_Shape, ...]) -> tuple[list[SourceColumn], Mapping[str, str]]:
     """The fields that the files have, and why some must not be read."""
     columns, unfit = list[SourceColumn](), dict[str, str]()
-    for name, number in snapshot.fields.items():
+    for name, field in snapshot.fields.items():
+        number = field.number
         kinds = sorted({kind for shape in shapes for kind in _kinds(shape, name, number)})
         if any(shape.has_another(name, number) for shape in shapes):
-            unfit[name] = f"was renamed, or dropped and added again, since a file was written: {_AGAIN}"
+            unfit[name] = _renamed(name, snapshot)
         elif len(kinds) > 1:
             unfit[name] = f"has several types in the table's files: {_AGAIN}"
+        elif any(is_readable(kind) and kind not in field.kinds for kind in kinds):
+            unfit[name] = f"has another type in the table's files than in its log: {_AGAIN}"
         elif name in snapshot.folder.told and any(shape.place_of(name, number) is None for shape in shapes):
             unfit[name] = f"is in the table's log alone for some of its files: {_AGAIN}"
         if kinds or name in unfit:
             columns.append(SourceColumn(name, (kinds or ["INTEGER"])[0], ""))
     return columns, unfit
+
+
+def _renamed(name: str, snapshot: Snapshot) -> str:
+    if snapshot.has_ids and not _PLAIN.fullmatch(name):
+        return f"has a name that writers spell otherwise in files: rename it (letters, digits and _), then {_AGAIN}"
+    return f"was renamed, or dropped and added again, since a file was written: {_AGAIN}"
 
 
 def _kinds(shape: _Shape, name: str, number: int) -> list[str]:
@@ -176,7 +207,7 @@ def _rows(shapes: Sequence[_Shape], columns: Sequence[SourceColumn], snapshot: S
 
 
 def _cell(shape: _Shape, snapshot: Snapshot, column: SourceColumn) -> str:
-    place = shape.place_of(column.name, snapshot.fields[column.name])
+    place = shape.place_of(column.name, snapshot.fields[column.name].number)
     # Of several types, none is read.
     is_so = place is not None and shape.columns[place][2] == column.type
     return f"f{place}" if is_so else f"CAST(NULL AS {column.type})"

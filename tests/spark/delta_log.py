@@ -34,6 +34,11 @@ def protocol(*features: str) -> dict[str, Any]:
     return {"protocol": {"minReaderVersion": 3, "minWriterVersion": 7, **asked}}
 
 
+def added(folder: Path, add: dict[str, Any], name: str) -> dict[str, Any]:
+    """A file that is there by that name is a part of the table; else as in the entry of another file."""
+    return {"add": {**add, "path": name, "size": (folder / name).stat().st_size}}
+
+
 def removed(add: dict[str, Any]) -> dict[str, Any]:
     """The file is no part of the table any more."""
     vector = {name: add[name] for name in ("deletionVector",) if name in add}

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pyiceberg.catalog.memory import InMemoryCatalog
 from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.manifest import (
@@ -82,8 +83,9 @@ def with_files(table: Table, content: DataFileContent, kind: FileFormat, *, loca
     snapshot, io = table.current_snapshot(), PyArrowFileIO()
     assert snapshot is not None
     at = location or f"{table.location()}/data/more.{kind.value.lower()}"
+    size = Path(at).stat().st_size if Path(at).exists() else 1
     file = DataFile.from_args(
-        content=content, file_path=at, file_format=kind, partition=Record(), record_count=1, file_size_in_bytes=1
+        content=content, file_path=at, file_format=kind, partition=Record(), record_count=1, file_size_in_bytes=size
     )
     entry = ManifestEntry.from_args(
         status=ManifestEntryStatus.ADDED, snapshot_id=snapshot.snapshot_id, sequence_number=1, file_sequence_number=1,
@@ -96,6 +98,15 @@ def with_files(table: Table, content: DataFileContent, kind: FileFormat, *, loca
     if content is not DataFileContent.DATA:
         more[3] = ManifestContent.DELETES
     listed(table, [*read_manifest_list(io.new_input(snapshot.manifest_list)), more])
+
+
+def rewritten(file: Path, rows: pa.Table) -> None:
+    """The data file with other rows, and of the same size: there is something between them and the footer."""
+    size = file.stat().st_size
+    pq.write_table(rows, file, compression="zstd", store_schema=False)
+    content = file.read_bytes()
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    file.write_bytes(content[:footer] + bytes(size - len(content)) + content[footer:])
 
 
 def listed(table: Table, manifests: list[ManifestFile]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from delta_log import commit, entries, protocol, removed, without_row
+from delta_log import added, commit, entries, protocol, removed, without_row
 from deltalake import DeltaTable, write_deltalake
 
 from dpstats.engine.listing import listed
@@ -105,7 +107,7 @@ def test_deleted_rows_that_are_in_the_files_still_are_refused_until_the_files_ar
     assert "APPLY (PURGE)" in refused(lake)
     commit(lake, removed(entries(lake, "add")[-1]))
     pq.write_table(ROWS.slice(0, 1), lake / "purged.parquet")
-    commit(lake, {"add": {**add, "path": "purged.parquet"}})
+    commit(lake, added(lake, add, "purged.parquet"))
     assert read(lake, "uid") == [("1",)]
 
 
@@ -146,8 +148,62 @@ def test_files_that_lie_elsewhere_are_refused(lake: Path, tmp_path: Path, place:
 def test_a_file_that_spark_would_pass_over_is_refused(lake: Path, name: str) -> None:
     (add,) = entries(lake, "add")
     pq.write_table(ROWS, lake / name)
-    commit(lake, {"add": {**add, "path": name}})
+    commit(lake, added(lake, add, name))
     assert "Spark passes over" in refused(lake)
+
+
+def test_a_file_that_was_changed_since_its_commit_is_refused(lake: Path) -> None:
+    (file,) = lake.glob("*.parquet")
+    pq.write_table(pa.concat_tables([ROWS, ROWS]), file)
+    assert "of another size than its log says" in refused(lake)
+
+
+def test_a_log_that_names_a_folder_is_refused(lake: Path) -> None:
+    (add,) = entries(lake, "add")
+    commit(lake, added(lake, add, ""))
+    assert "no file at all" in refused(lake)
+
+
+@pytest.mark.parametrize(
+    ("kind", "inside", "types"),
+    [
+        ("long", pa.array([1, -5], pa.int32()), "fits"),
+        ("short", pa.array([1, -5], pa.int16()), "fits"),
+        ("timestamp", pa.array([0, 1], pa.timestamp("us", "UTC")), "fits"),
+        ("timestamp_ntz", pa.array([0, 1], pa.timestamp("us")), "fits"),
+        ("decimal(12,2)", pa.array(["1.25", None]).cast(pa.decimal128(10, 2)), "fits"),
+        ("date", pa.array([0, 1], pa.timestamp("us")), "another type"),
+        ("boolean", pa.array([5, 0], pa.int64()), "another type"),
+        ("integer", pa.array([2**40, 0], pa.int64()), "another type"),
+        ("string", pa.array([1, 2], pa.int64()), "another type"),
+        ("decimal(10,2)", pa.array(["1.255", None]).cast(pa.decimal128(10, 3)), "another type"),
+        ("decimal(10,2)", pa.array(["1.25", None]).cast(pa.decimal128(12, 2)), "another type"),
+        ("new_type", pa.array([1, 2], pa.int64()), "cannot be read as one of Delta"),
+    ],
+)
+def test_a_file_that_has_a_column_in_another_type_than_the_log_says_is_refused(
+    lake: Path, kind: str, inside: pa.Array, types: str
+) -> None:
+    (about,), (add,) = entries(lake, "metaData"), entries(lake, "add")
+    fields = [
+        {"name": name, "type": of, "nullable": True, "metadata": {}} for name, of in (("uid", "long"), ("x", kind))
+    ]
+    pq.write_table(pa.table({"uid": pa.array([1, 2], pa.int64()), "x": inside}), lake / "x.parquet")
+    schema = {"metaData": {**about, "schemaString": json.dumps({"type": "struct", "fields": fields})}}
+    commit(lake, protocol("timestampNtz"), schema, removed(add), added(lake, add, "x.parquet"))
+    if types == "fits":
+        assert len(read(lake, "uid", "x")) == 2
+    else:
+        assert types in refused(lake, "uid", "x")
+
+
+def test_times_that_spark_wrote_are_moments_in_utc(lake: Path) -> None:
+    seen = pa.array([datetime(2020, 1, 1, 23, tzinfo=UTC)], pa.timestamp("us", "UTC"))
+    write_deltalake(lake, pa.table({"uid": [1], "seen": seen}), mode="overwrite", schema_mode="overwrite")
+    new = entries(lake, "add")[-1]
+    pq.write_table(pa.table({"uid": [1], "seen": seen}), lake / "spark.parquet", use_deprecated_int96_timestamps=True)
+    commit(lake, removed(new), added(lake, new, "spark.parquet"))
+    assert read(lake, "seen") == [("2020-01-01 23:00:00",)]
 
 
 def test_a_table_of_which_files_are_gone_is_refused(lake: Path) -> None:
@@ -207,6 +263,23 @@ def test_who_ends_the_process_is_not_held_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError("id 7"), "does not fit in the memory"),
+        (ImportError("id 7"), "is missing: install"),
+    ],
+)
+def test_why_a_log_is_not_read_is_told_without_what_is_in_it(error: Exception, said: str) -> None:
+    def read() -> None:
+        raise error
+
+    with pytest.raises(FileError, match=said) as caught:
+        read_log(Path("lake"), "Delta Lake", read)
+    assert "id 7" not in str(caught.value)
+    assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
     ("rows", "said"),
     [
         (pa.table({"uid": pa.array([4], pa.int32()), "town": ["c"]}), "has several types"),
@@ -218,7 +291,7 @@ def test_a_file_that_is_unlike_the_rest_is_refused_for_the_columns_in_which_it_i
 ) -> None:
     (add,) = entries(lake, "add")
     pq.write_table(rows, lake / "by-hand.parquet")
-    commit(lake, {"add": {**add, "path": "by-hand.parquet"}})
+    commit(lake, added(lake, add, "by-hand.parquet"))
     assert said in refused(lake)
     assert read(lake, "town") == [("a",), ("a",), ("b",), ("c",)]
 

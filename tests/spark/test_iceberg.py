@@ -159,6 +159,30 @@ def test_a_column_that_was_dropped_and_added_again_is_refused(table: Table) -> N
     assert "dropped and added again" in refused(ice.alone(table), "town")
 
 
+@pytest.mark.parametrize("name", ["a b", "1x"])
+def test_a_column_that_files_must_spell_otherwise_is_to_be_renamed(tmp_path: Path, name: str) -> None:
+    table = ice.made(tmp_path / "lake", ROWS.rename_columns(["uid", name, "n"]))
+    assert "rename it (letters, digits and _)" in refused(ice.metadata_of(table), "uid", name)
+    assert len(read(ice.metadata_of(table), "uid")) == 3
+
+
+def test_a_file_that_has_a_column_in_another_type_than_the_metadata_say_is_refused(table: Table) -> None:
+    (file,) = (Path(table.location()) / "data").rglob("*.parquet")
+    rows = pq.ParquetFile(file).read()
+    days = pa.array([0, 1, 2], pa.date32())
+    ice.rewritten(
+        file, pa.table([rows["uid"], rows["town"], days], rows.schema.set(2, rows.schema.field(2).with_type(days.type)))
+    )
+    assert "another type in the table's files than in its log" in refused(ice.metadata_of(table), "n")
+    assert len(read(ice.metadata_of(table), "uid", "town")) == 3
+
+
+def test_a_file_that_was_changed_since_its_commit_is_refused(table: Table) -> None:
+    (file,) = (Path(table.location()) / "data").rglob("*.parquet")
+    pq.write_table(pa.concat_tables([pq.ParquetFile(file).read()] * 2), file)
+    assert "of another size than its log says" in refused(ice.metadata_of(table))
+
+
 def test_names_that_changed_places_are_refused(table: Table) -> None:
     with table.update_schema() as schema:
         schema.rename_column("uid", "other")
@@ -201,6 +225,7 @@ def test_files_that_are_not_parquet_are_refused(table: Table) -> None:
     ("location", "said"),
     [
         ("s3://bucket/rows.parquet", "not on this machine"),
+        ("{lake}/data/a#b.parquet", "has a # or ? in a path"),
         ("{other}", "outside of its folder"),
         ("{lake}/data/../../other.parquet", "outside of its folder"),
         ("{lake}/data/gone.parquet", "not there"),
@@ -270,7 +295,7 @@ def test_it_is_known_of_which_columns_the_names_of_folders_tell(tmp_path: Path, 
 def test_a_column_that_is_in_the_log_alone_for_a_file_is_refused(tmp_path: Path) -> None:
     table = ice.made(tmp_path / "lake", ROWS, partition_by="town")
     for file in (tmp_path / "lake" / "data").rglob("*.parquet"):
-        pq.write_table(pq.ParquetFile(file).read().drop_columns(["town"]), file)
+        ice.rewritten(file, pq.ParquetFile(file).read().drop_columns(["town"]))
     more = ROWS.slice(0, 1)
     table.append(more)
     assert "in the table's log alone" in refused(ice.alone(table))
