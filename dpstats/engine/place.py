@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote
+from stat import S_ISLNK
+from urllib.parse import unquote, unquote_plus
 
 from dpstats.engine.folders import PARQUET
 from dpstats.engine.source import Source, SourceColumn
@@ -88,12 +89,16 @@ def _check_case(source: Source, found: Mapping[str, SourceColumn]) -> None:
 
 
 def names_of(place: Place) -> frozenset[str]:
-    """What the names of a folder's files and partitions say, in lower case: with and without what they end in."""
+    """What the names of a folder's files and partitions say, in lower case: with and without what they end in.
+
+    Iceberg writes a blank as `+`.
+    """
     found = set[str]()
     for pin in place.pins:
         path = Path(pin.path).relative_to(place.folder)
         for part in (*path.parts, path.stem):
-            found |= {part, unquote(part), unquote(part.partition("=")[2])}
+            value = part.partition("=")[2]
+            found |= {part, unquote(part), unquote(value), unquote_plus(part), unquote_plus(value)}
     return frozenset(each.casefold() for each in found)
 
 
@@ -101,9 +106,11 @@ def pin_of(path: Path) -> Pin:
     """A file as it is now.
 
     Raises:
-      OSError: it cannot be looked at.
+      OSError: it cannot be looked at, or is a link, behind which another file may come at any time.
     """
-    stat = path.stat()
+    stat = path.lstat()
+    if S_ISLNK(stat.st_mode):
+        raise OSError("is a link")
     return Pin(str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
 
 

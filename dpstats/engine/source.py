@@ -20,7 +20,6 @@ from typing import IO, Any
 import duckdb
 
 from dpstats.engine.folders import PARQUET, Folder, folder_at, one_file, refuse_part_of_another
-from dpstats.engine.locked import CONNECT_CONFIG
 from dpstats.engine.names import literal
 from dpstats.errors import FileError
 
@@ -28,7 +27,7 @@ _CSV = (".csv", ".csv.gz")
 _LINE = re.compile(r"CSV Error on Line: ([0-9]+)")
 _NAMES_SHOWN = 30
 _SCHEMA = "SELECT name, num_children, duckdb_type, precision, scale FROM parquet_schema($dp_file)"
-_ROWS = "SELECT coalesce(sum(num_rows), 0) FROM parquet_file_metadata($dp_file)"
+ROWS = "SELECT coalesce(sum(num_rows), 0) FROM parquet_file_metadata($dp_file)"
 _READ_PARQUET = "read_parquet($dp_file, hive_partitioning = false)"
 READ_FILES = "read_parquet($dp_file, hive_partitioning = false, filename = 'dp_path')"
 
@@ -134,15 +133,6 @@ def file_error(path: Path, trouble: Trouble) -> FileError:
     return FileError(str(path), what, line=trouble.line)
 
 
-def in_milliseconds(source: Source, names: Collection[str]) -> tuple[str, ...]:
-    """The columns of those names that a Parquet file has in milliseconds, which DuckDB tells from no other times."""
-    sql = "SELECT DISTINCT name FROM parquet_schema($dp_file) WHERE converted_type = 'TIMESTAMP_MILLIS' ORDER BY name"
-    found: list[tuple[str]] = []
-    with duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
-        trouble_in(lambda: found.extend(connection.execute(sql, {"dp_file": source.pattern}).fetchall()))
-    return tuple(name for (name,) in found if name in names)
-
-
 def _check_readable(path: Path) -> None:
     if not path.exists():
         raise FileError(str(path), "there is no such file: check the path")
@@ -192,7 +182,7 @@ def _folder(connection: duckdb.DuckDBPyConnection, path: Path) -> Source:
 def check_whole(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
     """Refuses a folder of which a file was not found again by its name: its rows would be missing in silence."""
     counts: list[int] = []
-    for sql in (f"SELECT count(*) FROM {source.sql}", _ROWS):
+    for sql in (f"SELECT count(*) FROM {source.sql}", ROWS):
 
         def count(sql: str = sql) -> None:
             counts.extend(int(row[0]) for row in connection.execute(sql, {"dp_file": source.pattern}).fetchall())

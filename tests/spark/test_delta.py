@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from dpstats.engine.listing import listed
 from dpstats.engine.logged import read_log
-from dpstats.engine.place import place_of
+from dpstats.engine.place import is_so, pin_of, place_of
 from dpstats.engine.tables import open_table
 from dpstats.errors import FileError
 
@@ -260,6 +262,20 @@ def test_a_log_at_which_the_reader_breaks_off_is_refused(tmp_path: Path, kind: t
 def test_who_ends_the_process_is_not_held_up(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         read_log(tmp_path, "Delta", lambda: signal.raise_signal(signal.SIGINT))
+
+
+def test_a_link_is_no_pin_and_a_file_that_became_one_is_changed(lake: Path, tmp_path: Path) -> None:
+    (file,) = lake.glob("*.parquet")
+    pin = pin_of(file)
+    assert is_so(pin)
+    (tmp_path / "link.parquet").symlink_to(file)
+    with pytest.raises(OSError, match="is a link"):
+        pin_of(tmp_path / "link.parquet")
+    os.link(file, tmp_path / "same")
+    pin = pin_of(file)
+    file.unlink()
+    file.symlink_to(tmp_path / "same")
+    assert not is_so(replace(pin, changed_ns=file.stat().st_ctime_ns)), "though all that it leads to is the same"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from pyiceberg.manifest import DataFileContent, FileFormat
 from pyiceberg.table import Table
 from pyiceberg.types import DoubleType, LongType, StringType
 
-from dpstats.engine.place import place_of
+from dpstats.engine.place import names_of, place_of
 from dpstats.engine.tables import open_table
 from dpstats.errors import FileError
 
@@ -306,6 +306,15 @@ def test_a_file_that_is_named_twice_is_refused(table: Table) -> None:
     (file,) = (Path(table.location()) / "data").rglob("*.parquet")
     ice.with_files(table, DataFileContent.DATA, FileFormat.PARQUET, location=str(file))
     assert "names a file twice" in refused(ice.alone(table))
+
+
+def test_blanks_in_the_names_of_folders_are_told_as_blanks(tmp_path: Path) -> None:
+    table = ice.made(
+        tmp_path / "lake", ROWS.set_column(1, "town", pa.array(["Ann Lee", "b", "c"])), partition_by="town"
+    )
+    with duckdb.connect() as connection:
+        source = open_table(connection, ice.metadata_of(table))
+        assert "ann lee" in names_of(place_of("visits", source, source.find(["uid"])))
 
 
 def test_without_the_extra_its_name_is_told(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:

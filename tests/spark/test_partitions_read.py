@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -11,12 +12,17 @@ import pytest
 from both import ADDRESS
 from deltalake import write_deltalake
 from lakes import loaded, opened, rows_of, written
+from made_version import KEY
 
 from dpstats.catalog.dataset import parse_dataset
 from dpstats.catalog.parameters import bind_parameters
 from dpstats.catalog.query import parse_query
 from dpstats.engine.noise import _open_groups
+from dpstats.engine.place import place_of
 from dpstats.engine.spark.engine import SparkEngine
+from dpstats.engine.spark.lake import SparkLake
+from dpstats.engine.tables import open_table
+from dpstats.errors import FileError
 from dpstats.plan.analysis import analyse
 from dpstats.plan.build import build
 from dpstats.plan.caps import nothing_counted
@@ -104,3 +110,50 @@ def test_partitions_have_the_values_that_a_copy_has(tmp_path: Path) -> None:
     there = rows_of(tmp_path / "place.duckdb", columns)
     assert there == rows_of(tmp_path / "copy.duckdb", columns)
     assert {day for _, day, _ in there} == {"2017-01-03", "0044-03-15", "9999-12-31", None}
+
+
+def test_partitions_of_nineteen_digits_have_their_values(tmp_path: Path) -> None:
+    shops = [2**63 - 1, -(2**63), 10**18, -(10**18), 2**62, None]
+    with_long = [
+        parse_dataset(text.replace("shop: {type: integer}", "shop: {type: bigint}"), "dataset.yaml")
+        for text in (SHOP, SHOP.replace("    in_place: true\n", ""))
+    ]
+    rows = pa.table({"uid": range(6), "day": ["2017-01-03"] * 6, "shop": shops, "town": ["a"] * 6})
+    lake = tmp_path / "lake"
+    pq.write_to_dataset(rows.set_column(2, "shop", rows["shop"].cast("string")), lake, ["shop", "day"])
+    for number, text in enumerate([str(2**63), str(-(2**63) - 1), "0" * 20 + "7", "-" + "0" * 19 + str(2**62)], 10):
+        folder = lake / f"shop={text}" / "day=2017-01-03"
+        folder.mkdir(parents=True)
+        pq.write_table(pa.table({"uid": [number], "town": ["a"]}), folder / "rows.parquet")
+    for name, dataset in zip(("place", "copy"), with_long, strict=True):
+        loaded(dataset, {"visits": lake}, tmp_path / f"{name}.duckdb")
+    there = rows_of(tmp_path / "place.duckdb", ["uid", "shop"])
+    assert there == rows_of(tmp_path / "copy.duckdb", ["uid", "shop"])
+    assert sorted(there) == sorted([
+        *((str(uid), shop if shop is None else str(shop)) for uid, shop in enumerate(shops)),
+        ("10", None), ("11", None), ("12", "7"), ("13", str(-(2**62))),
+    ], key=str)  # fmt: skip
+
+
+@pytest.mark.parametrize(("column", "value"), [("day", "2017-1-1"), ("day", "%202017-01-01"), ("shop", "+7")])
+def test_a_partition_that_a_copy_alone_would_have_a_value_of_is_refused(
+    tmp_path: Path, column: str, value: str
+) -> None:
+    values = {"day": "2017-01-03", "shop": "1"} | {column: value}
+    folder = tmp_path / "lake" / f"day={values['day']}" / f"shop={values['shop']}"
+    folder.mkdir(parents=True)
+    pq.write_table(pa.table({"uid": [1], "town": ["a"]}), folder / "rows.parquet")
+    with pytest.raises(FileError, match=f"column {column}.*does not take for") as caught:
+        loaded(DATASET, {"visits": tmp_path / "lake"}, tmp_path / "place.duckdb")
+    assert value not in str(caught.value)
+
+
+def test_files_of_which_spark_finds_not_all_rows_are_refused(tmp_path: Path) -> None:
+    lake = written(ROWS, tmp_path / "lake", "day, shop, town")
+    with duckdb.connect() as connection:
+        source = open_table(connection, lake)
+        place = place_of("visits", source, source.find(DATASET.tables["visits"].columns))
+    look = SparkLake(ADDRESS, KEY, 1024, 2)
+    assert len(look(DATASET, place).ids) == 240
+    with pytest.raises(FileError, match="rows that Spark does not find"):
+        look(DATASET, replace(place, pins=place.pins[1:]))

@@ -30,11 +30,12 @@ from typing import TYPE_CHECKING, TypeVar
 from dpstats.catalog.canonical import canonical_json
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.engine.bound import text_cap
+from dpstats.engine.footers import in_milliseconds, rows_in
 from dpstats.engine.in_place import Filters, Notes, heavy_of, made_for, people_of
 from dpstats.engine.place import Place
-from dpstats.engine.source import in_milliseconds
 from dpstats.engine.spark.lake_cells import cell, read_as
 from dpstats.engine.spark.session import open_session
+from dpstats.engine.spark.spellings import check_spellings
 from dpstats.errors import FileError
 from dpstats.plan.sources import texts_of
 from dpstats.plan.spark.pieces import named
@@ -73,6 +74,7 @@ class SparkSurvey:
         self._notes = replace(notes, stamp=stamp(session, notes, key))
         self._key = {"dp_place": place_key(key)}
         self._tried(lambda: show_raw(session, place.table, self._notes))
+        check_spellings(place, dataset.tables[place.table], notes.cells, self._empty_of)
         self._check()
 
     @property
@@ -98,24 +100,33 @@ class SparkSurvey:
         return cleaned_rows(self._place.table, self._notes)
 
     def _check(self) -> None:
-        """Refuses a column of another type; looks at every cell, so that what Spark cannot read is refused now."""
+        """Refuses a column of another type, and files of which Spark finds not all rows; looks at every cell, so that
+        what Spark cannot read is refused now."""
         given = ", ".join(f"{named(self._place.found[column].name)} AS dp_g{place}" for place, column in self._columns)
         made = ", ".join(f"{cell} AS {named(column)}" for column, cell in self._notes.cells.items())
         counts = ", ".join(f"count(dp_g{place}), count({named(column)})" for place, column in self._columns)
         rows = f"SELECT {given}, {made} FROM {raw_view(self._place.table)}"
-        cells = self._asked(f"SELECT {counts}, bit_xor({_hash(self._notes)}) FROM ({rows})").columns
+        cells = self._asked(f"SELECT {counts}, bit_xor({_hash(self._notes)}), count(*) FROM ({rows})").columns
+        if cells[-1][0].as_py() != rows_in(self._place.source):
+            what = "has rows that Spark does not find: a file has a name that it passes over, or was written to"
+            raise FileError(str(self._place.source.path), f"{what}: name its files plainly, and load it again")
         for place, column in self._columns:
             if cells[2 * place][0].as_py() and not cells[2 * place + 1][0].as_py():
                 raise _wrong_type(
                     self._place, column, str(self._dataset.tables[self._place.table].columns[column].type)
                 )
 
+    def _empty_of(self, texts: str, name: str, made: str) -> list[str]:
+        values = f"SELECT explode(from_json(:dp_texts, 'ARRAY<STRING>')) AS {named(name)}"
+        found = self._asked(f"SELECT * FROM ({values}) WHERE ({made}) IS NULL", dp_texts=texts)
+        return [str(text) for text in found.column(0).to_pylist()]
+
     @property
     def _columns(self) -> list[tuple[int, str]]:
         return list(enumerate(self._notes.cells))
 
-    def _asked(self, sql: str) -> pyarrow.Table:
-        return self._tried(lambda: self._session.sql(sql, args=self._key).toArrow())
+    def _asked(self, sql: str, **args: str) -> pyarrow.Table:
+        return self._tried(lambda: self._session.sql(sql, args={**self._key, **args}).toArrow())
 
     def _tried(self, ask: Callable[[], T]) -> T:
         """What Spark says; its error, which may hold cells, ends here."""

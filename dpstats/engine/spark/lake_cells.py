@@ -92,7 +92,7 @@ def _integer(x: str, kind: str, column: ColumnType, partition: bool) -> str | No
         number = f"rint(CAST({x} AS DOUBLE))"
         return f"CASE WHEN {number} < 9223372036854775808D THEN try_cast({number} AS {to}) END"
     # Of digits, and a sign that stands elsewhere makes no number.
-    digits = f"translate({x}, '0123456789', '') IN ('', '-') AND length(replace({x}, '-', '')) <= 18"
+    digits = f"translate({x}, '0123456789', '') IN ('', '-')"
     return f"CASE WHEN {digits} THEN try_cast({x} AS {to}) END" if partition else None
 
 
