@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dpstats.cli import inputs
-from dpstats.cli.output import Table, note, say, show, show_json
+from dpstats.cli.exits import FAILED
+from dpstats.cli.output import Table, note, note_failure, say, show, show_json
 from dpstats.cli.session import loading, session_of, values_refused
 from dpstats.cli.words import utc
 
@@ -183,9 +184,13 @@ def erased_in_place(context: typer.Context, name: inputs.DatasetName, as_json: i
         show(Table(("table", "id"), tuple(rows)))
         note("these are ids of people who were erased: keep them on this host.")
         note(_EARLIER)
-    else:
+    elif not found["unread"]:
         note(f"nobody who was erased is in the files that tables of {name} are read from in place")
         note(_EARLIER)
+    for table, why in found["unread"].items():
+        note_failure(f"table {table} cannot be read now, so who is in it is not known: {why}")
+    if found["unread"]:
+        raise typer.Exit(FAILED)
 
 
 @app.command("list")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -107,15 +108,28 @@ def _holds(dataset: DatasetFile, table: str, notes: Notes, is_person: LeftOut) -
     return False
 
 
-def erased_at_owner(dataset: DatasetFile, file: Path, left_out: LeftOut) -> Mapping[str, tuple[str, ...]]:
+@dataclass(frozen=True)
+class Erased:
     """By table in place, the ids that its owner's files hold now, and that may not be in the data.
 
-    Raises:
-      FileError: an owner's files cannot be read now.
+    `unread`: why a table's files cannot be read now, so that nothing is known of it.
     """
-    found = {}
+
+    ids: Mapping[str, tuple[str, ...]]
+    unread: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"Erased({', '.join((*self.ids, *self.unread))})"
+
+
+def erased_at_owner(dataset: DatasetFile, file: Path, left_out: LeftOut) -> Erased:
+    """Who is to be out of the data and is in owners' files; a table that cannot be read holds up no other."""
+    ids, unread = dict[str, tuple[str, ...]](), dict[str, str]()
     for table, notes in notes_of(file).items():
         if table in dataset.tables_in_place:
-            with _opened(dataset, table, notes) as owner:
-                found[table] = tuple(sorted(filter(left_out, owner.ids())))
-    return found
+            try:
+                with _opened(dataset, table, notes) as owner:
+                    ids[table] = tuple(sorted(filter(left_out, owner.ids())))
+            except FileError as error:
+                unread[table] = str(error)
+    return Erased(ids, unread)

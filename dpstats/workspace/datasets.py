@@ -16,7 +16,7 @@ from dpstats.catalog.engines import EngineSpec
 from dpstats.catalog.new_uses import new_uses
 from dpstats.catalog.purposes import kind_of
 from dpstats.catalog.source import load_file
-from dpstats.engine.at_owner import erased_at_owner
+from dpstats.engine.at_owner import Erased, erased_at_owner
 from dpstats.engine.consent import Roll
 from dpstats.engine.corrected import right_rows, wrong_cells
 from dpstats.engine.corrections import Fix
@@ -270,17 +270,21 @@ class Datasets:
     def erased_in_place(self, identity: Identity, name: str) -> dict[str, Any]:
         """Who was erased, and is in the files still that tables in place are read from, as the files are now.
 
-        For the host's command line alone: the owner must take these people out.
+        `unread` says why a table cannot be read now. For the host's command line alone: the owner must take these
+        people out.
 
         Raises:
-          Forbidden: the caller is no steward. NotFound: no such dataset. FileError: an owner's files cannot be read.
+          Forbidden: the caller is no steward. NotFound: no such dataset.
         """
         check(identity, Action.STEWARD)
         dataset = self._library.dataset(identity, name)
         left_out = self._people.left_out(dataset)
         with self.current_file(dataset) as file:
-            found = erased_at_owner(dataset, file, left_out) if file is not None and left_out is not None else {}
-        return {"dataset": name, "tables": {table: list(ids) for table, ids in found.items()}}
+            found = Erased({}, {})
+            if file is not None and left_out is not None:
+                found = erased_at_owner(dataset, file, left_out)
+        tables = {table: list(ids) for table, ids in found.ids.items()}
+        return {"dataset": name, "tables": tables, "unread": dict(found.unread)}
 
     def rows_of(self, identity: Identity, name: str, fix: Fix, is_person: LeftOut) -> tuple[int, int]:
         """How many rows of a person a correction would change, and how many are as it leaves them already.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -97,7 +98,7 @@ def test_a_person_is_told_what_the_table_has_of_them_now_and_queries_keep_to_wha
     write_deltalake(folder, visits(3, 2), mode="append", schema_mode="merge")
     DeltaTable(folder).delete("uid = 3")
     erased = erased_at_owner(IN_PLACE, file, lambda text: text in {"3", "4", "999"})
-    assert erased == {"visits": ("4",)}, "their files of before are there still"
+    assert (erased.ids, erased.unread) == ({"visits": ("4",)}, {}), "their files of before are there still"
     told = rows_at_owner(IN_PLACE, file, "visits", ["uid", "day"], lambda text: text in {"3", "4"})
     assert told == (("4", "2017-02-01"), ("4", "2017-02-01")), "one was added since the load"
     assert rows_of(file, ["uid"]) == noted
@@ -112,3 +113,17 @@ def test_ids_in_the_names_of_a_table_s_folders_are_refused(tmp_path: Path) -> No
     write_deltalake(tmp_path / "lake", visits(0, 3, town=pa.array(["a"] * 3)), partition_by="uid")
     with pytest.raises(FileError, match="in the names of folders"):
         loaded(IN_PLACE, {"visits": tmp_path / "lake"}, tmp_path / "place.duckdb")
+
+
+def test_one_table_that_cannot_be_read_holds_up_no_other(tmp_path: Path) -> None:
+    tables = SHOP[SHOP.index("  visits:") :]
+    both = parse_dataset(SHOP + tables.replace("visits:", "calls:"), "dataset.yaml")
+    for name in ("visits", "calls"):
+        write_deltalake(tmp_path / name, visits(0, 3, town=pa.array(["a"] * 3)))
+    loaded(both, {name: tmp_path / name for name in ("calls", "visits")}, tmp_path / "place.duckdb")
+    shutil.rmtree(tmp_path / "calls" / "_delta_log")
+    (tmp_path / "calls" / "_delta_log").mkdir()
+    erased = erased_at_owner(both, tmp_path / "place.duckdb", lambda text: text == "1")
+    assert erased.ids == {"visits": ("1",)}
+    assert list(erased.unread) == ["calls"]
+    assert "1" not in repr(erased)

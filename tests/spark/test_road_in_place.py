@@ -22,6 +22,7 @@ from dpstats.api.answers_people import Transparency
 from dpstats.api.problems import problem_of
 from dpstats.catalog.parameters import bind_parameters
 from dpstats.catalog.query import parse_query
+from dpstats.cli.exits import FAILED
 from dpstats.cli.main import app
 from dpstats.errors import Conflict, InPlaceChanged, InvalidParameters
 from dpstats.plan.analysis import analyse
@@ -220,6 +221,15 @@ def test_an_erased_person_is_out_at_once_and_the_owner_is_told_which_ids(clinic:
     for file in (clinic.folder / "home" / "data").rglob("*"):
         assert not (file.is_file() and GONE.encode() in file.read_bytes())
     assert clinic.workspace.datasets.erased_in_place(ME, "clinic")["tables"] == {"visits": sorted([GONE, PHONE])}
+    listing = ["--home", str(clinic.folder / "home"), "dataset", "erased-in-place", "clinic"]
+    shown = CliRunner().invoke(app, listing)
+    assert (shown.exit_code, GONE in shown.stdout) == (0, True)
+    away = clinic.visits.rename(clinic.folder / "away")
+    shown = CliRunner().invoke(app, listing)
+    away.rename(clinic.visits)
+    assert shown.exit_code == FAILED
+    assert "table visits cannot be read now" in shown.stderr
+    assert "nobody who was erased" not in shown.stderr
 
 
 def test_loaded_again_they_are_out_still_and_the_same_is_not_told_twice(clinic: Clinic) -> None:
