@@ -77,7 +77,7 @@ def folder_at(path: Path) -> Folder:
 
 def _files(path: Path) -> Iterator[Path]:
     refuse_part_of_another(path)
-    for below, folders, names in os.walk(path, onerror=_unlisted(path)):
+    for below, folders, names in os.walk(path, onerror=unlisted(path)):
         here = Path(below)
         _refuse_with_a_log(path, here)
         folders[:] = [name for name in folders if not is_hidden(name)]
@@ -121,7 +121,7 @@ def _refuse_with_a_log(path: Path, folder: Path) -> None:
             raise FileError(str(path), what)
 
 
-def _unlisted(path: Path) -> Callable[[OSError], None]:
+def unlisted(path: Path) -> Callable[[OSError], None]:
     """Refuses a folder that the system does not let be listed to its end."""
 
     def refuse(error: OSError) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dpstats.engine.field_types import ICEBERG, kinds_of
-from dpstats.engine.folders import Folder
+from dpstats.engine.folders import Folder, unlisted
 from dpstats.engine.logged import Field, Snapshot, in_folder, read_log
 from dpstats.errors import FileError
 
@@ -176,7 +176,7 @@ def _check_is_last(path: Path, file: Path) -> None:
     """
     ours = _Said.of(file)
     for other in _metadata_files(file.parent):
-        if other.name != file.name and _Said.of(other).may_follow(ours):
+        if other.name not in {file.name, *ours.before} and _Said.of(other).may_follow(ours):
             what = (
                 "has metadata files that are as new: give the path of its catalog's present one, and remove files "
                 "that no commit came of (`remove_orphan_files`)"
@@ -201,15 +201,13 @@ class _Said:
         return cls(file.name, before, int(said["last-updated-ms"]), int(said.get("last-sequence-number") or 0))
 
     def may_follow(self, other: _Said) -> bool:
-        """Whether it may have come of a commit after the other."""
-        if other.name in self.before or self.commits > other.commits:
-            return True
-        return self.name not in other.before and self.updated_ms >= other.updated_ms
+        """Whether it may have come of a commit after the other, which did not come from it."""
+        return other.name in self.before or self.commits > other.commits or self.updated_ms >= other.updated_ms
 
 
 def _check_are_in_place(path: Path, root: Path) -> None:
     """Refuses a table whose metadata are written to another folder by now, where a later commit may be."""
-    for below, _, names in os.walk(root):
+    for below, _, names in os.walk(root, onerror=unlisted(path)):
         if Path(below) != root / _FOLDER and any(name.endswith((METADATA, f"{METADATA}.gz")) for name in names):
             what = (
                 f"has metadata files in other folders than `{_FOLDER}` too (`write.metadata.path`, or a table in a "
