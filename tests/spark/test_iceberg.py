@@ -88,6 +88,15 @@ def test_metadata_of_before_are_refused_though_the_clock_of_the_later_commit_was
     assert "metadata files that are as new" in refused(before), "it has more commits"
 
 
+def test_metadata_from_which_others_came_are_refused_though_these_have_no_more_rows(table: Table) -> None:
+    before = ice.metadata_of(table)
+    with table.transaction() as change:
+        change.set_properties({"owner": "stu"})
+    ice.changed(ice.metadata_of(table), last_updated_ms=1)
+    assert "metadata files that are as new" in refused(before)
+    assert len(read(ice.metadata_of(table), "uid")) == 3
+
+
 @pytest.mark.parametrize("ending", ["", ".gz"])
 def test_a_hadoop_table_is_as_new_as_its_last_metadata_whatever_their_time(table: Table, ending: str) -> None:
     table.delete("uid = 2")
