@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from desk import ME, Desk
-from worker import digest
+from one_draw_worker import digest
 
 import dpstats
 from dpstats.errors import BudgetExhausted, DpstatsError, LedgerBroken, NotLoaded, Unavailable
@@ -76,12 +76,12 @@ def _visits(price: int) -> dict[str, list[int]]:
 
 @pytest.fixture
 def worker() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts `worker.py`."""
+    """Starts `one_draw_worker.py`."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: object) -> subprocess.Popen[str]:
         environment = os.environ | {"PYTHONPATH": str(Path(dpstats.__file__).parents[1])}
-        command = [sys.executable, str(Path(__file__).parent / "worker.py"), *map(str, arguments)]
+        command = [sys.executable, str(Path(__file__).parent / "one_draw_worker.py"), *map(str, arguments)]
         started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment))
         return started[-1]
 

@@ -1,4 +1,4 @@
-"""Processes that the tests start: `worker.py MODE HOME QUERY ...`. Each forks before it opens anything."""
+"""Processes that the tests start: `one_draw_worker.py MODE HOME QUERY ...`. Each forks before it opens anything."""
 
 from __future__ import annotations
 
