@@ -163,7 +163,7 @@ def test_the_scale_that_is_stated_is_the_one_that_is_drawn() -> None:
         "type": "integer",
     }
     assert stated["spend"]["least"] == 0
-    assert "least" not in stated["mean"]
+    assert stated["mean"]["least"] == 0
     assert (stated["mean"]["mechanism"], stated["mean"]["scale"]) == ("derived", None)
     assert stated["mean"]["bounding"] == "max_groups 1, max_rows 20, values clipped to [0, 100]"
     assert stated["each"]["half_width_95"] is None

@@ -20,6 +20,8 @@ from dpstats.ledger.records import Which
 from dpstats.workspace import Workspace
 
 Served = tuple[str, Workspace]
+LONG_MS = 60_000
+"""How long a page may take to come, on a machine that does other things as well."""
 LOOKS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 UPON_OTHERS = """() => {
   const texts = [...document.querySelectorAll("h1, h2, h3, p, li, label, th, td, dt, dd, button, summary")]
@@ -87,7 +89,7 @@ def test_an_analyst_goes_from_sign_in_to_download(
         page.goto("/")
         visit.look()
         sign_in(page, analyst)
-        assert page.locator("h1").inner_text() == "What can I ask?"
+        expect(page.locator("h1")).to_have_text("What can I ask?", timeout=LONG_MS)
         visit.look()
         page.get_by_role("searchbox").fill("band")
         page.get_by_role("button", name="Search").click()
@@ -103,12 +105,12 @@ def test_an_analyst_goes_from_sign_in_to_download(
             page.get_by_role("link", name="CSV").click()
         assert Path(download.value.path()).read_text().startswith("band,households,households_low,")
         page.get_by_role("button", name="Compare").click()
-        assert page.locator("h1").inner_text() == "Is one truly above the other?"
+        expect(page.locator("h1")).to_have_text("Is one truly above the other?", timeout=LONG_MS)
         visit.look()
         page.get_by_role("link", name="Learned").click()
         visit.look()
         page.get_by_role("button", name="Sign out").click()
-        assert page.get_by_label("Token").is_visible()
+        expect(page.get_by_label("Token")).to_be_visible(timeout=LONG_MS)
         visit.look()
 
 
@@ -116,7 +118,7 @@ def test_the_preview_follows_while_somebody_types(chromium: Browser, served: Ser
     with visiting(chromium, served) as visit:
         sign_in(visit.page, analyst)
         visit.page.goto("/queries/spend_by_band")
-        assert not visit.page.get_by_role("button", name="Show what this costs").is_visible()
+        expect(visit.page.get_by_role("button", name="Show what this costs")).to_be_hidden(timeout=LONG_MS)
         for day, says in (("2017-03-02", "Enough for about"), ("2019-01-01", "cannot be asked as it is")):
             with visit.page.expect_response("**/expected?**"):
                 visit.page.get_by_label("Since").fill(day)
@@ -214,7 +216,7 @@ def test_what_is_not_there_and_a_sign_in_that_ended_are_told_in_words(chromium: 
     with visiting(chromium, served, width=390) as visit:
         sign_in(visit.page, token)
         visit.page.goto("/queries/nothing")
-        assert visit.page.locator("h1").inner_text() == "Not found"
+        expect(visit.page.locator("h1")).to_have_text("Not found", timeout=LONG_MS)
         visit.page.goto("/compare?left=nothing&a=b")
         told = visit.page.locator("main").inner_text()
         assert told.startswith("Invalid parameters\n\nA: must be a whole number.")
@@ -224,7 +226,7 @@ def test_what_is_not_there_and_a_sign_in_that_ended_are_told_in_words(chromium: 
         assert "Choose an answer" in visit.page.locator("main").inner_text()
         served[1].tokens.revoke(ME, "brief")
         visit.page.goto("/queries")
-        assert visit.page.locator("h1").inner_text() == "Your sign-in has ended"
+        expect(visit.page.locator("h1")).to_have_text("Your sign-in has ended", timeout=LONG_MS)
         visit.said.clear()  # Chromium says of each status above 400 that there was one
         visit.look()
 

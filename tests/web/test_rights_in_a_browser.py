@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from api_town import ME
-from playwright.sync_api import Browser
-from test_analyst_in_a_browser import LOOKS, Served, sign_in, visiting
+from playwright.sync_api import Browser, expect
+from test_analyst_in_a_browser import LONG_MS, LOOKS, Served, sign_in, visiting
 
 PUBLIC = ("/privacy", "/transparency", "/opt-out")
 
@@ -60,7 +60,7 @@ def test_a_steward_opens_verifies_and_answers_a_request_to_know(
         page.get_by_role("button", name="Note who asks").click()
         page.get_by_role("link", name="Carry it out").click()
         page.get_by_role("button", name="Make the package").click()
-        assert page.locator("h1").inner_text() == "Fetch it now: this way is shown once"
+        expect(page.locator("h1")).to_have_text("Fetch it now: this way is shown once", timeout=LONG_MS)
         if scripts:
             visit.look()
         with page.expect_download() as started:
@@ -68,7 +68,7 @@ def test_a_steward_opens_verifies_and_answers_a_request_to_know(
         started.value.save_as(tmp_path / "package.zip")
         assert zipfile.ZipFile(tmp_path / "package.zip").testzip() is None
         page.get_by_role("link", name="Go back to the request").click()
-        assert page.locator(".lead").inner_text().startswith("Fulfilled")
+        expect(page.locator(".lead")).to_have_text(re.compile("^Fulfilled"), timeout=LONG_MS)
         assert visit.said == []
 
 

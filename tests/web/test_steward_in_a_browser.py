@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 from api_town import ME
-from playwright.sync_api import Browser
-from test_analyst_in_a_browser import LOOKS, Served, Visit, sign_in, visiting
+from playwright.sync_api import Browser, expect
+from test_analyst_in_a_browser import LONG_MS, LOOKS, Served, Visit, sign_in, visiting
 
 from dpstats.release import Ask
 from dpstats.workspace.stewards import NewPolicy
@@ -80,7 +80,7 @@ def test_the_log_and_the_terms_are_in_order(chromium: Browser, served: Served, w
     with visiting(chromium, served, width=width, theme=theme) as visit:
         enter(visit, whole)
         visit.page.goto("/log")
-        assert visit.page.locator("h1").inner_text() == "Who asked what, and with what outcome?"
+        expect(visit.page.locator("h1")).to_have_text("Who asked what, and with what outcome?", timeout=LONG_MS)
         visit.look()
         visit.page.goto("/terms")
         visit.look()
@@ -171,7 +171,7 @@ def test_a_steward_makes_a_token_that_signs_in_and_ends_it(chromium: Browser, se
         visit.look()
         secret = page.locator("pre").inner_text().strip()
         sign_in(other.page, secret)
-        assert other.page.locator("h1").inner_text() == "What can I ask?"
+        expect(other.page.locator("h1")).to_have_text("What can I ask?", timeout=LONG_MS)
         page.get_by_role("link", name="I have kept it").click()
         page.get_by_role("link", name="Revoke newcomer").click()
         page.get_by_role("button", name=re.compile("Revoke newcomer")).click()
