@@ -34,6 +34,7 @@ from dpstats.rights.requests import (
     Level,
     Revoked,
     RightsRequest,
+    SentInPart,
     Started,
     State,
     Step,
@@ -55,6 +56,7 @@ _STEPS: Mapping[str, type[Step]] = {
     "verified": Verified,
     "started": Started,
     "fulfilled": Fulfilled,
+    "sent_in_part": SentInPart,
     "extended": Extended,
     "denied": Denied,
     "revoked": Revoked,
@@ -325,7 +327,7 @@ def _kept(connection: Connection, request_id: str) -> Kept:
     for said in later:
         step = _step(said)
         standing = after(standing, step, moment_of(said.at))
-        evidence = step.evidence if isinstance(step, Fulfilled) else evidence
+        evidence = step.evidence if isinstance(step, Fulfilled | SentInPart) else evidence
     person = connection.execute(select(people.c.unit).where(people.c.request == request_id)).scalar()
     return Kept(request_id, asked, standing, person, evidence)
 

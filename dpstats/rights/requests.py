@@ -3,6 +3,7 @@
     know, delete, correct   received -> confirmed -> verified -> executing -> fulfilled
     opt_out, limit          received -> executing -> fulfilled             (no identity is asked for: 7026(d), 7060(b))
     executing               -> partially_fulfilled, where something of it was refused, each piece with its reason
+    executing (know)        what could be read is sent; the rest is to come, so the request stays open, with its clocks
     partially_fulfilled     what was kept back of a deletion may be seen, and ended; the request stays as it is
     from any open state     denied (with a reason of the list) | revoked | expired (the latest day is over)
 
@@ -165,6 +166,13 @@ class Fulfilled:
 
 
 @dataclass(frozen=True)
+class SentInPart:
+    """What could be read for a request to know was sent, with the same evidence; something could not be read yet."""
+
+    evidence: Mapping[str, object]
+
+
+@dataclass(frozen=True)
 class Extended:
     """45 more days, once; the person was told why inside the first 45."""
 
@@ -199,7 +207,7 @@ class KeptEnded:
     reason: str
 
 
-Step = Confirmed | Verified | Started | Fulfilled | Extended | Denied | Revoked | KeptSeen | KeptEnded
+Step = Confirmed | Verified | Started | Fulfilled | SentInPart | Extended | Denied | Revoked | KeptSeen | KeptEnded
 
 
 @dataclass(frozen=True)
@@ -283,6 +291,8 @@ def after(request: RightsRequest, step: Step, at: datetime) -> RightsRequest:
             return _started(request, step)
         case Fulfilled():
             return _fulfilled(request, at)
+        case SentInPart():
+            return _sent_in_part(request)
         case Extended():
             return _extended(request, step, at)
         case Denied():
@@ -334,6 +344,13 @@ def _fulfilled(request: RightsRequest, at: datetime) -> RightsRequest:
         raise Conflict(f"the request is {request.state}: only what is being executed can be fulfilled")
     state = State.PARTIALLY_FULFILLED if request.exceptions else State.FULFILLED
     return replace(request, state=state, responded_at=at)
+
+
+def _sent_in_part(request: RightsRequest) -> RightsRequest:
+    """It is not answered by a part: the dates by which it must be stand."""
+    if request.kind is not Kind.KNOW or request.state is not State.EXECUTING:
+        raise Conflict(f"no part is sent of a request to {_words(request.kind)} that is {request.state}")
+    return request
 
 
 def _extended(request: RightsRequest, step: Extended, at: datetime) -> RightsRequest:

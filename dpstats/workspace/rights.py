@@ -42,6 +42,7 @@ from dpstats.rights.requests import (
     Kind,
     Level,
     Revoked,
+    SentInPart,
     Started,
     State,
     Step,
@@ -60,6 +61,7 @@ from dpstats.workspace.keeping import Keeping
 from dpstats.workspace.notifying import Notifying
 from dpstats.workspace.rights_told import (
     DELETED_SINCE,
+    NOT_READ,
     SEND_LATER,
     TOLD_OF_THE_NOTICE,
     consented,
@@ -216,6 +218,9 @@ class Rights:
     ) -> dict[str, Any]:
         """Carries a request out; called again after a crash, it goes on where it was.
 
+        Of a request to know for which a table cannot be read at its owner now, the rest is sent, and it stays open:
+        carried out again, it is sent whole.
+
         Args:
           wanted: of a request to correct, what is true instead; not needed again once it was begun.
           exceptions: of a request to delete, the columns (`table.column`) of which the person's cells are kept, sealed
@@ -252,7 +257,8 @@ class Rights:
         told = self._notifying.carried_out(kept, self._ids(identity, kept), self._correcting.cells(request_id))
         done, package = self._carried_out(identity, kept)
         done |= {"recipients_told": list(told)}
-        self._log.step(request_id, Fulfilled(done), actor=identity.name, now=self._now())
+        step = SentInPart(done) if NOT_READ in done else Fulfilled(done)
+        self._log.step(request_id, step, actor=identity.name, now=self._now())
         return self.one(identity, request_id) | ({"package": package} if package else {})
 
     def _ended_with_its_person(self, identity: Identity, kept: Kept) -> bool:
@@ -371,7 +377,7 @@ class Rights:
         if kept.standing.exceptions:
             evidence |= {"exceptions": dict(kept.standing.exceptions), "told": list(refused_pieces(kept).values())}
         if unread := {table.name: told_later for table in told.tables if (told_later := table.unread_told)}:
-            evidence |= {"not_read": {"tables": [*unread], "says": SEND_LATER}}
+            evidence |= {NOT_READ: {"tables": [*unread], "says": SEND_LATER}}
             evidence["told"] = [*evidence.get("told", ()), *unread.values()]
         return evidence, {"path": f"/v1/rights/packages/{secret}", "expires_at": until}
 

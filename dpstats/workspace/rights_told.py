@@ -40,9 +40,11 @@ LEFT_WITH_OWNERS = (
 )
 """What is told besides to who is erased from data of which some are read in place."""
 
+NOT_READ = "not_read"
+"""Where a request's evidence says which tables its package says nothing of yet."""
 SEND_LATER = (
     "The files of these tables could not be read at their owner, and the person was told that what they hold comes "
-    "later: open another request to know once they can be read, and send its package."
+    "later: the request stays open. Carry it out again once they can be read, and send that package."
 )
 """What the evidence says to the steward of tables in place that a package says nothing of."""
 

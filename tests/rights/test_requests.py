@@ -24,6 +24,7 @@ from dpstats.rights.requests import (
     Level,
     Revoked,
     RightsRequest,
+    SentInPart,
     Started,
     State,
     Step,
@@ -50,6 +51,18 @@ def test_who_asks_is_verified_before_anything_is_done(kind: Kind) -> None:
     with pytest.raises(Conflict, match="verify who asks"):
         walked(kind, Confirmed(), Started())
     assert walked(kind, Confirmed(), SURE, Started(), Fulfilled({})).state is State.FULFILLED
+
+
+def test_a_part_that_is_sent_answers_no_request_to_know() -> None:
+    begun = walked(Kind.KNOW, Confirmed(), SURE, Started())
+    part = after(begun, SentInPart({"not_read": ["visits"]}), AT)
+    assert part == begun
+    late = AT + timedelta(days=60)
+    assert [alarm.is_overdue for alarm in alarms(part, late)] == [True]
+    assert after(part, Fulfilled({}), AT).state is State.FULFILLED
+    for kind, steps in ((Kind.KNOW, (SURE,)), (Kind.DELETE, (SURE, Started())), (Kind.OPT_OUT, (Started(),))):
+        with pytest.raises(Conflict):
+            walked(kind, *steps, SentInPart({}))
 
 
 @pytest.mark.parametrize("kind", sorted(UNVERIFIED_KINDS))
