@@ -9,19 +9,17 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from delta_log import added, commit, entries, protocol, removed, without_row
 from deltalake import DeltaTable, write_deltalake
+from logged_tables import read, refused
 
 from dpstats.engine.listing import listed
 from dpstats.engine.logged import read_log
-from dpstats.engine.place import is_so, pin_of, place_of
-from dpstats.engine.tables import open_table
+from dpstats.engine.place import is_so, pin_of
 from dpstats.errors import FileError
 
 ROWS = pa.table({"uid": pa.array([1, 2, 3], pa.int64()), "town": ["a", "b", "a"]})
@@ -31,24 +29,6 @@ ROWS = pa.table({"uid": pa.array([1, 2, 3], pa.int64()), "town": ["a", "b", "a"]
 def lake(tmp_path: Path) -> Path:
     write_deltalake(tmp_path / "lake", ROWS)
     return tmp_path / "lake"
-
-
-def read(folder: Path, *columns: str) -> list[tuple[Any, ...]]:
-    """The rows, sorted, as text, if Spark may read the table in place too."""
-    with duckdb.connect() as connection:
-        source = open_table(connection, folder)
-        found = source.find(columns)
-        place_of("visits", source, found)
-        cells = ", ".join(f"CAST({found[column].alias} AS VARCHAR)" for column in columns)
-        sql = f"SELECT {cells} FROM {source.sql} ORDER BY ALL"
-        return connection.execute(sql, {"dp_file": source.pattern}).fetchall()
-
-
-def refused(folder: Path, *columns: str) -> str:
-    with pytest.raises(FileError) as error:
-        read(folder, *columns or ("uid", "town"))
-    assert str(error.value).startswith(f"{folder}: ")
-    return error.value.what
 
 
 def test_a_column_that_was_added_is_empty_in_older_files(lake: Path) -> None:

@@ -10,35 +10,19 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from both import ADDRESS
 from deltalake import DeltaTable, write_deltalake
 from lakes import loaded, opened, rows_of
+from logged_tables import shop_of
 
-from dpstats.catalog.dataset import parse_dataset
 from dpstats.engine.at_owner import erased_at_owner, rows_at_owner
 from dpstats.engine.in_place import notes_of
 from dpstats.errors import FileError
 
-SHOP = f"""
-dataset: shop
-privacy_unit: uid
-budget: {{epsilon: 100, delta: 1.0e-6}}
-engine: {{spark: '{ADDRESS}'}}
-max_rows_per_unit: 1000
-tables:
-  visits:
-    in_place: true
-    columns:
-      uid: {{type: bigint}}
-      paid: {{type: double}}
-      town: {{type: varchar}}
-      seen: {{type: timestamp}}
-      day: {{type: date}}
-      shop: {{type: integer}}
-      code: {{type: varchar}}
-"""
-IN_PLACE = parse_dataset(SHOP, "dataset.yaml")
-COPY = parse_dataset(SHOP.replace("    in_place: true\n", ""), "dataset.yaml")
+VISITS = (
+    "uid: {type: bigint}, paid: {type: double}, town: {type: varchar}, "
+    "seen: {type: timestamp}, day: {type: date}, shop: {type: integer}, code: {type: varchar}"
+)
+IN_PLACE, COPY = shop_of(VISITS)
 COLUMNS = list(IN_PLACE.tables["visits"].columns)
 
 
@@ -116,8 +100,7 @@ def test_ids_in_the_names_of_a_table_s_folders_are_refused(tmp_path: Path) -> No
 
 
 def test_one_table_that_cannot_be_read_holds_up_no_other(tmp_path: Path) -> None:
-    tables = SHOP[SHOP.index("  visits:") :]
-    both = parse_dataset(SHOP + tables.replace("visits:", "calls:"), "dataset.yaml")
+    both, _ = shop_of(VISITS, ("visits", "calls"))
     for name in ("visits", "calls"):
         write_deltalake(tmp_path / name, visits(0, 3, town=pa.array(["a"] * 3)))
     loaded(both, {name: tmp_path / name for name in ("calls", "visits")}, tmp_path / "place.duckdb")

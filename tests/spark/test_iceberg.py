@@ -7,7 +7,6 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import ice
@@ -15,13 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
+from logged_tables import read, refused
 from pyiceberg.manifest import DataFileContent, FileFormat
 from pyiceberg.table import Table
 from pyiceberg.types import DoubleType, LongType, StringType
 
 from dpstats.engine.place import names_of, place_of
 from dpstats.engine.tables import open_table
-from dpstats.errors import FileError
 
 ROWS = pa.table({"uid": pa.array([1, 2, 3], pa.int64()), "town": ["a", "b", "a"], "n": pa.array([1, 2, 3], pa.int32())})
 
@@ -29,24 +28,6 @@ ROWS = pa.table({"uid": pa.array([1, 2, 3], pa.int64()), "town": ["a", "b", "a"]
 @pytest.fixture
 def table(tmp_path: Path) -> Table:
     return ice.made(tmp_path / "lake", ROWS)
-
-
-def read(path: Path, *columns: str) -> list[tuple[Any, ...]]:
-    """The rows, sorted, as text, if Spark may read the table in place too."""
-    with duckdb.connect() as connection:
-        source = open_table(connection, path)
-        found = source.find(columns)
-        place_of("visits", source, found)
-        cells = ", ".join(f"CAST({found[column].alias} AS VARCHAR)" for column in columns)
-        sql = f"SELECT {cells} FROM {source.sql} ORDER BY ALL"
-        return connection.execute(sql, {"dp_file": source.pattern}).fetchall()
-
-
-def refused(path: Path, *columns: str) -> str:
-    with pytest.raises(FileError) as error:
-        read(path, *columns or ("uid", "town"))
-    assert str(error.value).startswith(f"{path}: ")
-    return error.value.what
 
 
 @pytest.mark.parametrize("version", [1, 2])

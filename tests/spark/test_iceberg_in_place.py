@@ -9,35 +9,19 @@ import ice
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from both import ADDRESS
 from lakes import loaded, rows_of
+from logged_tables import shop_of
 from pyiceberg.table import Table
 from pyiceberg.types import StringType
 
-from dpstats.catalog.dataset import parse_dataset
 from dpstats.engine.at_owner import erased_at_owner, rows_at_owner
 from dpstats.engine.in_place import notes_of
 from dpstats.errors import FileError
 
-SHOP = f"""
-dataset: shop
-privacy_unit: uid
-budget: {{epsilon: 100, delta: 1.0e-6}}
-engine: {{spark: '{ADDRESS}'}}
-max_rows_per_unit: 1000
-tables:
-  visits:
-    in_place: true
-    columns:
-      uid: {{type: varchar}}
-      paid: {{type: double}}
-      seen: {{type: timestamp}}
-      day: {{type: date}}
-      town: {{type: varchar}}
-      more: {{type: varchar}}
-"""
-IN_PLACE = parse_dataset(SHOP, "dataset.yaml")
-COPY = parse_dataset(SHOP.replace("    in_place: true\n", ""), "dataset.yaml")
+IN_PLACE, COPY = shop_of(
+    "uid: {type: varchar}, paid: {type: double}, seen: {type: timestamp}, "
+    "day: {type: date}, town: {type: varchar}, more: {type: varchar}"
+)
 COLUMNS = list(IN_PLACE.tables["visits"].columns)
 
 

@@ -12,9 +12,9 @@ import pytest
 from both import ADDRESS
 from deltalake import write_deltalake
 from lakes import loaded, opened, rows_of, written
+from logged_tables import shop_of
 from made_version import KEY
 
-from dpstats.catalog.dataset import parse_dataset
 from dpstats.catalog.parameters import bind_parameters
 from dpstats.catalog.query import parse_query
 from dpstats.engine.noise import _open_groups
@@ -27,19 +27,8 @@ from dpstats.plan.analysis import analyse
 from dpstats.plan.build import build
 from dpstats.plan.caps import nothing_counted
 
-SHOP = f"""
-dataset: shop
-privacy_unit: uid
-budget: {{epsilon: 100, delta: 1.0e-6}}
-engine: {{spark: '{ADDRESS}'}}
-max_rows_per_unit: 1000
-tables:
-  visits:
-    in_place: true
-    columns: {{uid: {{type: bigint}}, day: {{type: date}}, shop: {{type: integer}}, town: {{type: varchar}}}}
-"""
-DATASET = parse_dataset(SHOP, "dataset.yaml")
-COPY = parse_dataset(SHOP.replace("    in_place: true\n", ""), "dataset.yaml")
+VISITS = "uid: {type: bigint}, day: {type: date}, shop: {type: integer}, town: {type: varchar}"
+DATASET, COPY = shop_of(VISITS)
 QUERY = """
 query: visits
 dataset: shop
@@ -114,10 +103,7 @@ def test_partitions_have_the_values_that_a_copy_has(tmp_path: Path) -> None:
 
 def test_partitions_of_nineteen_digits_have_their_values(tmp_path: Path) -> None:
     shops = [2**63 - 1, -(2**63), 10**18, -(10**18), 2**62, None]
-    with_long = [
-        parse_dataset(text.replace("shop: {type: integer}", "shop: {type: bigint}"), "dataset.yaml")
-        for text in (SHOP, SHOP.replace("    in_place: true\n", ""))
-    ]
+    with_long = shop_of(VISITS.replace("shop: {type: integer}", "shop: {type: bigint}"))
     rows = pa.table({"uid": range(6), "day": ["2017-01-03"] * 6, "shop": shops, "town": ["a"] * 6})
     lake = tmp_path / "lake"
     pq.write_to_dataset(rows.set_column(2, "shop", rows["shop"].cast("string")), lake, ["shop", "day"])
