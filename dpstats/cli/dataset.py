@@ -126,7 +126,7 @@ _CELLS = ("emptied", "out_of_bounds", "unlisted")
 def report(context: typer.Context, name: inputs.DatasetName, as_json: inputs.AsJson = False) -> None:
     """Show what the last load kept and dropped, by table: exact numbers, for this host alone."""
     with session_of(context).opened() as (workspace, me):
-        found = workspace.datasets.load_report(me, name)
+        found = workspace.held_data.load_report(me, name)
     if as_json:
         show_json(found)
         return
@@ -176,7 +176,7 @@ _EARLIER = (
 def erased_in_place(context: typer.Context, name: inputs.DatasetName, as_json: inputs.AsJson = False) -> None:
     """List who was erased and is in the files still that tables are read from in place: their owner must erase them."""
     with session_of(context).opened() as (workspace, me):
-        found = workspace.datasets.erased_in_place(me, name)
+        found = workspace.held_data.erased_in_place(me, name)
     rows = [(table, each) for table, ids in found["tables"].items() for each in ids]
     if as_json:
         show_json(found)

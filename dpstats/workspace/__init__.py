@@ -61,6 +61,7 @@ from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.caps import Capping
 from dpstats.workspace.consent import Consent
 from dpstats.workspace.consent_told import ConsentTold
+from dpstats.workspace.correcting import Correcting
 from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.doctor import Doctor
 from dpstats.workspace.drawing import Drawing
@@ -68,6 +69,7 @@ from dpstats.workspace.epochs import NIGHTLY, Epochs, Timetable
 from dpstats.workspace.erasing import Erasing
 from dpstats.workspace.features import Features
 from dpstats.workspace.features_refresh import Refreshing
+from dpstats.workspace.held_data import HeldData
 from dpstats.workspace.keeping import Keeping
 from dpstats.workspace.minimising import Minimising
 from dpstats.workspace.notifying import Notifying
@@ -122,8 +124,7 @@ class Workspace:
         suppressions = Suppressions(self._consent_database, pseudonyms)
         erasures = Erasures(self._consent_database)
         self._behind = Behind(store, library, suppressions, erasures)
-        barred = self._behind.must_not_answer
-        self._road = road = Road(store, library, engines, turns, grid, timetable.max_age, barred)
+        self._road = road = Road(store, library, engines, turns, grid, timetable.max_age, self._behind.must_not_answer)
         rolls = partial(roll_of, log=consent_log, pseudonyms=pseudonyms)
         corrections = Corrections(self._consent_database, pseudonyms)
         deliveries = Deliveries(home / "packages")
@@ -136,6 +137,7 @@ class Workspace:
         self.datasets = Datasets(
             store, library, home / "data", key, people, rolls, notices, lakes, Owners(outbox, webhooks, key)
         )
+        self.held_data = HeldData(library, store.registry, home / "data", people, self.datasets.current_file)
         self.budgets = Budgets(store, library)
         self.preparing = Preparing(library, road, self.datasets, key, engines.limits)
         self.drawing = Drawing(library, road)
@@ -154,7 +156,7 @@ class Workspace:
         self.terms = TermsDesk(store)
         told = RefusalsTold(library, self.datasets, webhooks)
         self.consent = Consent(library, consent_log, pseudonyms, told)
-        self.consent_told = ConsentTold(library, road, consent_log, pseudonyms, timetable, self.datasets)
+        self.consent_told = ConsentTold(library, road, consent_log, pseudonyms, timetable, self.held_data)
         self.epochs = Epochs(store, library, road, consent_log, self.datasets, timetable, home / "epochs.lock")
         self.retaining = Retaining(store, library, self.datasets, corrections, timetable, home / "retention.lock")
         requests = RequestLog(self._consent_database)
@@ -166,7 +168,8 @@ class Workspace:
             pseudonyms,
             Erasing(library, self.datasets, suppressions, people, self.keeping),
             self.keeping,
-            self.datasets,
+            Correcting(self.datasets, self.held_data, corrections),
+            self.held_data,
             self.consent,
             store,
             self.budgets,

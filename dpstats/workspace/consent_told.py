@@ -24,8 +24,8 @@ from dpstats.rights.consent_log import ConsentLog
 from dpstats.rights.decisions import ALL_SALE_SHARE, LIMIT_SPI, Event, Use, is_limited, standing
 from dpstats.rights.intake import ID_MAX
 from dpstats.rights.pseudonyms import Pseudonyms
-from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.epochs import Timetable
+from dpstats.workspace.held_data import HeldData
 
 
 class ConsentTold:
@@ -38,10 +38,10 @@ class ConsentTold:
         log: ConsentLog,
         pseudonyms: Pseudonyms,
         timetable: Timetable,
-        datasets: Datasets,
+        held_data: HeldData,
     ) -> None:
         self._library, self._road, self._log = library, road, log
-        self._pseudonyms, self._timetable, self._datasets = pseudonyms, timetable, datasets
+        self._pseudonyms, self._timetable, self._held_data = pseudonyms, timetable, held_data
 
     def of_unit(self, identity: Identity, dataset: str, unit: str | int) -> dict[str, Any]:
         """Whether a person may be asked for each purpose that asks; to a steward also what was decided so far.
@@ -59,7 +59,7 @@ class ConsentTold:
         if not str(unit).strip() or len(str(unit)) > ID_MAX:
             raise InvalidParameters({"unit": f"must be an id of 1 to {ID_MAX} characters"})
         own, told = {id_text(known.unit_type, unit)}, Action.STEWARD in ALLOWED[identity.role]
-        ids = self._datasets.linked(identity, dataset, own) if told else own
+        ids = self._held_data.linked(identity, dataset, own) if told else own
         people = sorted(self._pseudonyms.of(known.lineage, each) for each in ids)
         events = tuple(event for person in people for event in self._log.of_person(known.lineage, person))
         now = datetime.now(UTC)

@@ -18,6 +18,7 @@ from dpstats.errors import Conflict, InvalidParameters
 from dpstats.ledger.tokens import Identity
 from dpstats.rights.corrections import Correction, Corrections, Said
 from dpstats.workspace.datasets import Datasets
+from dpstats.workspace.held_data import HeldData
 from dpstats.workspace.people import as_fix
 
 TOLD_AFTER_CORRECTION = (
@@ -44,8 +45,8 @@ class Wanted:
 class Correcting:
     """The corrections of a workspace."""
 
-    def __init__(self, datasets: Datasets, corrections: Corrections) -> None:
-        self._datasets, self._corrections = datasets, corrections
+    def __init__(self, datasets: Datasets, held_data: HeldData, corrections: Corrections) -> None:
+        self._datasets, self._held_data, self._corrections = datasets, held_data, corrections
 
     def checked(self, identity: Identity, dataset: DatasetFile, person: Callable[[str], bool], wanted: Wanted) -> Said:
         """What is wanted, as it is kept.
@@ -55,7 +56,7 @@ class Correcting:
             say which of the person's rows. Conflict: no row of the person is as it says. Nothing is changed then.
         """
         said = _said(dataset, wanted)
-        wrong, right = self._datasets.rows_of(identity, dataset.dataset, _fix(said), person)
+        wrong, right = self._held_data.rows_of(identity, dataset.dataset, _fix(said), person)
         if not wrong + right:
             raise Conflict("the person has no row there that is as the correction says: nothing was changed")
         return said

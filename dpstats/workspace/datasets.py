@@ -16,16 +16,11 @@ from dpstats.catalog.engines import EngineSpec
 from dpstats.catalog.new_uses import new_uses
 from dpstats.catalog.purposes import kind_of
 from dpstats.catalog.source import load_file
-from dpstats.engine.at_owner import Erased, erased_at_owner
 from dpstats.engine.consent import Roll
-from dpstats.engine.corrected import right_rows, wrong_cells
-from dpstats.engine.corrections import Fix
 from dpstats.engine.erasure import Held, files_holding, held, scan_says
-from dpstats.engine.in_place import Lake, notes_of
-from dpstats.engine.links import LeftOut, ids_of, linked_ids
+from dpstats.engine.in_place import Lake
+from dpstats.engine.links import LeftOut
 from dpstats.engine.load import load
-from dpstats.engine.load_report import read_report
-from dpstats.engine.pieces import Pieces, pieces
 from dpstats.engine.retention import Ages
 from dpstats.engine.spark.export import export
 from dpstats.errors import Conflict, FileError, NotFound, SecondStewardNeeded, Unavailable
@@ -51,7 +46,6 @@ Lakes = Callable[[EngineSpec], Lake]
 """What looks at the folders of tables in place, by the engine that reads them."""
 
 
-_TRIES = 3
 NOTHING_ERASED = "not reached: nothing is erased there; what may not be read is left out whenever it is read"
 Look = Callable[[DatasetFile, Path], Held]
 """What is still to go from a data version's file: rows by table, and texts that nothing may hold afterwards."""
@@ -266,109 +260,6 @@ class Datasets:
         return (
             f"no owner is named to be told: `dpstats dataset erased-in-place {dataset.dataset}` lists whom to tell of"
         )
-
-    def erased_in_place(self, identity: Identity, name: str) -> dict[str, Any]:
-        """Who was erased, and is in the files still that tables in place are read from, as the files are now.
-
-        `unread` says why a table cannot be read now. For the host's command line alone: the owner must take these
-        people out.
-
-        Raises:
-          Forbidden: the caller is no steward. NotFound: no such dataset.
-        """
-        check(identity, Action.STEWARD)
-        dataset = self._library.dataset(identity, name)
-        left_out = self._people.left_out(dataset)
-        with self.current_file(dataset) as file:
-            found = Erased({}, {})
-            if file is not None and left_out is not None:
-                found = erased_at_owner(dataset, file, left_out)
-        tables = {table: list(ids) for table, ids in found.ids.items()}
-        return {"dataset": name, "tables": tables, "unread": dict(found.unread)}
-
-    def rows_of(self, identity: Identity, name: str, fix: Fix, is_person: LeftOut) -> tuple[int, int]:
-        """How many rows of a person a correction would change, and how many are as it leaves them already.
-
-        Raises:
-          NotFound: no such dataset. FileError: the data cannot be read.
-        """
-        check(identity, Action.STEWARD)
-        dataset = self._library.dataset(identity, name)
-        with self._alone(dataset.lineage):
-            versions = self._registry.data_versions(name)
-            if not versions:
-                return 0, 0
-            file = self._data / versions[-1].file
-            return sum(wrong_cells(dataset, file, fix, is_person).rows.values()), right_rows(
-                dataset, file, fix, is_person
-            )
-
-    def load_report(self, identity: Identity, name: str) -> dict[str, Any]:
-        """What the load of the current data version kept and dropped, exactly; for the host's command line alone.
-
-        Of tables in place: how many files were noted, their bytes, and which version of the table, where its log
-        counts them. No row of them is counted.
-
-        Raises:
-          NotFound: no such dataset, or nothing is loaded. FileError: the data version has no report.
-        """
-        check(identity, Action.STEWARD)
-        self._library.dataset(identity, name)
-        version = self._registry.data_version(name)
-        file = self._data / version.file
-        noted = notes_of(file)
-        return {
-            "dataset": name,
-            "data_version": version.data_version,
-            "as_of": version.as_of.isoformat(),
-            "tables": {table: vars(report) for table, report in read_report(file).items() if table not in noted},
-            "in_place": {
-                table: {
-                    "files": len(notes.pins),
-                    "bytes": sum(pin.size for pin in notes.pins),
-                    "version": notes.version,
-                }
-                for table, notes in noted.items()
-            },
-        }
-
-    def pieces(self, identity: Identity, name: str, is_person: LeftOut) -> Mapping[str, Pieces]:
-        """The rows that the current data version holds of one person, by table; for that person alone.
-
-        Raises:
-          Forbidden: the caller is no steward. NotFound: no such dataset. FileError: the data cannot be read.
-        """
-        check(identity, Action.STEWARD)
-        dataset = self._library.dataset(identity, name)
-        versions = self._registry.data_versions(name)
-        return pieces(dataset, self._data / versions[-1].file, is_person) if versions else {}
-
-    def ids(self, identity: Identity, name: str, is_person: LeftOut) -> frozenset[str]:
-        """The ids that the current data version links to a person's, for that person alone.
-
-        Raises:
-          Forbidden, NotFound, FileError: as `pieces`.
-        """
-        check(identity, Action.STEWARD)
-        dataset = self._library.dataset(identity, name)
-        versions = self._registry.data_versions(name)
-        return ids_of(dataset, self._data / versions[-1].file, is_person) if versions else frozenset()
-
-    def linked(self, identity: Identity, name: str, ids: Collection[str]) -> frozenset[str]:
-        """These ids, as `id_text` writes them, and those that the current data version links to one of them.
-
-        Whoever may send consent may make the service look; what is found is shown to nobody.
-
-        Raises:
-          Forbidden: the caller may not send consent. NotFound: no such dataset. Unavailable: the data cannot be read.
-        """
-        check(identity, Action.CONSENT)
-        dataset = self._library.dataset(identity, name)
-        for _ in range(_TRIES):  # a data version may go while it is looked up: another one is current then
-            versions = self._registry.data_versions(name)[-1:]
-            with suppress(FileError):
-                return linked_ids(dataset, self._data / versions[0].file, ids) if versions else frozenset(ids)
-        raise Unavailable
 
     @contextmanager
     def _alone(self, lineage: str) -> Iterator[None]:

@@ -55,8 +55,8 @@ from dpstats.rights.yearly_totals import totals
 from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.consent import Consent
 from dpstats.workspace.correcting import Correcting, Wanted, correction_told
-from dpstats.workspace.datasets import Datasets
 from dpstats.workspace.erasing import Erasing, is_of
+from dpstats.workspace.held_data import HeldData
 from dpstats.workspace.keeping import Keeping
 from dpstats.workspace.notifying import Notifying
 from dpstats.workspace.rights_told import (
@@ -90,7 +90,8 @@ class Rights:
         pseudonyms: Pseudonyms,
         erasing: Erasing,
         keeping: Keeping,
-        datasets: Datasets,
+        correcting: Correcting,
+        held_data: HeldData,
         consent: Consent,
         store: Store,
         budgets: Budgets,
@@ -102,11 +103,11 @@ class Rights:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._library, self._log, self._now = library, log, now
-        self._pseudonyms, self._datasets, self._consent = pseudonyms, datasets, consent
+        self._pseudonyms, self._held_data, self._consent = pseudonyms, held_data, consent
         self._erasing, self._keeping = erasing, keeping
         self._ledger, self._budgets, self._spending = store.ledger, budgets, spending
         self._consent_log, self._deliveries = consent_log, deliveries
-        self._corrections, self._correcting = corrections, Correcting(datasets, corrections)
+        self._corrections, self._correcting = corrections, correcting
         self._notifying = notifying
 
     def open(
@@ -387,9 +388,9 @@ class Rights:
         dataset = self._library.dataset(identity, name)
         specific = kept.standing.disclosure is Disclosure.SPECIFIC_PIECES
         is_person = is_of([str(kept.person)], dataset)
-        found = self._datasets.pieces(identity, name, is_person) if specific else {}
+        found = self._held_data.pieces(identity, name, is_person) if specific else {}
         budget, refused = self._budgets.one(identity, name), refused_pieces(kept)
-        linked = self._datasets.ids(identity, name, is_person)
+        linked = self._held_data.ids(identity, name, is_person)
         pseudonyms = {kept.asked.unit, *(self._pseudonyms.of(lineage, each) for each in linked)}
         kept_units = {
             unit_of(self._pseudonyms, lineage, dataset.unit_type, each) for each in {str(kept.person), *linked}
@@ -433,7 +434,7 @@ class Rights:
         dataset = self._library.dataset(identity, kept.asked.dataset)
         person = {id_text(dataset.unit_type, str(kept.person))}
         with suppress(Unavailable):
-            return self._datasets.linked(identity, dataset.dataset, person)
+            return self._held_data.linked(identity, dataset.dataset, person)
         return frozenset(person)
 
     def _published(self, identity: Identity, dataset: str) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from dpstats.workspace import Workspace
 PACKAGE = Path(dpstats.__file__).parent
 NAME = re.compile(r"load_?report", re.IGNORECASE)
 STEPS_OF_A_LOAD = ("feeding", "load", "load_report", "ordering", "sifting")
-MAY_NAME_IT = {"cli/dataset.py", "workspace/datasets.py", *(f"engine/{step}.py" for step in STEPS_OF_A_LOAD)}
+MAY_NAME_IT = {"cli/dataset.py", "workspace/held_data.py", *(f"engine/{step}.py" for step in STEPS_OF_A_LOAD)}
 DATASET = """
 dataset: clinic
 privacy_unit: person

@@ -167,7 +167,7 @@ def test_a_release_in_place_is_charged_and_no_row_is_copied(clinic: Clinic) -> N
 
 def test_a_load_report_tells_the_files_of_a_table_in_place_and_counts_no_row_of_it(clinic: Clinic) -> None:
     (file,) = clinic.visits.rglob("*.parquet")
-    report = clinic.workspace.datasets.load_report(ME, "clinic")
+    report = clinic.workspace.held_data.load_report(ME, "clinic")
     assert report["in_place"] == {"visits": {"files": 1, "bytes": file.stat().st_size, "version": ""}}
     assert list(report["tables"]) == ["people"]
     shown = CliRunner().invoke(app, ["--home", str(clinic.folder / "home"), "dataset", "report", "clinic"])
@@ -224,7 +224,7 @@ def test_an_erased_person_is_out_at_once_and_the_owner_is_told_which_ids(clinic:
     assert message["data"] == {"dataset": "clinic", "table": "visits", "units": sorted([GONE, PHONE])}
     for file in (clinic.folder / "home" / "data").rglob("*"):
         assert not (file.is_file() and GONE.encode() in file.read_bytes())
-    assert clinic.workspace.datasets.erased_in_place(ME, "clinic")["tables"] == {"visits": sorted([GONE, PHONE])}
+    assert clinic.workspace.held_data.erased_in_place(ME, "clinic")["tables"] == {"visits": sorted([GONE, PHONE])}
     listing = ["--home", str(clinic.folder / "home"), "dataset", "erased-in-place", "clinic"]
     shown = CliRunner().invoke(app, listing)
     assert (shown.exit_code, GONE in shown.stdout) == (0, True)

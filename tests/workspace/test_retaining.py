@@ -141,7 +141,7 @@ def test_an_old_file_brings_nothing_back(baths: Baths) -> None:
     baths.workspace.retaining.sweep(ME)
     baths.workspace.datasets.load(ME, "baths", {"visits": baths.sources["visits"]})
     assert baths.counted(VISITS) == (200, 0)
-    assert baths.workspace.datasets.load_report(ME, "baths")["tables"]["visits"]["rows"]["past_retention"] == 100
+    assert baths.workspace.held_data.load_report(ME, "baths")["tables"]["visits"]["rows"]["past_retention"] == 100
 
 
 def test_a_sweep_gives_a_new_data_version_whether_or_not_anything_changed(baths: Baths) -> None:
