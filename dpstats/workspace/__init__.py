@@ -63,6 +63,7 @@ from dpstats.workspace.consent import Consent
 from dpstats.workspace.consent_told import ConsentTold
 from dpstats.workspace.correcting import Correcting
 from dpstats.workspace.datasets import Datasets
+from dpstats.workspace.disclosing import Disclosing, OfPeople
 from dpstats.workspace.doctor import Doctor
 from dpstats.workspace.drawing import Drawing
 from dpstats.workspace.epochs import NIGHTLY, Epochs, Timetable
@@ -133,9 +134,16 @@ class Workspace:
         people = People(suppressions, corrections, pseudonyms, deliveries, consent_log, erasures, kept_back)
         notices = NoticesAtLoad(self._consent_database, business)
         outbox = Outbox(self._consent_database)
-        lakes = partial(_lake, key=key, limits=engines.limits)
         self.datasets = Datasets(
-            store, library, home / "data", key, people, rolls, notices, lakes, Owners(outbox, webhooks, key)
+            store,
+            library,
+            home / "data",
+            key,
+            people,
+            rolls,
+            notices,
+            partial(_lake, key=key, limits=engines.limits),
+            Owners(outbox, webhooks, key),
         )
         self.held_data = HeldData(library, store.registry, home / "data", people, self.datasets.current_file)
         self.budgets = Budgets(store, library)
@@ -162,22 +170,29 @@ class Workspace:
         requests = RequestLog(self._consent_database)
         self.keeping = Keeping(kept_back, requests, library)
         self.notifying = Notifying(library, requests, outbox, webhooks)
+        erasing = Erasing(library, self.datasets, suppressions, people, self.keeping)
         self.rights = Rights(
             library,
             requests,
             pseudonyms,
-            Erasing(library, self.datasets, suppressions, people, self.keeping),
+            erasing,
             self.keeping,
             Correcting(self.datasets, self.held_data, corrections),
+            Disclosing(
+                library,
+                store.ledger,
+                self.held_data,
+                OfPeople(consent_log, corrections, pseudonyms, self.keeping),
+                self.budgets,
+                self.spending,
+                deliveries,
+                erasing,
+            ),
             self.held_data,
             self.consent,
-            store,
-            self.budgets,
-            consent_log,
             deliveries,
             corrections,
             self.notifying,
-            self.spending,
         )
         self.opting_out = OptingOut(library, road, consent_log, pseudonyms, told, business)
         self.minimising = Minimising(library)

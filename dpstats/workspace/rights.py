@@ -6,9 +6,8 @@ evidence of a request that was verified, which stewards alone can see.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,18 +15,12 @@ from dpstats.access import Action, check, sees
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.catalog.ids import id_text
 from dpstats.errors import Conflict, InvalidParameters, LedgerBroken, NotFound, Unavailable
-from dpstats.ledger.chain import sha256
-from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
 from dpstats.library import Library
-from dpstats.rights.consent_log import ConsentLog
 from dpstats.rights.corrections import Corrections, Said
 from dpstats.rights.decisions import ALL_SALE_SHARE, LIMIT_SPI, Decision
 from dpstats.rights.deliveries import Deliveries
 from dpstats.rights.intake import NO_ID, Wish, is_id
-from dpstats.rights.kept_back import unit_of
-from dpstats.rights.notice import NOBODY_NAMED, notice_of
-from dpstats.rights.package import STATISTICS_MAX, TableOf, Told, zipped
 from dpstats.rights.pseudonyms import Pseudonyms
 from dpstats.rights.request_log import Asked, Kept, RequestLog
 from dpstats.rights.requests import (
@@ -52,9 +45,9 @@ from dpstats.rights.requests import (
     outward,
 )
 from dpstats.rights.yearly_totals import totals
-from dpstats.workspace.budgets import Budgets
 from dpstats.workspace.consent import Consent
-from dpstats.workspace.correcting import Correcting, Wanted, correction_told
+from dpstats.workspace.correcting import Correcting, Wanted
+from dpstats.workspace.disclosing import Disclosing
 from dpstats.workspace.erasing import Erasing, is_of
 from dpstats.workspace.held_data import HeldData
 from dpstats.workspace.keeping import Keeping
@@ -62,19 +55,12 @@ from dpstats.workspace.notifying import Notifying
 from dpstats.workspace.rights_told import (
     DELETED_SINCE,
     NOT_READ,
-    SEND_LATER,
-    TOLD_OF_THE_NOTICE,
-    consented,
     holds_sensitive,
-    kept_told,
     level_name,
     next_step,
     offered,
     pieces_told,
-    refused_pieces,
-    statistic,
 )
-from dpstats.workspace.spending import Spending
 
 NO_EXCEPTIONS: Mapping[str, str] = {}
 TEXT_MAX = 1000
@@ -91,24 +77,19 @@ class Rights:
         erasing: Erasing,
         keeping: Keeping,
         correcting: Correcting,
+        disclosing: Disclosing,
         held_data: HeldData,
         consent: Consent,
-        store: Store,
-        budgets: Budgets,
-        consent_log: ConsentLog,
         deliveries: Deliveries,
         corrections: Corrections,
         notifying: Notifying,
-        spending: Spending,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._library, self._log, self._now = library, log, now
         self._pseudonyms, self._held_data, self._consent = pseudonyms, held_data, consent
-        self._erasing, self._keeping = erasing, keeping
-        self._ledger, self._budgets, self._spending = store.ledger, budgets, spending
-        self._consent_log, self._deliveries = consent_log, deliveries
+        self._erasing, self._keeping, self._disclosing = erasing, keeping, disclosing
+        self._deliveries, self._notifying = deliveries, notifying
         self._corrections, self._correcting = corrections, correcting
-        self._notifying = notifying
 
     def open(
         self,
@@ -361,73 +342,7 @@ class Rights:
             return self._corrected(identity, kept), None
         if kept.asked.kind in UNVERIFIED_KINDS:
             return self._refused(identity, kept), None
-        if kept.standing.disclosure is Disclosure.POLICY_ONLY:
-            return {"disclosed": str(kept.standing.disclosure), "told": list(TOLD_OF_THE_NOTICE)}, None
-        told = self._known(identity, kept)
-        content = zipped(told)
-        secret, until = self._deliveries.put(content, self._now(), about=kept.asked.unit)
-        # A deletion that begins later finds the package; one that began before may have looked for it already.
-        if told.tells_pieces and self._erasing.is_begun(kept):
-            self._deliveries.drop(kept.asked.unit)
-            raise Conflict("a deletion of the person was begun meanwhile: execute this again once it is carried out")
-        evidence: dict[str, Any] = {
-            "disclosed": str(kept.standing.disclosure),
-            "package_sha256": sha256(content),
-            "until": until,
-        }
-        if kept.standing.exceptions:
-            evidence |= {"exceptions": dict(kept.standing.exceptions), "told": list(refused_pieces(kept).values())}
-        if unread := {table.name: told_later for table in told.tables if (told_later := table.unread_told)}:
-            evidence |= {NOT_READ: {"tables": [*unread], "says": SEND_LATER}}
-            evidence["told"] = [*evidence.get("told", ()), *unread.values()]
-        return evidence, {"path": f"/v1/rights/packages/{secret}", "expires_at": until}
-
-    def _known(self, identity: Identity, kept: Kept) -> Told:
-        """Everything that may be told: categories always, the pieces to who is known well enough."""
-        name, lineage = kept.asked.dataset, kept.asked.lineage
-        dataset = self._library.dataset(identity, name)
-        specific = kept.standing.disclosure is Disclosure.SPECIFIC_PIECES
-        is_person = is_of([str(kept.person)], dataset)
-        found = self._held_data.pieces(identity, name, is_person) if specific else {}
-        budget, refused = self._budgets.one(identity, name), refused_pieces(kept)
-        linked = self._held_data.ids(identity, name, is_person)
-        pseudonyms = {kept.asked.unit, *(self._pseudonyms.of(lineage, each) for each in linked)}
-        kept_units = {
-            unit_of(self._pseudonyms, lineage, dataset.unit_type, each) for each in {str(kept.person), *linked}
-        }
-        return Told(
-            request_id=kept.request_id,
-            made_at=self._now().isoformat(),
-            told=notice_of(NOBODY_NAMED, [dataset])["datasets"][0],
-            consent=self._consent_history(lineage, pseudonyms),
-            linked=sorted(linked) if specific else [],
-            corrections=self._told_corrections(dataset, pseudonyms, refused) if specific else [],
-            kept_back=[kept_told(each) for each in self._keeping.of_person(kept_units)],
-            tables=[
-                TableOf(table, each.columns, each.rows, each.withheld, each.unread).without(refused)
-                for table, each in found.items()
-            ],
-            specific=specific,
-            statistics=self._published(identity, name),
-            epsilon_at_most=budget["epsilon_spent"],
-            delta=budget["delta"],
-        )
-
-    def _told_corrections(
-        self, dataset: DatasetFile, pseudonyms: Collection[str], refused: Collection[str]
-    ) -> list[dict[str, Any]]:
-        """What was corrected of a person and still stands in for what a source says."""
-        found = self._corrections.of_person(dataset.lineage, pseudonyms)
-        return [told for each in found if (told := correction_told(dataset, each, refused))]
-
-    def _consent_history(self, lineage: str, pseudonyms: Collection[str]) -> list[dict[str, str]]:
-        """What the person decided under each of their ids, and what the person was shown where that was said."""
-        found = []
-        for each in sorted(pseudonyms):
-            shown = self._consent_log.shown_to(lineage, each)
-            for event in self._consent_log.of_person(lineage, each):
-                found.append(consented(event) | (asdict(shown[event.event]) if event.event in shown else {}))
-        return found
+        return self._disclosing.carried_out(identity, kept, self._now())
 
     def _ids(self, identity: Identity, kept: Kept) -> frozenset[str]:
         """Every id that is known to be the person's; only the one that came where links cannot be read now."""
@@ -436,12 +351,6 @@ class Rights:
         with suppress(Unavailable):
             return self._held_data.linked(identity, dataset.dataset, person)
         return frozenset(person)
-
-    def _published(self, identity: Identity, dataset: str) -> list[dict[str, Any]]:
-        """The newest statistics that were published of a dataset, with their values."""
-        page = self._ledger.releases(dataset, datasets=identity.datasets, limit=STATISTICS_MAX)
-        purposes = self._spending.purposes(stored.query for stored in page.items)
-        return [statistic(stored, purposes) for stored in page.items]
 
     def _to_correct(self, identity: Identity, kept: Kept, wanted: Wanted | None) -> Said | None:
         """What is still to be kept of a correction before it is carried out; None if nothing is, or it was before."""

@@ -112,7 +112,7 @@ def test_what_a_person_was_shown_is_kept_and_told_to_the_person(asking: Town) ->
     request = asking.workspace.rights.open(ME, "know", "town", 8)["id"]
     asking.workspace.rights.verify(ME, request, "reasonably_high", "signed declaration")
     kept = asking.workspace.rights._log.get(request)
-    (told,) = asking.workspace.rights._known(ME, kept).consent
+    (told,) = asking.workspace.rights._disclosing.known(ME, kept, datetime.now(UTC)).consent
     assert shown.items() <= told.items()
 
 

@@ -103,7 +103,7 @@ class Clinic:
 
     def has_birthday(self, unit: str) -> bool:
         rights = self.workspace.rights
-        decided = rights._consent_log.of_person("clinic", rights._pseudonyms.of("clinic", unit))
+        decided = rights._disclosing._consent_log.of_person("clinic", rights._pseudonyms.of("clinic", unit))
         assert decided, "the mark itself stays"
         return any(each.until is not None for each in decided)
 
