@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 import sys
 import textwrap
@@ -232,7 +231,9 @@ def destination(path: Path | None) -> Iterator[Callable[[bytes], None]]:
 
 def _part_of(target: Path) -> Path:
     """An empty file beside `target`, to become it."""
-    part = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
+    from secrets import token_hex
+
+    part = target.with_name(f".{target.name[:100]}.{token_hex(4)}.part")
     part.touch(exist_ok=False)
     return part
 
