@@ -19,12 +19,12 @@ import duckdb
 from dpstats.engine.cells import is_readable
 from dpstats.engine.folders import Folder, is_passed_over, refuse_part_of_another
 from dpstats.engine.source import (
-    READ_FILES,
     Source,
     SourceColumn,
     check_whole,
     file_error,
     pattern_of,
+    reading,
     top_level,
     trouble_in,
     types_in,
@@ -201,8 +201,8 @@ def _rows(shapes: Sequence[_Shape], columns: Sequence[SourceColumn], snapshot: S
         end = start + len(shape.files)
         given = ", ".join([*(f"f{at}" for at in range(len(shape.columns))), "dp_path"])
         cells = "".join(f"{_cell(shape, snapshot, column)} AS {column.alias}, " for column in columns)
-        reading = READ_FILES.replace("$dp_file", f"$dp_file[{start}:{end - 1}]")
-        yield f"SELECT {cells}dp_path FROM {reading} AS dp_f({given})"
+        theirs = reading(f"$dp_file[{start}:{end - 1}]")
+        yield f"SELECT {cells}dp_path FROM {theirs} AS dp_f({given})"
         start = end
 
 
@@ -220,7 +220,7 @@ def _shapes(connection: duckdb.DuckDBPyConnection, path: Path, snapshot: Snapsho
         # The first line only says who wrote the file.
         alike.setdefault(tuple(_schema(connection, path, file)[1:]), []).append(file)
     for schema, files in alike.items():
-        types = types_in(connection, path, READ_FILES, pattern_of(files[0]))[:-1]
+        types = types_in(connection, path, reading(), pattern_of(files[0]))[:-1]
         named = zip(top_level(schema), types, strict=True)
         ids = snapshot.has_ids
         yield _Shape(tuple(files), tuple((line[0], line[2] if ids else NO_ID, kind[1]) for line, kind in named))

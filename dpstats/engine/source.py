@@ -29,7 +29,11 @@ _NAMES_SHOWN = 30
 _SCHEMA = "SELECT name, num_children, duckdb_type, precision, scale FROM parquet_schema($dp_file)"
 ROWS = "SELECT coalesce(sum(num_rows), 0) FROM parquet_file_metadata($dp_file)"
 _READ_PARQUET = "read_parquet($dp_file, hive_partitioning = false)"
-READ_FILES = "read_parquet($dp_file, hive_partitioning = false, filename = 'dp_path')"
+
+
+def reading(files: str = "$dp_file") -> str:
+    """SQL that reads Parquet files, and of each row in which it is; `files`: SQL for their paths."""
+    return f"read_parquet({files}, hive_partitioning = false, filename = 'dp_path')"
 
 
 @dataclass(frozen=True)
@@ -173,7 +177,7 @@ def _folder(connection: duckdb.DuckDBPyConnection, path: Path) -> Source:
         SourceColumn(name, kind, f"c{i}")
         for i, (name, kind) in enumerate(zip([*inside, *folder.partitions], kinds, strict=True))
     )
-    rows = f"{READ_FILES} AS dp_f({', '.join((*(each.alias for each in columns[: len(inside)]), 'dp_path'))})"
+    rows = f"{reading()} AS dp_f({', '.join((*(each.alias for each in columns[: len(inside)]), 'dp_path'))})"
     source = Source(path, columns, with_partitions(folder, columns, rows), patterns, folder)
     check_whole(connection, source)
     return source
