@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "api"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from api_town import ME, build, write_files
+from visits import LONG_MS
 
 from dpstats.settings import read_settings
 from dpstats.workspace import Workspace
@@ -30,6 +31,7 @@ def chromium() -> Iterator[Browser]:
     """The browser: one a module, because its driver leaves an event loop running in the thread until it stops."""
     found = shutil.which("chromium")
     assert found, "the pages' tests need a browser: apt-get install chromium"
+    expect.set_options(timeout=LONG_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, headless=True, args=FLAGS.split())
         yield browser

@@ -4,25 +4,16 @@ scripts; nothing on the console, nothing that the Content-Security-Policy had to
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 from api_town import ME
-from axe_core_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, expect
+from visits import LOOKS, Served, follow, sign_in, visiting
 
 from dpstats.ledger.chain import Kind
 from dpstats.ledger.records import Which
-from dpstats.workspace import Workspace
 
-Served = tuple[str, Workspace]
-LONG_MS = 60_000
-"""How long a page may take to come, on a machine that does other things as well."""
-LOOKS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 UPON_OTHERS = """() => {
   const texts = [...document.querySelectorAll("h1, h2, h3, p, li, label, th, td, dt, dd, button, summary")]
     .filter((node) => !node.querySelector("h1, h2, h3, p, li, label, th, td, dt, dd, button, summary"))
@@ -32,52 +23,6 @@ UPON_OTHERS = """() => {
   return texts.flatMap(([one, a], at) => texts.slice(at + 1)
     .filter(([other, b]) => !one.contains(other) && upon(a, b)).map(([other]) => [one.innerText, other.innerText]));
 }"""
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-
-
-@dataclass
-class Visit:
-    """A page that is open, and everything that its console said."""
-
-    page: Page
-    said: list[str] = field(default_factory=list)
-
-    def hear(self, message: ConsoleMessage) -> None:
-        """Errors and warnings, those of the Content-Security-Policy among them."""
-        if message.type in {"error", "warning"}:
-            self.said.append(message.text)
-
-    def look(self) -> None:
-        """Nothing was complained of, axe finds nothing, and nothing is wider than the window."""
-        # axe-core is put in by the debugger, which no policy of the page's own concerns.
-        found: dict[str, Any] = Axe().run(self.page, options={"runOnly": {"type": "tag", "values": TAGS}})
-        assert [(item["id"], [node["html"] for node in item["nodes"]]) for item in found["violations"]] == []
-        assert self.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert self.page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
-        assert self.said == []
-
-
-@contextmanager
-def visiting(
-    browser: Browser, served: Served, *, width: int = 1280, theme: str = "light", scripts: bool = True
-) -> Iterator[Visit]:
-    context = browser.new_context(
-        base_url=served[0],
-        viewport={"width": width, "height": 900},
-        color_scheme=theme,  # type: ignore[arg-type]
-        java_script_enabled=scripts,
-    )
-    visit = Visit(context.new_page())
-    visit.page.on("console", visit.hear)
-    visit.page.on("pageerror", lambda error: visit.said.append(str(error)))
-    yield visit
-    context.close()
-
-
-def sign_in(page: Page, token: str) -> None:
-    page.goto("/")
-    page.get_by_label("Token").fill(token)
-    page.get_by_role("button", name="Sign in").click()
 
 
 @pytest.mark.parametrize(("width", "theme"), LOOKS)
@@ -89,28 +34,28 @@ def test_an_analyst_goes_from_sign_in_to_download(
         page.goto("/")
         visit.look()
         sign_in(page, analyst)
-        expect(page.locator("h1")).to_have_text("What can I ask?", timeout=LONG_MS)
+        expect(page.locator("h1")).to_have_text("What can I ask?")
         visit.look()
         page.get_by_role("searchbox").fill("band")
-        page.get_by_role("button", name="Search").click()
-        page.get_by_role("link", name="Spend by band").click()
+        follow(page.get_by_role("button", name="Search"))
+        follow(page.get_by_role("link", name="Spend by band"))
         visit.look()
-        page.get_by_role("button", name="Ask").click()
+        follow(page.get_by_role("button", name="Ask"))
         assert re.search("(This answer is new|already released)", page.get_by_role("status").first.inner_text())
-        page.get_by_role("link", name="spend", exact=True).click()
+        follow(page.get_by_role("link", name="spend", exact=True))
         page.wait_for_load_state("networkidle", timeout=120_000)  # the first chart of a process takes a while
         visit.look()
         assert "95 % interval" in (page.locator("figure img").get_attribute("alt") or "")
         with page.expect_download() as download:
             page.get_by_role("link", name="CSV").click()
         assert Path(download.value.path()).read_text().startswith("band,households,households_low,")
-        page.get_by_role("button", name="Compare").click()
-        expect(page.locator("h1")).to_have_text("Is one truly above the other?", timeout=LONG_MS)
+        follow(page.get_by_role("button", name="Compare"))
+        expect(page.locator("h1")).to_have_text("Is one truly above the other?")
         visit.look()
-        page.get_by_role("link", name="Learned").click()
+        follow(page.get_by_role("link", name="Learned"))
         visit.look()
-        page.get_by_role("button", name="Sign out").click()
-        expect(page.get_by_label("Token")).to_be_visible(timeout=LONG_MS)
+        follow(page.get_by_role("button", name="Sign out"))
+        expect(page.get_by_label("Token")).to_be_visible()
         visit.look()
 
 
@@ -118,7 +63,7 @@ def test_the_preview_follows_while_somebody_types(chromium: Browser, served: Ser
     with visiting(chromium, served) as visit:
         sign_in(visit.page, analyst)
         visit.page.goto("/queries/spend_by_band")
-        expect(visit.page.get_by_role("button", name="Show what this costs")).to_be_hidden(timeout=LONG_MS)
+        expect(visit.page.get_by_role("button", name="Show what this costs")).to_be_hidden()
         for day, says in (("2017-03-02", "Enough for about"), ("2019-01-01", "cannot be asked as it is")):
             with visit.page.expect_response("**/expected?**"):
                 visit.page.get_by_label("Since").fill(day)
@@ -161,7 +106,7 @@ def test_no_words_lie_upon_others_and_every_table_shows_its_first_number(
     with visiting(chromium, served, width=width) as visit:
         sign_in(visit.page, analyst)
         visit.page.goto("/queries/spend_by_band")
-        visit.page.get_by_role("button", name="Ask", exact=True).click()
+        follow(visit.page.get_by_role("button", name="Ask", exact=True))
         expect(visit.page).to_have_url(re.compile(r"/releases/[^/]+$"))
         answer = visit.page.url
         for address in (
@@ -194,9 +139,9 @@ def test_everything_but_the_preview_works_without_scripts(chromium: Browser, ser
         sign_in(page, analyst)
         page.goto("/queries/spend_by_band")
         page.get_by_label("Since").fill("2017-02-03")
-        page.get_by_role("button", name="Show what this costs").click()
+        follow(page.get_by_role("button", name="Show what this costs"))
         assert page.get_by_label("Since").input_value() == "2017-02-03"
-        page.get_by_role("button", name="Ask", exact=True).click()
+        follow(page.get_by_role("button", name="Ask", exact=True))
         expect(page.get_by_role("status").first).to_contain_text("This answer is new")
         page.reload()
         assert page.get_by_text("This answer is new").count() == 0
@@ -206,7 +151,7 @@ def test_a_form_that_fails_keeps_what_was_typed(chromium: Browser, served: Serve
     with visiting(chromium, served, scripts=False) as visit:
         sign_in(visit.page, analyst)
         visit.page.goto("/queries/spend_by_band?p.since=2017-05-05&p.until=2017-04-04")
-        visit.page.get_by_role("button", name="Ask", exact=True).click()
+        follow(visit.page.get_by_role("button", name="Ask", exact=True))
         expect(visit.page.locator(".fault").first).to_be_visible()
         assert visit.page.get_by_label("Since").input_value() == "2017-05-05"
 
@@ -216,7 +161,7 @@ def test_what_is_not_there_and_a_sign_in_that_ended_are_told_in_words(chromium: 
     with visiting(chromium, served, width=390) as visit:
         sign_in(visit.page, token)
         visit.page.goto("/queries/nothing")
-        expect(visit.page.locator("h1")).to_have_text("Not found", timeout=LONG_MS)
+        expect(visit.page.locator("h1")).to_have_text("Not found")
         visit.page.goto("/compare?left=nothing&a=b")
         told = visit.page.locator("main").inner_text()
         assert told.startswith("Invalid parameters\n\nA: must be a whole number.")
@@ -226,7 +171,7 @@ def test_what_is_not_there_and_a_sign_in_that_ended_are_told_in_words(chromium: 
         assert "Choose an answer" in visit.page.locator("main").inner_text()
         served[1].tokens.revoke(ME, "brief")
         visit.page.goto("/queries")
-        expect(visit.page.locator("h1")).to_have_text("Your sign-in has ended", timeout=LONG_MS)
+        expect(visit.page.locator("h1")).to_have_text("Your sign-in has ended")
         visit.said.clear()  # Chromium says of each status above 400 that there was one
         visit.look()
 
@@ -243,7 +188,7 @@ def test_a_frozen_dataset_is_told_where_it_hides_something(chromium: Browser, se
                 assert "Nothing was released yet" not in told
                 assert "`" not in told, "a command is nothing for an analyst"
                 visit.look()
-            visit.page.get_by_role("button", name="Ask", exact=True).click()
+            follow(visit.page.get_by_role("button", name="Ask", exact=True))
             expect(visit.page.get_by_role("alert")).to_have_text(re.compile(r"is frozen: a steward can thaw it\.$"))
     finally:
         served[1].budgets.freeze(ME, "town", frozen=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from api_town import ME
 from playwright.sync_api import Browser, expect
-from test_analyst_in_a_browser import LONG_MS, LOOKS, Served, sign_in, visiting
+from visits import LOOKS, Served, follow, sign_in, visiting
 
 PUBLIC = ("/privacy", "/transparency", "/opt-out")
 
@@ -48,27 +48,27 @@ def test_a_steward_opens_verifies_and_answers_a_request_to_know(
         page = visit.page
         sign_in(page, officer)
         visit.said.clear()
-        page.get_by_role("link", name="Rights").click()
-        page.get_by_role("link", name="Open a request").click()
+        follow(page.get_by_role("link", name="Rights"))
+        follow(page.get_by_role("link", name="Open a request"))
         page.get_by_label("to know what is held about them").check()
         page.get_by_label("The person's id").fill("17")
-        page.get_by_role("button", name="Open the request").click()
+        follow(page.get_by_role("button", name="Open the request"))
         assert "its clocks run" in page.get_by_role("status").inner_text()
-        page.get_by_role("link", name="Note who asks").click()
+        follow(page.get_by_role("link", name="Note who asks"))
         page.get_by_label("With high assurance").check()
         page.get_by_label("How it was found out").fill("signed declaration")
-        page.get_by_role("button", name="Note who asks").click()
-        page.get_by_role("link", name="Carry it out").click()
-        page.get_by_role("button", name="Make the package").click()
-        expect(page.locator("h1")).to_have_text("Fetch it now: this way is shown once", timeout=LONG_MS)
+        follow(page.get_by_role("button", name="Note who asks"))
+        follow(page.get_by_role("link", name="Carry it out"))
+        follow(page.get_by_role("button", name="Make the package"))
+        expect(page.locator("h1")).to_have_text("Fetch it now: this way is shown once")
         if scripts:
             visit.look()
         with page.expect_download() as started:
             page.get_by_role("button", name="Download the package, once").click()
         started.value.save_as(tmp_path / "package.zip")
         assert zipfile.ZipFile(tmp_path / "package.zip").testzip() is None
-        page.get_by_role("link", name="Go back to the request").click()
-        expect(page.locator(".lead")).to_have_text(re.compile("^Fulfilled"), timeout=LONG_MS)
+        follow(page.get_by_role("link", name="Go back to the request"))
+        expect(page.locator(".lead")).to_have_text(re.compile("^Fulfilled"))
         assert visit.said == []
 
 
@@ -76,7 +76,7 @@ def test_a_steward_closes_an_epoch(chromium: Browser, served: Served, officer: s
     with visiting(chromium, served) as visit:
         sign_in(visit.page, officer)
         visit.page.goto("/consent/close")
-        visit.page.get_by_role("button", name=re.compile("Close the epoch")).click()
+        follow(visit.page.get_by_role("button", name=re.compile("Close the epoch")))
         assert "The epoch is closed" in visit.page.get_by_role("status").inner_text()
 
 
@@ -90,6 +90,6 @@ def test_the_pages_for_everybody_are_in_order(chromium: Browser, served: Served,
                 fold.click()
             visit.look()
         page.locator("main input[name=unit]").fill("17")
-        page.locator("main button").click()
+        follow(page.locator("main button"))
         assert page.locator("h1").inner_text()
         visit.look()

@@ -9,7 +9,7 @@ import pytest
 from api_town import ME
 from PIL import Image
 from playwright.sync_api import Browser, Page
-from test_analyst_in_a_browser import LOOKS, Served, sign_in, visiting
+from visits import LOOKS, Served, sign_in, visiting
 
 from dpstats.release import Ask
 

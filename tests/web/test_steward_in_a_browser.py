@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from api_town import ME
 from playwright.sync_api import Browser, expect
-from test_analyst_in_a_browser import LONG_MS, LOOKS, Served, Visit, sign_in, visiting
+from visits import LOOKS, Served, Visit, follow, sign_in, visiting
 
 from dpstats.release import Ask
 from dpstats.workspace.stewards import NewPolicy
@@ -80,7 +80,7 @@ def test_the_log_and_the_terms_are_in_order(chromium: Browser, served: Served, w
     with visiting(chromium, served, width=width, theme=theme) as visit:
         enter(visit, whole)
         visit.page.goto("/log")
-        expect(visit.page.locator("h1")).to_have_text("Who asked what, and with what outcome?", timeout=LONG_MS)
+        expect(visit.page.locator("h1")).to_have_text("Who asked what, and with what outcome?")
         visit.look()
         visit.page.goto("/terms")
         visit.look()
@@ -100,10 +100,10 @@ def test_a_steward_caps_a_role_and_another_steward_confirms_a_grant(
         page.get_by_label("Of whom").select_option(label="role job")
         page.get_by_label("In all, rho").fill("0.3")
         page.get_by_label("Why").fill("a third for jobs")
-        page.get_by_role("button", name="See what it does").click()
+        follow(page.get_by_role("button", name="See what it does"))
         if scripts:  # axe is one
             visit.look()
-        page.get_by_role("button", name="Cap job at rho 0.3").click()
+        follow(page.get_by_role("button", name="Cap job at rho 0.3"))
         if scripts:
             visit.look()
         assert "role job" in page.locator("table").first.inner_text()
@@ -112,10 +112,10 @@ def test_a_steward_caps_a_role_and_another_steward_confirms_a_grant(
         page.goto("/proposals")
         if scripts:
             visit.look()
-        page.get_by_role("link", name=re.compile("^Confirm")).click()
+        follow(page.get_by_role("link", name=re.compile("^Confirm")))
         if scripts:
             visit.look()
-        page.get_by_role("button", name=re.compile("^Confirm")).click()
+        follow(page.get_by_role("button", name=re.compile("^Confirm")))
         assert "Done, in your name" in page.get_by_role("status").inner_text()
         found = {item["proposal_id"]: item["decided_by"] for item in workspace.stewards.all(ME)}
         assert found[proposed["proposal_id"]] == names[0]
@@ -134,28 +134,28 @@ def test_a_steward_decides_freezes_thaws_and_verifies(
     with visiting(chromium, served, scripts=scripts) as visit:
         page = visit.page
         enter(visit, steward)
-        page.get_by_role("link", name="Waiting").click()
-        page.get_by_role("link", name="counted", exact=True).first.click()
+        follow(page.get_by_role("link", name="Waiting"))
+        follow(page.get_by_role("link", name="counted", exact=True).first)
         assert "asked monthly, brings 12 charges" in page.locator("main").inner_text()
-        page.get_by_role("link", name="Approve counted").click()
+        follow(page.get_by_role("link", name="Approve counted"))
         page.get_by_label("How long the approval holds").select_option(label="for a year")
-        page.get_by_role("button", name="Approve counted: it can be asked").click()
+        follow(page.get_by_role("button", name="Approve counted: it can be asked"))
         assert "counted is approved for a year" in page.get_by_role("status").inner_text()
-        page.get_by_role("link", name="counted", exact=True).first.click()
-        page.get_by_role("link", name="Revoke counted").click()
-        page.get_by_role("button", name="Revoke counted: it answers nothing").click()
+        follow(page.get_by_role("link", name="counted", exact=True).first)
+        follow(page.get_by_role("link", name="Revoke counted"))
+        follow(page.get_by_role("button", name="Revoke counted: it answers nothing"))
         assert not workspace.review.one(ME, "counted")["approved"]
 
-        page.get_by_role("link", name="Budgets").click()
-        page.get_by_role("link", name="Freeze town").click()
-        page.get_by_role("button", name="Freeze town: nobody can ask it anything").click()
+        follow(page.get_by_role("link", name="Budgets"))
+        follow(page.get_by_role("link", name="Freeze town"))
+        follow(page.get_by_role("button", name="Freeze town: nobody can ask it anything"))
         assert workspace.datasets.one(ME, "town")["frozen"]
-        page.get_by_role("link", name="Thaw town").click()
-        page.get_by_role("button", name=re.compile("Thaw town")).click()
+        follow(page.get_by_role("link", name="Thaw town"))
+        follow(page.get_by_role("button", name=re.compile("Thaw town")))
         assert not workspace.datasets.one(ME, "town")["frozen"]
 
-        page.get_by_role("link", name="Ledger").click()
-        page.get_by_role("button", name="Verify the whole ledger now").click()
+        follow(page.get_by_role("link", name="Ledger"))
+        follow(page.get_by_role("button", name="Verify the whole ledger now"))
         assert page.get_by_role("status").inner_text().startswith("Yes.")
         assert visit.said == []
 
@@ -167,14 +167,14 @@ def test_a_steward_makes_a_token_that_signs_in_and_ends_it(chromium: Browser, se
         page.goto("/tokens/new")
         page.get_by_label("Name").fill("newcomer")
         page.get_by_label("town").check()
-        page.get_by_role("button", name="Make the token").click()
+        follow(page.get_by_role("button", name="Make the token"))
         visit.look()
         secret = page.locator("pre").inner_text().strip()
         sign_in(other.page, secret)
-        expect(other.page.locator("h1")).to_have_text("What can I ask?", timeout=LONG_MS)
-        page.get_by_role("link", name="I have kept it").click()
-        page.get_by_role("link", name="Revoke newcomer").click()
-        page.get_by_role("button", name=re.compile("Revoke newcomer")).click()
+        expect(other.page.locator("h1")).to_have_text("What can I ask?")
+        follow(page.get_by_role("link", name="I have kept it"))
+        follow(page.get_by_role("link", name="Revoke newcomer"))
+        follow(page.get_by_role("button", name=re.compile("Revoke newcomer")))
         assert "newcomer is revoked" in page.get_by_role("status").inner_text()
         other.page.reload()
         assert "ended" in other.page.locator("h1").inner_text()
