@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dpstats.bench.asking import ME, Made, approve, made_file, written
 from dpstats.bench.query import peak_mib
-from dpstats.bench.scale import ME, Made, approve, made_file, written
 from dpstats.release import Ask
 from dpstats.settings import read_settings
 from dpstats.workspace import Workspace

@@ -43,8 +43,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dpstats.bench import serve
+from dpstats.bench.asking import ME, Asked, Made, asking
 from dpstats.bench.query import plain_engine
-from dpstats.bench.scale import ME, Asked, Made, asking, charging
+from dpstats.bench.scale import charging
 from dpstats.settings import read_settings
 from dpstats.workspace import Workspace
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from dpstats.bench.scale import ME, Made, approve, made_file, written
+from dpstats.bench.asking import ME, Made, approve, made_file, written
 from dpstats.settings import read_settings
 from dpstats.workspace import Workspace
 

@@ -9,8 +9,8 @@ from typing import Any
 from dpstats.bench.scale import AXES, Point
 from dpstats.web.charts import as_png, as_svg
 
-CURVES = ("plain", "engine", "release")
-COLOURS = ("#8a8f98", "#2f6fb0", "#c2571a")
+CURVES = ("plain", "from the rows", "at rest", "release")
+COLOURS = ("#8a8f98", "#2f6fb0", "#3a8f5c", "#c2571a")
 WIDTH, HEIGHT = 320, 220
 
 
@@ -36,8 +36,8 @@ def _panel(alt: Any, axis: str, points: Sequence[Point]) -> Any:
     data = [
         {"size": point.size, "seconds": seconds, "curve": curve}
         for point in points
-        for curve, seconds in zip(CURVES, (point.plain_s, point.engine_s, point.release_s), strict=True)
-        if (axis, curve) != ("ledger", "engine")  # a charge has one time
+        for curve, seconds in zip(CURVES, (point.plain_s, point.engine_s, point.kept_s, point.release_s), strict=True)
+        if axis != "ledger" or curve in {"plain", "release"}  # a charge has one time
     ]
     title = "entries of the ledger" if axis == "ledger" else axis
     return (

@@ -232,7 +232,7 @@ def scale(
     if as_json:
         show_json(asdict(sizes) | {"points": [asdict(point) for point in found]})
     else:
-        heads = ("along", "size", "plain s", "engine s", "to plain", "release s")
+        heads = ("along", "size", "plain s", "from rows s", "to plain", "at rest s", "to plain", "release s")
         show(Table(heads, table(found), frozenset(heads[1:])))
 
 

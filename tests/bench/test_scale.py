@@ -26,10 +26,10 @@ def test_every_curve_is_measured_beside_the_plain_one_and_drawn(tmp_path: Path) 
         "ledger": 20,
     }
     assert all(point["engine_s"] > 0 for point in points)
-    assert all(point["plain_s"] > 0 and point["release_s"] > 0 for point in points)
+    assert all(point["plain_s"] > 0 and point["kept_s"] > 0 and point["release_s"] > 0 for point in points)
     drawn = plot.read_text(encoding="utf-8")
     assert drawn.startswith("<svg")
-    assert all(word in drawn for word in ("rows", "units", "groups", "entries of the ledger", "release"))
+    assert all(word in drawn for word in ("rows", "units", "groups", "entries of the ledger", "at rest", "release"))
 
 
 @pytest.mark.parametrize(
@@ -41,10 +41,10 @@ def test_sizes_go_by_threes_to_the_last(first: int, most: int, sizes: list[int])
 
 
 def test_how_steep_a_curve_is_is_the_power_of_its_size() -> None:
-    points = [Point("rows", size, 1.0, 2.0 * size, size**0.5) for size in (1, 10, 100)]
+    points = [Point("rows", size, 1.0, 2.0 * size, 3.0, size**0.5) for size in (1, 10, 100)]
     assert steepness(points, lambda point: point.engine_s) == pytest.approx(1)
     assert steepness(points, lambda point: point.release_s) == pytest.approx(0.5)
-    assert table(points)[-1] == ("rows, grow as", "size to the", "0.00", "1.00", "", "0.50")
+    assert table(points)[-1] == ("rows, grow as", "size to the", "0.00", "1.00", "", "0.00", "", "0.50")
     assert set(AXES) == {"rows", "units", "groups", "ledger"}
 
 
