@@ -73,7 +73,9 @@ class Outcome:
     @property
     def caught(self) -> bool:
         """Whether a test ran and failed, of a fault that ran too."""
-        return self.status == FAILED and bool(self.failed) and not any(name in self.text for name in MISWRITTEN)
+        raised = [line for line in self.text.splitlines() if line.startswith("E ")]
+        miswritten = any(name in line for line in raised for name in MISWRITTEN)
+        return self.status == FAILED and bool(self.failed) and not miswritten
 
 
 def table() -> tuple[Mutant, ...]:

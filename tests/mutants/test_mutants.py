@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from campaign import ROOT, Mutant, clean_copy, mutated_copy, named_tests, package_of, run, table
+from campaign import FAILED, ROOT, Mutant, Outcome, clean_copy, mutated_copy, named_tests, package_of, run, table
 
 SHORT = [mutant for mutant in table() if mutant.short]
 
@@ -75,3 +75,11 @@ def test_a_test_that_cannot_run_catches_nothing(clean: Path) -> None:
         outcome = run(copy, [test])
     assert "ImportError" in outcome.text
     assert not outcome.caught
+
+
+@pytest.mark.parametrize(
+    ("text", "caught"),
+    [("    except ImportError:\nE   FileError: damaged", True), ("E       NameError: name 'x' is not defined", False)],
+)
+def test_what_a_fault_raised_tells_whether_it_ran_and_not_the_source_beside_it(text: str, caught: bool) -> None:
+    assert Outcome(FAILED, ("test_it",), text).caught is caught
