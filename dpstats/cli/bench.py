@@ -12,7 +12,7 @@ from dpstats.cli.output import Table, note, show, show_json
 from dpstats.cli.session import loading, working
 
 app = typer.Typer(
-    help="The speed, measured here and now: query, cells, serve, features, consent, ledger, scale, model."
+    help="The speed, measured here and now: query, cells, start, serve, features, consent, ledger, scale, model."
 )
 
 
@@ -80,6 +80,28 @@ def cells(
     else:
         heads = ("cells", "stored s", "sent s", "us a cell", "MiB sent", "MiB before", "peak MiB")
         show(Table(heads, table(found), frozenset(heads[1:])))
+
+
+@app.command("start")
+def start(
+    datasets: Annotated[int, typer.Option(min=1, max=10_000, metavar="N", help="Datasets of the workspace.")] = 50,
+    queries: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="Its approved queries.")] = 500,
+    as_json: inputs.AsJson = False,
+) -> None:
+    """Measure how soon the help is said, and a service is ready.
+
+    A service of a workspace of its own, with so many datasets and queries, that is gone afterwards.
+    """
+    from dataclasses import asdict
+
+    from dpstats.bench.start import measure, table
+
+    with working("measuring"):
+        found = measure(datasets, queries)
+    if as_json:
+        show_json({"datasets": datasets, "queries": queries} | asdict(found))
+    else:
+        show(Table(("measured", "value"), table(found), frozenset({"value"})))
 
 
 @app.command("serve")

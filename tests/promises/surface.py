@@ -96,8 +96,9 @@ OPTIONS = {
     "--groups",
     "--units",
     "--plot",
-    # Of a deployment that a model is asked about, and the rows that it measures its rates on.
+    # Of a deployment that a model is asked about, or a bench's own workspace, and the rows that rates are measured on.
     "--datasets",
+    "--queries",
     "--releases",
     "--replays",
     "--sample",
