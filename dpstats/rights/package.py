@@ -42,7 +42,7 @@ class TableOf:
     """A table's rows of the person. `withheld`: columns that are held, and are not sent out for the person's safety.
 
     `refused`: columns that are held and are not told, each with why, as the person reads it. `unread`: no row of it
-    could be read now, and it must be sent later.
+    could be read now, and it must be sent later. `in_place`: its rows are its owner's, and no deletion takes them.
     """
 
     name: str
@@ -50,6 +50,7 @@ class TableOf:
     rows: Sequence[Sequence[str | None]]
     withheld: Sequence[str]
     unread: bool = False
+    in_place: bool = False
     refused: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -90,7 +91,7 @@ class Told:
     @property
     def tells_pieces(self) -> bool:
         """Whether it holds anything that goes with a person who is deleted."""
-        return bool(self.linked or self.corrections or any(table.rows for table in self.tables))
+        return bool(self.linked or self.corrections or any(table.rows for table in self.tables if not table.in_place))
 
 
 def zipped(told: Told) -> bytes:

@@ -120,7 +120,9 @@ class Disclosing:
             corrections=self._told_corrections(dataset, pseudonyms, refused) if specific else [],
             kept_back=[kept_told(each) for each in self._keeping.of_person(kept_units)],
             tables=[
-                TableOf(table, each.columns, each.rows, each.withheld, each.unread).without(refused)
+                TableOf(
+                    table, each.columns, each.rows, each.withheld, each.unread, table in dataset.tables_in_place
+                ).without(refused)
                 for table, each in found.items()
             ],
             specific=specific,

@@ -308,3 +308,12 @@ def test_nobody_is_told_where_the_owner_s_files_are(clinic: Clinic) -> None:
     assert '"in_place": ["visits"]' in shown
     (told,) = Transparency.model_validate(clinic.workspace.publishing.transparency()).datasets
     assert told.in_place == ("visits",)
+
+
+def test_who_was_deleted_is_told_what_its_owner_holds_still(clinic: Clinic) -> None:
+    person = PEOPLE[8]
+    clinic.carried_out("delete", person)
+    done, told = clinic.told(person)
+    assert done["state"] == "fulfilled"
+    assert person in told["visits.csv"]
+    assert person not in told["people.csv"]
