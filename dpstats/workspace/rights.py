@@ -55,6 +55,7 @@ from dpstats.workspace.notifying import Notifying
 from dpstats.workspace.rights_told import (
     DELETED_SINCE,
     NOT_READ,
+    evidence_seen,
     holds_sensitive,
     level_name,
     next_step,
@@ -128,6 +129,8 @@ class Rights:
     def one(self, identity: Identity, request_id: str) -> dict[str, Any]:
         """A request: where it stands, its dates, its steps, and the evidence once it is fulfilled.
 
+        Of a deletion, what was erased from a dataset is told to who may see that dataset.
+
         Raises:
           Forbidden: the caller is no steward. NotFound: none that the caller may see.
         """
@@ -135,7 +138,7 @@ class Rights:
         told = offered(kept) | ({"notices": self._notifying.about(request_id)} if kept.evidence else {})
         return self._view(kept) | {
             "steps": list(self._log.history(request_id)),
-            "evidence": dict(kept.evidence) | told,
+            "evidence": evidence_seen(kept.evidence, lambda name: sees(identity, name)) | told,
             "correction": self._correcting.state(request_id),
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -109,6 +109,14 @@ def told_after_erasure(kept: Collection[tuple[str, str]], elsewhere: Mapping[str
     told += [kept_here(column, code) for column, code in sorted(kept)]
     told += [kept_elsewhere(what, code) for what, code in elsewhere.items()]
     return [*told, OPT_OUT_OFFERED] if kept or elsewhere else told
+
+
+def evidence_seen(evidence: Mapping[str, Any], is_seen: Callable[[str], bool]) -> dict[str, Any]:
+    """A request's evidence, but for the datasets that who looks may not know of: a deletion reaches several."""
+    erased = evidence.get("erased")
+    if erased is None:
+        return dict(evidence)
+    return {**evidence, "erased": [each for each in erased if is_seen(each["dataset"])]}
 
 
 def pieces_told(dataset: DatasetFile) -> frozenset[str]:

@@ -91,6 +91,17 @@ def test_who_may_not_see_all_datasets_of_the_people_erases_nobody(shop: Shop) ->
     assert shop.workspace.rights.execute(ME, request)["state"] == "fulfilled"
 
 
+def test_who_may_not_see_a_dataset_is_not_told_what_was_erased_from_it(shop: Shop) -> None:
+    add(shop, "shop", "bigint", ["7", "8"])
+    add(shop, "cards", "bigint", ["7", "7", "8"])
+    request = erased(shop, "shop", "7")["id"]
+    told = {
+        name: [each["dataset"] for each in shop.workspace.rights.one(identity, request)["evidence"]["erased"]]
+        for name, identity in {"all": ME, "some": shop.token("sue", "steward", "shop")}.items()
+    }
+    assert told == {"all": ["cards", "shop"], "some": ["shop"]}
+
+
 def test_a_renewal_waits_for_whoever_loads_or_erases_the_same_people(shop: Shop) -> None:
     add(shop, "cards", "bigint", ["7", "8"])
     renewing = threading.Thread(target=shop.workspace.datasets.renew, args=(ME, "cards"))
