@@ -11,8 +11,8 @@ import csv
 import gzip
 import re
 import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -123,6 +123,22 @@ def trouble_in(action: Callable[[], object]) -> Trouble | None:
         no_room = isinstance(error, MemoryError | duckdb.OutOfMemoryException) or "No space left" in text
         return Trouble(no_room, int(line[1]) if line else 0)
     return None
+
+
+@contextmanager
+def footers_unbelieved(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """While the `with` lasts, DuckDB goes by the cells of files alone, not by what Parquet footers say of them.
+
+    By the smallest and the largest value that a footer claims, it would leave out what it takes to be always true: an
+    id would be cast to fewer bits unchecked, and be another person's, and a date that no calendar has would be kept.
+    """
+    ((before,),) = connection.execute("SELECT current_setting('disabled_optimizers')").fetchall()
+    both = ",".join(filter(None, [before, "statistics_propagation,filter_pushdown"]))
+    connection.execute(f"SET disabled_optimizers = {literal(both)}")
+    try:
+        yield
+    finally:
+        connection.execute(f"SET disabled_optimizers = {literal(before)}")
 
 
 def file_error(path: Path, trouble: Trouble) -> FileError:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lying_footer import lying
 
 from dpstats.engine.load import load
 from dpstats.errors import FileError
@@ -138,3 +139,31 @@ def test_an_id_is_never_cut_a_longer_one_is_nobodys(dataset, parquet, target, ro
     source = parquet({"person": names, "x": range(5)})
     load(dataset(rows="person: varchar; x: bigint"), {"rows": source}, target=target, key=key)
     assert sorted(x for _, x in rows_of(target, "rows")) == [0, 3, 4]
+
+
+NOON_US = 1_496_318_400_000_000
+LIES = {
+    "a whole number of more bits": ("integer", [5, 2**40], pa.int64(), [5, None]),
+    "a number without a sign": ("bigint", [5, 2**64 - 1], pa.uint64(), [5, None]),
+    "a day that no calendar has": ("date", [5, 2**31 - 1], pa.date32(), [date(1970, 1, 6), None]),
+    "a moment of no year": ("timestamp", [NOON_US, 2**62], pa.timestamp("us"), [NOON, None]),
+}
+
+
+@pytest.mark.parametrize("kind", LIES)
+def test_a_footer_that_says_that_every_cell_fits_is_not_believed(dataset, target, rows_of, key, tmp_path, kind):
+    declared, cells, of_type, stored = LIES[kind]
+    truth, said = (
+        pa.table({"person": pa.array([1, 2], pa.int64()), "x": pa.array(each, of_type)})
+        for each in (cells, [cells[0], cells[0] + 1])
+    )
+    source = lying(tmp_path / "rows.parquet", truth, said)
+    load(dataset(rows=f"person: bigint; x: {declared}"), {"rows": source}, target=target, key=key)
+    assert [x for (x,) in rows_of(target, "rows", "x")] == stored
+
+
+def test_no_footer_makes_two_units_one(dataset, target, rows_of, key, tmp_path):
+    ids, x = pa.array([1, 2**32 + 1, 3], pa.int64()), pa.array([1, 2, 3])
+    source = lying(tmp_path / "rows.parquet", pa.table([ids, x], ["person", "x"]), pa.table([x, x], ["person", "x"]))
+    load(dataset(rows="person: integer; x: bigint"), {"rows": source}, target=target, key=key)
+    assert sorted(rows_of(target, "rows", "person, x")) == [(1, 1), (3, 3)]  # an id that does not fit is nobody's

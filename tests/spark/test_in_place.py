@@ -13,8 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from both import ADDRESS
 from lakes import loaded, opened, rows_of, written
+from logged_tables import shop_of
+from lying_footer import lying
 
 from dpstats.catalog.dataset import DatasetFile, parse_dataset
+from dpstats.engine.at_owner import rows_at_owner
 from dpstats.engine.retention import Ages
 from dpstats.errors import FileError
 
@@ -336,3 +339,16 @@ def test_partitions_that_spark_would_read_otherwise_are_refused(tmp_path: Path, 
     text = SHOP.replace(f"columns: {COLUMNS}", "columns: {uid: {type: bigint}, town: {type: varchar}}")
     with pytest.raises(FileError, match="Spark would read otherwise"):
         loaded(_parsed(text), {"visits": tmp_path / "lake"}, tmp_path / "made.duckdb")
+
+
+def test_nobody_is_told_another_s_rows_whatever_a_footer_says_of_ids(tmp_path: Path) -> None:
+    shop, _ = shop_of("uid: {type: integer}, n: {type: bigint}")
+    ids, numbers = pa.array([1, 2**32 + 1], pa.int64()), pa.array([10, 20], pa.int64())
+    (tmp_path / "lake").mkdir()
+    names = ["uid", "n"]
+    truth, said = pa.table([ids, numbers], names), pa.table([pa.array([1, 2], pa.int64()), numbers], names)
+    lying(tmp_path / "lake" / "rows.parquet", truth, said)
+    loaded(shop, {"visits": tmp_path / "lake"}, tmp_path / "made.duckdb")
+    told = rows_at_owner(shop, tmp_path / "made.duckdb", "visits", names, lambda text: text == "1")
+    assert told == (("1", "10"),)
+    assert rows_of(tmp_path / "made.duckdb", names) == {("1", "10"): 1}
