@@ -118,3 +118,14 @@ def test_the_same_question_has_the_same_answer_on_spark_and_takes_noise_once(bot
     add_noise(plan, exact)
     with pytest.raises(ValueError, match="opened before"):
         add_noise(plan, exact)
+
+
+@pytest.mark.parametrize("since", ["0001-01-01", "0044-03-15", "1582-10-10", "2017-01-08"])
+def test_a_parameter_is_the_same_day_on_both_whatever_its_year(both: Both, since: str) -> None:
+    parameters = {"since": {"type": "date", "min": "0001-01-01", "max": "9999-12-31", "default": since}}
+    sql = "SELECT COUNT(*) AS n, COUNT(*) FILTER (WHERE day = $since) AS then FROM visits WHERE day >= $since"
+    on_duckdb, on_spark = both.answers(
+        _planned(sql, {"parameters": parameters, "bounds": {"n": [0, 99], "then": [0, 99]}})
+    )
+    assert on_duckdb == on_spark
+    assert any(map(any, on_duckdb[()]))

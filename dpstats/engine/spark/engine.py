@@ -184,7 +184,8 @@ class SparkEngine:
     def _bind(self, plan: Plan, name: str) -> Any:
         if name == "dp_key":  # the same 64 bits, as Spark reads them
             return self._sampling_key - (1 << 64 if self._sampling_key >> 63 else 0)
-        return plan.parameter_values[name.removeprefix("p_")]
+        value = plan.parameter_values[name.removeprefix("p_")]
+        return value.isoformat() if isinstance(value, date) else value  # PySpark hands over no year below 1000
 
     @contextmanager
     def _deadline(self) -> Iterator[None]:
