@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lying_footer import lying
 
 from dpstats.catalog.canonical import load_fingerprint
 from dpstats.catalog.dataset import DatasetFile, parse_dataset
@@ -107,6 +109,15 @@ def test_a_wrong_link_is_told_by_its_row_and_without_its_cells(sources, write, t
     with pytest.raises(FileError, match="row 2: must have an id, and a unit that is a bigint") as refused:
         load(people(), sources, target=target, key=KEY)
     assert "zq" not in str(refused.value)
+
+
+def test_a_link_of_nobody_is_refused_though_a_footer_says_that_somebody_is_named(sources, target, tmp_path) -> None:
+    truth, said = (
+        pa.table({"id": ids, "unit": ["1", "2"]}) for ids in (["four", None], ["f", "our"])
+    )  # as many bytes of each, with none for what is missing
+    links = lying(tmp_path / "links.parquet", truth, said)
+    with pytest.raises(FileError, match="row 2: must have an id"):
+        load(people("varchar"), sources | {"links": links}, target=target, key=KEY)
 
 
 def test_ids_are_linked_in_any_spelling(write, target, rows_of) -> None:
