@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import duckdb
-
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.engine.corrections import Fix, stated
 from dpstats.engine.erasure import Held
 from dpstats.engine.links import LeftOut, whole_person
-from dpstats.engine.locked import CONNECT_CONFIG
-from dpstats.engine.names import literal, quoted
-from dpstats.errors import FileError
+from dpstats.engine.names import quoted
+from dpstats.engine.opened import HELD, opened
 
 
 def wrong_cells(dataset: DatasetFile, file: Path, fix: Fix, is_person: LeftOut) -> Held:
@@ -26,26 +23,23 @@ def wrong_cells(dataset: DatasetFile, file: Path, fix: Fix, is_person: LeftOut) 
     """
     said = stated(dataset.tables[fix.table], fix)
     unit = f"CAST({quoted(dataset.privacy_unit)} AS VARCHAR)"
-    source = f"dp_held.main.{quoted(fix.table)}"
+    source = f"{HELD}.{quoted(fix.table)}"
     if said is None:
         return Held({fix.table: 0}, frozenset())
     is_person = whole_person(dataset, file, is_person)
-    try:
-        with _opened(file) as connection:
-            units = connection.execute(f"SELECT DISTINCT {unit} FROM {source}").fetchall()
-            binds = dict(said.binds) | {"dp_units": [text for (text,) in units if is_person(text)]}
-            theirs = f"{unit} IN (SELECT unnest($dp_units)) AND {said.matches}"
-            # Every value that is bound is named, whether a statement looks at it or not: DuckDB wants it so.
-            rows, texts = f"{theirs} AND ({said.differs}) AND {said.readable}", set[str]()
-            ((count,),) = connection.execute(f"SELECT count(*) FROM {source} WHERE {rows}", binds).fetchall()
-            for column in fix.put:
-                cell = f"CAST({quoted(column)} AS VARCHAR)"
-                old = f"SELECT DISTINCT {cell} FROM {source} WHERE {rows}"
-                others = f"SELECT {cell} FROM {source} WHERE ({rows}) IS NOT TRUE AND {cell} IS NOT NULL"
-                found = connection.execute(f"{old} EXCEPT {others}", binds).fetchall()
-                texts |= {text for (text,) in found if text is not None}
-    except duckdb.Error:
-        raise FileError(str(file), "cannot be read as a data version: load the dataset again") from None
+    with opened(file) as connection:
+        units = connection.execute(f"SELECT DISTINCT {unit} FROM {source}").fetchall()
+        binds = dict(said.binds) | {"dp_units": [text for (text,) in units if is_person(text)]}
+        theirs = f"{unit} IN (SELECT unnest($dp_units)) AND {said.matches}"
+        # Every value that is bound is named, whether a statement looks at it or not: DuckDB wants it so.
+        rows, texts = f"{theirs} AND ({said.differs}) AND {said.readable}", set[str]()
+        ((count,),) = connection.execute(f"SELECT count(*) FROM {source} WHERE {rows}", binds).fetchall()
+        for column in fix.put:
+            cell = f"CAST({quoted(column)} AS VARCHAR)"
+            old = f"SELECT DISTINCT {cell} FROM {source} WHERE {rows}"
+            others = f"SELECT {cell} FROM {source} WHERE ({rows}) IS NOT TRUE AND {cell} IS NOT NULL"
+            found = connection.execute(f"{old} EXCEPT {others}", binds).fetchall()
+            texts |= {text for (text,) in found if text is not None}
     return Held({fix.table: int(count)}, frozenset(texts))
 
 
@@ -60,21 +54,7 @@ def right_rows(dataset: DatasetFile, file: Path, fix: Fix, is_person: LeftOut) -
         return 0
     is_person = whole_person(dataset, file, is_person)
     unit = f"CAST({quoted(dataset.privacy_unit)} AS VARCHAR)"
-    sql = f"SELECT {unit}, count(*) FROM dp_held.main.{quoted(fix.table)} WHERE {said.right} AND {said.readable}"
-    try:
-        with _opened(file) as connection:
-            found = connection.execute(f"{sql} GROUP BY ALL", said.binds).fetchall()
-    except duckdb.Error:
-        raise FileError(str(file), "cannot be read as a data version: load the dataset again") from None
+    sql = f"SELECT {unit}, count(*) FROM {HELD}.{quoted(fix.table)} WHERE {said.right} AND {said.readable}"
+    with opened(file) as connection:
+        found = connection.execute(f"{sql} GROUP BY ALL", said.binds).fetchall()
     return sum(count for text, count in found if is_person(text))
-
-
-def _opened(file: Path) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(":memory:", config=CONNECT_CONFIG)
-    try:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(f"ATTACH {literal(file)} AS dp_held (READ_ONLY)")
-    except BaseException:
-        connection.close()
-        raise
-    return connection

@@ -11,14 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
-
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.engine.in_place import ids_in_place
 from dpstats.engine.links import LeftOut, whole_person
-from dpstats.engine.locked import CONNECT_CONFIG
-from dpstats.engine.names import literal, quoted
-from dpstats.errors import FileError
+from dpstats.engine.names import quoted
+from dpstats.engine.opened import HELD, opened
 
 TEXT_MIN = 8
 """Characters of an id that is looked for as text: a shorter one stands in any file by chance."""
@@ -49,18 +46,14 @@ def held(dataset: DatasetFile, file: Path, is_person: LeftOut) -> Held:
     unit, is_person = f"CAST({quoted(dataset.privacy_unit)} AS VARCHAR)", whole_person(dataset, file, is_person)
     noted = ids_in_place(dataset, file, is_person)
     rows, ids = {}, {text for theirs in noted.values() for text in theirs}
-    try:
-        with duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
-            connection.execute(f"ATTACH {literal(file)} AS dp_held (READ_ONLY)")
-            for name, table in dataset.personal_tables.items():
-                if table.in_place:
-                    continue
-                sql = f"SELECT {unit}, count(*) FROM dp_held.main.{quoted(name)} GROUP BY ALL"
-                found = [(text, count) for text, count in connection.execute(sql).fetchall() if is_person(text)]
-                rows[name] = sum(count for _, count in found)
-                ids |= {text for text, _ in found}
-    except duckdb.Error:
-        raise FileError(str(file), "cannot be read as a data version: load the dataset again") from None
+    with opened(file) as connection:
+        for name, table in dataset.personal_tables.items():
+            if table.in_place:
+                continue
+            sql = f"SELECT {unit}, count(*) FROM {HELD}.{quoted(name)} GROUP BY ALL"
+            found = [(text, count) for text, count in connection.execute(sql).fetchall() if is_person(text)]
+            rows[name] = sum(count for _, count in found)
+            ids |= {text for text, _ in found}
     return Held(rows, frozenset(ids), frozenset(name for name, theirs in noted.items() if theirs))
 
 

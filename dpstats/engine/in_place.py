@@ -23,8 +23,8 @@ import duckdb
 from dpstats.catalog.canonical import canonical_json
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.engine.links import LeftOut
-from dpstats.engine.locked import CONNECT_CONFIG
-from dpstats.engine.names import literal, quoted
+from dpstats.engine.names import quoted
+from dpstats.engine.opened import HELD, opened
 from dpstats.engine.place import Pin, Place, is_so
 from dpstats.errors import FileError
 
@@ -188,8 +188,8 @@ def notes_in(connection: duckdb.DuckDBPyConnection, schema: str) -> Mapping[str,
 
 def notes_of(file: Path) -> Mapping[str, Notes]:
     """What is noted in a data version's file, by table; nothing if it cannot be read."""
-    with suppress(duckdb.Error), _opened(file) as connection:
-        return notes_in(connection, "dp_noted.main")
+    with suppress(FileError), opened(file) as connection:
+        return notes_in(connection, HELD)
     return {}
 
 
@@ -199,25 +199,12 @@ def ids_in_place(dataset: DatasetFile, file: Path, is_person: LeftOut) -> Mappin
     Raises:
       FileError: the file cannot be read as a data version.
     """
-    try:
-        with _opened(file) as connection:
-            return {name: frozenset(_theirs(connection, name, is_person)) for name in dataset.tables_in_place}
-    except duckdb.Error:
-        raise FileError(str(file), "cannot be read as a data version: load the dataset again") from None
+    with opened(file) as connection:
+        return {name: frozenset(_theirs(connection, name, is_person)) for name in dataset.tables_in_place}
 
 
 def _theirs(connection: duckdb.DuckDBPyConnection, table: str, is_person: LeftOut) -> Iterator[str]:
-    sql = f"SELECT id, CAST(unit AS VARCHAR) FROM dp_noted.main.{quoted(people_of(table))}"
+    sql = f"SELECT id, CAST(unit AS VARCHAR) FROM {HELD}.{quoted(people_of(table))}"
     for each, unit in connection.execute(sql).fetchall():
         if is_person(each) or is_person(unit):
             yield each
-
-
-def _opened(file: Path) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(":memory:", config=CONNECT_CONFIG)
-    try:
-        connection.execute(f"ATTACH {literal(file)} AS dp_noted (READ_ONLY)")
-    except BaseException:
-        connection.close()
-        raise
-    return connection

@@ -20,8 +20,8 @@ from dpstats.catalog.dataset import LINKS, DatasetFile
 from dpstats.catalog.ids import id_text
 from dpstats.catalog.types import parse_value
 from dpstats.engine.listing import listed
-from dpstats.engine.locked import CONNECT_CONFIG
-from dpstats.engine.names import literal, quoted
+from dpstats.engine.names import quoted
+from dpstats.engine.opened import HELD, opened
 from dpstats.errors import FileError
 
 TABLE = "dp_links"
@@ -90,16 +90,14 @@ def linked_ids(dataset: DatasetFile, file: Path, ids: Collection[str]) -> frozen
     """
     if not dataset.links:
         return frozenset(ids)
-    same = f"SELECT unit FROM dp_linked.main.{TABLE} WHERE id IN (SELECT unnest($dp_ids::VARCHAR[]))"
-    sql = f"SELECT id FROM dp_linked.main.{TABLE} WHERE unit IN ({same})"
-    try:
-        with duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
-            connection.execute(f"ATTACH {literal(file)} AS dp_linked (READ_ONLY)")
-            return frozenset({*ids, *(text for (text,) in connection.execute(sql, {"dp_ids": list(ids)}).fetchall())})
-    except duckdb.CatalogException:
-        return frozenset(ids)
-    except duckdb.Error:
-        raise _unreadable(file) from None
+    same = f"SELECT unit FROM {HELD}.{TABLE} WHERE id IN (SELECT unnest($dp_ids::VARCHAR[]))"
+    sql = f"SELECT id FROM {HELD}.{TABLE} WHERE unit IN ({same})"
+    with opened(file) as connection:
+        try:
+            found = connection.execute(sql, {"dp_ids": list(ids)}).fetchall()
+        except duckdb.CatalogException:  # it was loaded without links
+            found = []
+    return frozenset({*ids, *(text for (text,) in found)})
 
 
 def units_of(pairs: Iterable[Pair]) -> Mapping[str, str]:
@@ -147,16 +145,8 @@ def resolving(rows: str, schema: str, unit: str) -> str:
 
 
 def _linked(file: Path) -> list[Pair]:
-    try:
-        with duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
-            connection.execute(f"ATTACH {literal(file)} AS dp_linked (READ_ONLY)")
-            return pairs_of_version(connection, "dp_linked.main")
-    except duckdb.Error:
-        raise _unreadable(file) from None
-
-
-def _unreadable(file: Path) -> FileError:
-    return FileError(str(file), "cannot be read as a data version: load the dataset again")
+    with opened(file) as connection:
+        return pairs_of_version(connection, HELD)
 
 
 def _is_unit(dataset: DatasetFile, text: str) -> bool:

@@ -16,8 +16,8 @@ import duckdb
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.engine.at_owner import rows_at_owner
 from dpstats.engine.links import LeftOut, whole_person
-from dpstats.engine.locked import CONNECT_CONFIG
-from dpstats.engine.names import literal, quoted
+from dpstats.engine.names import quoted
+from dpstats.engine.opened import HELD, opened
 from dpstats.errors import FileError
 
 
@@ -47,7 +47,7 @@ def pieces(dataset: DatasetFile, file: Path, is_person: LeftOut) -> Mapping[str,
       FileError: the file cannot be read as a data version of the dataset.
     """
     is_person = whole_person(dataset, file, is_person)
-    with _opened(file) as connection:
+    with _unspilled(file) as connection:
         copies = [name for name, table in dataset.personal_tables.items() if not table.in_place]
         found = {name: _of_table(connection, dataset, name, is_person) for name in copies}
     for name in dataset.tables_in_place:
@@ -74,7 +74,7 @@ def cells(
     """
     found: dict[str, tuple[tuple[str, str | None], ...]] = {}
     is_person = whole_person(dataset, file, is_person)
-    with _opened(file) as connection:
+    with _unspilled(file) as connection:
         for table in dataset.personal_tables:
             names = [name for name in dataset.tables[table].columns if f"{table}.{name}" in columns]
             rows = _rows(connection, dataset, table, is_person, [dataset.privacy_unit, *names]) if names else ()
@@ -85,14 +85,10 @@ def cells(
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    try:
-        with duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
-            connection.execute("SET temp_directory = ''")  # or rows may be spilled to where the process runs
-            connection.execute(f"ATTACH {literal(file)} AS dp_held (READ_ONLY)")
-            yield connection
-    except duckdb.Error:
-        raise FileError(str(file), "cannot be read as a data version: load the dataset again") from None
+def _unspilled(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with opened(file) as connection:
+        connection.execute("SET temp_directory = ''")  # or rows may be spilled to where the process runs
+        yield connection
 
 
 def _of_table(connection: duckdb.DuckDBPyConnection, dataset: DatasetFile, name: str, is_person: LeftOut) -> Pieces:
@@ -118,7 +114,7 @@ def _rows(
 ) -> tuple[tuple[str | None, ...], ...]:
     """These columns of a person's rows in a table, as text, in an order that the rows alone decide."""
     unit = f"CAST({quoted(dataset.privacy_unit)} AS VARCHAR)"
-    source = f"dp_held.main.{quoted(name)}"
+    source = f"{HELD}.{quoted(name)}"
     units = connection.execute(f"SELECT DISTINCT {unit} FROM {source}").fetchall()
     theirs = [text for (text,) in units if is_person(text)]
     if not columns or not theirs:

@@ -17,9 +17,8 @@ import duckdb
 
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.engine.erasure import Held
-from dpstats.engine.locked import CONNECT_CONFIG
 from dpstats.engine.names import literal, quoted
-from dpstats.errors import FileError
+from dpstats.engine.opened import HELD, opened
 
 TEXTS_MAX = 100
 """Ids and values, of each kind, that a scan looks for: what is past its time may be most of a file."""
@@ -71,26 +70,20 @@ def past_in(dataset: DatasetFile, file: Path, ages: Ages) -> Held:
     """
     rules = {name: rule for name in _copies(dataset) if (rule := past(dataset, name, ages)) is not None}
     texts: set[str] = set()
-    try:
-        with duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
-            connection.execute(f"ATTACH {literal(file)} AS dp_held (READ_ONLY)")
-            rows = {}
-            for name, rule in rules.items():
-                stale = " OR ".join(f"({each})" for each in (rule.row, *(_filled(*c) for c in rule.cells.items())))
-                sql = f"SELECT count(*) FROM dp_held.main.{quoted(name)} WHERE {stale}"
-                ((rows[name],),) = connection.execute(sql).fetchall()
-                for column, old in rule.cells.items():
-                    texts |= _only_in(connection, name, column, f"({rule.row}) OR ({old})")
-            texts |= (
-                {text for (text,) in connection.execute(_gone_units(dataset, rules)).fetchall()} if rules else set()
-            )
-    except duckdb.Error:
-        raise FileError(str(file), "cannot be read as a data version: load the dataset again") from None
+    with opened(file) as connection:
+        rows = {}
+        for name, rule in rules.items():
+            stale = " OR ".join(f"({each})" for each in (rule.row, *(_filled(*c) for c in rule.cells.items())))
+            sql = f"SELECT count(*) FROM {HELD}.{quoted(name)} WHERE {stale}"
+            ((rows[name],),) = connection.execute(sql).fetchall()
+            for column, old in rule.cells.items():
+                texts |= _only_in(connection, name, column, f"({rule.row}) OR ({old})")
+        texts |= {text for (text,) in connection.execute(_gone_units(dataset, rules)).fetchall()} if rules else set()
     return Held(rows, frozenset(texts))
 
 
 def _only_in(connection: duckdb.DuckDBPyConnection, table: str, column: str, old: str) -> set[str]:
-    cell, source = f"CAST({quoted(column)} AS VARCHAR)", f"dp_held.main.{quoted(table)}"
+    cell, source = f"CAST({quoted(column)} AS VARCHAR)", f"{HELD}.{quoted(table)}"
     kept = f"SELECT {cell} FROM {source} WHERE ({old}) IS NOT TRUE"
     sql = f"SELECT {cell} FROM {source} WHERE ({old}) AND {cell} IS NOT NULL EXCEPT {kept}"
     return {text for (text,) in connection.execute(f"{sql} LIMIT {TEXTS_MAX}").fetchall()}
@@ -99,7 +92,7 @@ def _only_in(connection: duckdb.DuckDBPyConnection, table: str, column: str, old
 def _gone_units(dataset: DatasetFile, rules: Mapping[str, Past]) -> str:
     """SQL for units of which every row is past its time."""
     unit = f"CAST({quoted(dataset.privacy_unit)} AS VARCHAR)"
-    sources = {name: f"SELECT {unit} FROM dp_held.main.{quoted(name)}" for name in _copies(dataset)}
+    sources = {name: f"SELECT {unit} FROM {HELD}.{quoted(name)}" for name in _copies(dataset)}
     gone = " UNION ".join(f"{sources[name]} WHERE {rule.row}" for name, rule in rules.items())
     kept = " UNION ".join(
         f"{sql} WHERE ({rules[name].row}) IS NOT TRUE" if name in rules else sql for name, sql in sources.items()

@@ -117,7 +117,7 @@ def test_named_columns_are_kept_sealed_and_all_the_rest_is_erased(clinic: Clinic
 
 def test_nothing_of_a_person_is_spilled_to_where_the_process_runs(clinic: Clinic) -> None:
     file = clinic.home / "data" / clinic.workspace.store.registry.data_version("clinic").file
-    with pieces._opened(file) as connection:
+    with pieces._unspilled(file) as connection:
         assert connection.execute("SELECT current_setting('temp_directory')").fetchone() == ("",)
 
 

@@ -1,0 +1,34 @@
+"""A data version's file, opened beside what answers: to find what it holds of somebody, and never for an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from dpstats.engine.locked import CONNECT_CONFIG
+from dpstats.engine.names import literal
+from dpstats.errors import FileError
+
+HELD = "dp_held.main"
+"""The schema, as an SQL name, in which an opened file's tables are."""
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that has the file, read-only, as `HELD`.
+
+    What DuckDB says inside the `with` ends here, since it may hold values.
+
+    Raises:
+      FileError: the file cannot be read as a data version, or not as the statements inside ask it to be.
+    """
+    try:
+        with duckdb.connect(":memory:", config=CONNECT_CONFIG) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute(f"ATTACH {literal(file)} AS dp_held (READ_ONLY)")
+            yield connection
+    except duckdb.Error:
+        raise FileError(str(file), "cannot be read as a data version: load the dataset again") from None
