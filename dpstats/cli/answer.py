@@ -8,10 +8,7 @@ from typing import Any
 
 from dpstats.cli.output import Table, plain, printable, show, tell
 from dpstats.cli.words import (
-    age,
-    at_least,
     at_size,
-    counted,
     day,
     give_or_take,
     moment_text,
@@ -22,6 +19,7 @@ from dpstats.cli.words import (
     told,
     told_at,
 )
+from dpstats.words import age, at_least, counted
 
 Release = Mapping[str, Any]
 Measure = Mapping[str, Any]

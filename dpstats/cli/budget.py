@@ -10,7 +10,8 @@ import typer
 from dpstats.cli import inputs
 from dpstats.cli.output import Table, say, show, show_json, tell
 from dpstats.cli.session import session_of, values_refused
-from dpstats.cli.words import at_least, at_most, number
+from dpstats.cli.words import number
+from dpstats.words import at_least, at_most
 
 app = typer.Typer(
     help="Budgets: show, grant, cap, freeze, thaw; what takes two stewards, and what waits for the second."

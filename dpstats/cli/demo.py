@@ -23,8 +23,8 @@ from dpstats.cli.demo_text import next_text, start_text, tokens_text
 from dpstats.cli.output import note, say
 from dpstats.cli.serve import UNREAD, Port, start
 from dpstats.cli.session import Session, loading, session_of, working
-from dpstats.cli.words import counted
 from dpstats.errors import FileError
+from dpstats.words import counted
 
 if TYPE_CHECKING:
     from dpstats.ledger.tokens import Identity

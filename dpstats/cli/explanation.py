@@ -13,8 +13,9 @@ from dpstats.cli.answer import costs_table, price
 from dpstats.cli.exits import FAILED
 from dpstats.cli.output import Table, note, say, show, show_json, tell
 from dpstats.cli.session import session_of, working
-from dpstats.cli.words import counted, number, sureness
+from dpstats.cli.words import number, sureness
 from dpstats.errors import FileError, QueryRefused
+from dpstats.words import counted
 
 if TYPE_CHECKING:
     from dpstats.plan.plan import Draw, Plan, Quantiles

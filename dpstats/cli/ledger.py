@@ -11,8 +11,9 @@ from dpstats.cli import inputs
 from dpstats.cli.exits import FAILED
 from dpstats.cli.output import Table, destination, json_bytes, note, say, show, show_json
 from dpstats.cli.session import session_of, working
-from dpstats.cli.words import counted, number, utc
+from dpstats.cli.words import number, utc
 from dpstats.privacy.blocks import Touched
+from dpstats.words import counted
 
 if TYPE_CHECKING:
     from dpstats.ledger.tokens import Identity

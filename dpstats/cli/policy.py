@@ -14,8 +14,9 @@ from dpstats.cli.answer import sure
 from dpstats.cli.exits import FAILED
 from dpstats.cli.output import Table, note, say, show, show_json, tell
 from dpstats.cli.session import session_of, working
-from dpstats.cli.words import counted, days_text, moment_text, number
+from dpstats.cli.words import days_text, moment_text, number
 from dpstats.errors import Conflict
+from dpstats.words import counted
 
 if TYPE_CHECKING:
     from dpstats.ledger.tokens import Identity

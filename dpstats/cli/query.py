@@ -14,8 +14,8 @@ from dpstats.cli.explanation import QueryPath
 from dpstats.cli.output import Table, note, say, show, show_json, tell
 from dpstats.cli.query_text import query_lines, sql_lines, state_of
 from dpstats.cli.session import session_of, working
-from dpstats.cli.words import counted
 from dpstats.errors import Conflict, DpstatsError, QueryRefused
+from dpstats.words import counted
 
 if TYPE_CHECKING:
     from dpstats.ledger.tokens import Identity

@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import ROUND_DOWN, ROUND_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
-MONTHS = tuple(
-    "January February March April May June July August September October November December".split()  # noqa: SIM905
-)
-"""Not from the locale: all of dpstats speaks English."""
+from dpstats.words import counted, short_day
 
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_DAY_S = 86400
 
 
 def number(value: float | None) -> str:
@@ -22,23 +19,6 @@ def number(value: float | None) -> str:
         return "-"
     text = f"{Decimal(repr(value)):f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def at_least(value: float) -> str:
-    """An amount that is left, rounded down to four digits: 0.165749908689 is `0.1657`."""
-    return _four_digits(value, ROUND_DOWN)
-
-
-def at_most(value: float) -> str:
-    """An amount that is spent, rounded up to four digits: 0.004189769875 is `0.00419`."""
-    return _four_digits(value, ROUND_UP)
-
-
-def _four_digits(value: float, rounding: str) -> str:
-    exact = Decimal(repr(value))
-    if not exact:
-        return "0"
-    return f"{exact.quantize(Decimal(1).scaleb(exact.adjusted() - 3), rounding=rounding).normalize():f}"
 
 
 def give_or_take(half_width: float | None) -> str:
@@ -87,25 +67,9 @@ def at_size(measure: Mapping[str, Any], size: str) -> str:
     return f"at {float(size):,.12g} {'in the denominator' if of == 'denominator' else of}"
 
 
-def counted(count: int, thing: str, things: str = "") -> str:
-    """`1 group`, `12 groups`, `1,204 entries`."""
-    return f"{count:,} {thing if count == 1 else things or thing + 's'}"
-
-
 def day(moment: datetime, now: datetime) -> str:
     """`3 March`, with its year if that is not this one; in the zone of `now`."""
-    there = moment.astimezone(now.tzinfo)
-    text = f"{there.day} {MONTHS[there.month - 1]}"
-    return text if there.year == now.year else f"{text} {there.year}"
-
-
-def age(moment: datetime, now: datetime) -> str:
-    """`just now`, `5 minutes ago`, `1 day ago`; a moment after `now` is just now."""
-    seconds = int((now - moment).total_seconds())
-    for span, name in ((_DAY, "day"), (_HOUR, "hour"), (_MINUTE, "minute")):
-        if seconds >= span:
-            return f"{counted(seconds // span, name)} ago"
-    return "just now"
+    return short_day(moment.astimezone(now.tzinfo), now)
 
 
 def utc(iso: str) -> str:
@@ -125,5 +89,5 @@ def settings_text(parameters: Mapping[str, object]) -> str:
 
 def days_text(seconds: int) -> str:
     """`30 days`, to a tenth of one."""
-    days = number(round(seconds / _DAY, 1))
+    days = number(round(seconds / _DAY_S, 1))
     return f"{days} {'day' if days == '1' else 'days'}"

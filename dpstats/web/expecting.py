@@ -17,7 +17,8 @@ from dpstats.errors import DpstatsError
 from dpstats.plan.wording import about, exactly, noun, plural, share
 from dpstats.web.reading import rounded
 from dpstats.web.visiting import Visitor
-from dpstats.web.words import amount, counted, day, in_words
+from dpstats.web.words import amount, day, in_words
+from dpstats.words import counted
 
 _JOINED = re.compile("of one unit at most (.+) in joins")
 _NUMBER = re.compile("[0-9]+(?= rows)")

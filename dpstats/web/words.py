@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from decimal import ROUND_DOWN, Decimal
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 from markupsafe import Markup, escape
 
+from dpstats.words import age as age_of
+from dpstats.words import at_least, counted, full_day, full_month, short_day
 from dpstats.workspace.budget_words import not_covering, way_out
-
-MONTHS = "January February March April May June July August September October November December"
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
 def number(value: float | None) -> str:
@@ -23,14 +23,6 @@ def number(value: float | None) -> str:
         return "none"
     text = f"{Decimal(repr(value)):,f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def at_least(value: float) -> str:
-    """An amount that is left, rounded down to four digits: 0.165749908689 is `0.1657`."""
-    exact = Decimal(repr(value))
-    if not exact:
-        return "0"
-    return f"{exact.quantize(Decimal(1).scaleb(exact.adjusted() - 3), rounding=ROUND_DOWN).normalize():f}"
 
 
 def half_width(value: float | None, unit: str | None = None) -> str:
@@ -70,31 +62,20 @@ def covered(times: int, grain: str = "") -> str:
     return f"{text[:1].upper()}{text[1:]}{over}."
 
 
-def counted(count: int, thing: str, things: str = "") -> str:
-    """`1 group`, `12 groups`, `1,204 entries`."""
-    return f"{count:,} {thing if count == 1 else things or thing + 's'}"
-
-
 def day(iso: str | datetime, now: datetime | None = None) -> str:
     """`3 March`, with its year if that is not this one; in UTC, as the ledger counts days."""
-    moment, today = _moment(iso), now or datetime.now(UTC)
-    text = f"{moment.day} {MONTHS.split()[moment.month - 1]}"
-    return text if moment.year == today.year else f"{text} {moment.year}"
+    return short_day(_moment(iso), now or datetime.now(UTC))
 
 
 def age(iso: str | datetime, now: datetime | None = None) -> str:
     """`just now`, `5 minutes ago`, `1 day ago`; a moment after `now` is just now."""
-    seconds = int(((now or datetime.now(UTC)) - _moment(iso)).total_seconds())
-    for span, name in ((_DAY, "day"), (_HOUR, "hour"), (_MINUTE, "minute")):
-        if seconds >= span:
-            return f"{counted(seconds // span, name)} ago"
-    return "just now"
+    return age_of(_moment(iso), now or datetime.now(UTC))
 
 
 def moment(iso: str | datetime) -> str:
     """A stored moment to the minute: `3 March 2026, 14:05 UTC`."""
     there = _moment(iso)
-    return f"{there.day} {MONTHS.split()[there.month - 1]} {there.year}, {there:%H:%M} UTC"
+    return f"{full_day(there)}, {there:%H:%M} UTC"
 
 
 def in_words(name: str) -> str:
@@ -116,15 +97,14 @@ def settings(parameters: Mapping[str, object]) -> str:
 def _told(value: object) -> object:
     """A parameter's value; a date in words, with its year."""
     if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
-        year, month, day_of_month = map(int, value.split("-"))
-        return f"{day_of_month} {MONTHS.split()[month - 1]} {year}"
+        with suppress(ValueError):  # a choice's text may look like a day and be none
+            return full_day(date.fromisoformat(value))
     return value
 
 
 def month(year_and_month: str) -> str:
     """`2026-11` is `November 2026`."""
-    year, number_of = year_and_month.split("-")
-    return f"{MONTHS.split()[int(number_of) - 1]} {year}"
+    return full_month(date.fromisoformat(f"{year_and_month}-01"))
 
 
 def head(text: str) -> str:

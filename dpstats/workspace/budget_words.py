@@ -8,12 +8,10 @@ from decimal import ROUND_DOWN, Decimal
 
 from dpstats.privacy.blocks import STATIC
 from dpstats.privacy.loss import Measure
+from dpstats.words import full_day, full_month
 from dpstats.workspace.burndown import FEWEST_DAYS, HORIZON_DAYS, RECENT_DAYS, Outlook, Pace, Part
 from dpstats.workspace.yearly import Year
 
-_MONTHS = tuple(
-    "January February March April May June July August September October November December".split()  # noqa: SIM905
-)
 _MONTH, _YEARS = 31, 730
 """Days of an interval up to which its middle is told to the day, and to the month."""
 
@@ -56,16 +54,6 @@ def way_out(limit: Mapping[str, str | None]) -> str:
     return "A steward can make a token with a higher one." if limit["scope"] == "token" else "A steward can raise it."
 
 
-def full_day(day: date) -> str:
-    """`3 March 2027`."""
-    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
-
-
-def month(day: date) -> str:
-    """`March 2027`."""
-    return f"{_MONTHS[day.month - 1]} {day.year}"
-
-
 def pace_says(found: Pace | None, outlook: Outlook | None, today: date) -> str:
     """Until when a budget lasts at the pace of late, and how sure that is."""
     if found is None or outlook is None:
@@ -75,7 +63,7 @@ def pace_says(found: Pace | None, outlook: Outlook | None, today: date) -> str:
     if outlook.ends_on == today:
         return "At this pace it is used up today."
     if outlook.ends_on is None:
-        at_least = f", and at least until {month(outlook.earliest)}" if outlook.earliest else ""
+        at_least = f", and at least until {full_month(outlook.earliest)}" if outlook.earliest else ""
         return f"At this pace it lasts for more than {HORIZON_DAYS // 365} years{at_least}."
     return f"At this pace it lasts until {_rounded(outlook)} {_between(outlook)}."
 
@@ -140,16 +128,18 @@ def _rounded(outlook: Outlook) -> str:
     width = None if outlook.latest is None else (outlook.latest - outlook.earliest).days
     if width is not None and width <= _MONTH:
         return full_day(outlook.ends_on)
-    return f"about {month(outlook.ends_on)}" if width is None or width <= _YEARS else f"about {outlook.ends_on.year}"
+    return (
+        f"about {full_month(outlook.ends_on)}" if width is None or width <= _YEARS else f"about {outlook.ends_on.year}"
+    )
 
 
 def _between(outlook: Outlook) -> str:
     if outlook.earliest is None:
         return ""
     if outlook.latest is None:
-        return f"(95 % sure: not before {month(outlook.earliest)}; how long at most, too few charges tell)"
+        return f"(95 % sure: not before {full_month(outlook.earliest)}; how long at most, too few charges tell)"
     exact = (outlook.latest - outlook.earliest).days <= _MONTH
-    told = full_day if exact else month
+    told = full_day if exact else full_month
     if told(outlook.earliest) == told(outlook.latest):
         return f"(95 % sure: in {told(outlook.earliest)})"
     return f"(95 % sure: between {told(outlook.earliest)} and {told(outlook.latest)})"

@@ -19,7 +19,8 @@ from dpstats.web.rendering import done, page
 from dpstats.web.steward.burn_chart import SIZES, burn_spec
 from dpstats.web.steward.visiting import Steward, by_dataset, confirm
 from dpstats.web.visiting import Form, Sent, Visitor, page_router
-from dpstats.web.words import at_least, counted, number
+from dpstats.web.words import number
+from dpstats.words import at_least, counted
 from dpstats.workspace.budget_words import percent
 from dpstats.workspace.stewards import is_proposal
 

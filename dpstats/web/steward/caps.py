@@ -15,7 +15,8 @@ from dpstats.web.refusals import FormRefused, refused_by_field
 from dpstats.web.rendering import done, page
 from dpstats.web.steward.visiting import Steward, confirm
 from dpstats.web.visiting import Form, Sent, Visitor, page_router
-from dpstats.web.words import at_least, number
+from dpstats.web.words import number
+from dpstats.words import at_least
 from dpstats.workspace.caps import ROLES, NewCap
 
 REASON_MAX = 1000

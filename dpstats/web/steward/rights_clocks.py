@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from dpstats.rights.requests import CLOSED, UNVERIFIED_KINDS
-from dpstats.web.words import MONTHS, counted
+from dpstats.words import counted, short_day
 
 ASKS = {
     "know": "to know what is held about them",
@@ -73,8 +73,7 @@ def away(due: date, today: date) -> str:
 def day_words(day: date | str, today: date) -> str:
     """A date of the calendar, which is in no zone: `3 March`, with its year if that is not this one."""
     found = date.fromisoformat(day) if isinstance(day, str) else day
-    text = f"{found.day} {MONTHS.split()[found.month - 1]}"
-    return text if found.year == today.year else f"{text} {found.year}"
+    return short_day(found, today)
 
 
 def acts(request: Mapping[str, Any], today: date) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ from dpstats.errors import InvalidParameters, SecondStewardNeeded
 from dpstats.web.rendering import done, page
 from dpstats.web.steward.visiting import Steward, confirm
 from dpstats.web.visiting import Sent, page_router
-from dpstats.web.words import amount, counted, half_width, number
+from dpstats.web.words import amount, half_width, number
+from dpstats.words import counted
 from dpstats.workspace.budget_words import percent
 
 STATES = {
