@@ -13,10 +13,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from dpstats.errors import FileError
-from dpstats.ledger.database import faults_explained
-from dpstats.ledger.files import create_durably
+from dpstats.ledger.secret_files import secret_in
 
-KEY_BYTES, NONCE_BYTES = 32, 12
+NONCE_BYTES = 12
 
 
 class Pseudonyms:
@@ -32,13 +31,7 @@ class Pseudonyms:
         Raises:
           FileError: it is not a key: with another one, nobody would be found again. Unavailable: it cannot be read.
         """
-        with faults_explained():
-            if not path.exists():
-                create_durably(path, secrets.token_bytes(KEY_BYTES))
-            key = path.read_bytes()
-        if len(key) != KEY_BYTES:
-            raise FileError(str(path), f"must hold {KEY_BYTES} bytes: restore it from a backup")
-        return cls(key)
+        return cls(secret_in(path))
 
     def of(self, lineage: str, unit: str) -> str:
         """The pseudonym of a person's id, as `catalog.ids` writes it, among the people of a lineage; 64 characters."""

@@ -16,7 +16,6 @@ The command line, the HTTP service and the pages all call the same methods, on `
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, time
@@ -34,7 +33,7 @@ from dpstats.engine.versions import Engines
 from dpstats.errors import FileError, NotLoaded, Unavailable
 from dpstats.grid import NO_GRID, Grid
 from dpstats.ledger.database import faults_explained
-from dpstats.ledger.files import create_durably
+from dpstats.ledger.secret_files import secret_in
 from dpstats.ledger.store import Store, open_store
 from dpstats.library import Library
 from dpstats.release import Road
@@ -97,8 +96,6 @@ from dpstats.workspace.waiting import Waiting
 from dpstats.workspace.webhooks import Webhook, read_webhooks
 
 __all__ = ["Workspace"]
-
-KEY_BYTES = 32
 
 
 class Workspace:
@@ -229,7 +226,7 @@ class Workspace:
         webhooks = read_webhooks(settings.webhooks)
         store = open_store(settings.home, url=settings.ledger_url.get_secret_value(), check=check_ledger)
         try:
-            key = _bounding_key(settings.home / "bounding.key")
+            key = secret_in(settings.home / "bounding.key")
             with faults_explained():
                 turns = Turns(settings.home / "turns.lock", _limits(settings))
         except BaseException:
@@ -308,18 +305,3 @@ def _limits(settings: Settings) -> Limits:
 def _timetable(settings: Settings) -> Timetable:
     at = None if settings.consent_epoch_at == "never" else time.fromisoformat(settings.consent_epoch_at)
     return Timetable(at, duration(settings.consent_max_age))
-
-
-def _bounding_key(path: Path) -> bytes:
-    """The workspace's secret, made on first use and readable by its owner only.
-
-    Raises:
-      FileError: it is not a key: with another one, other rows and groups of a unit would be kept.
-    """
-    with faults_explained():
-        if not path.exists():
-            create_durably(path, secrets.token_bytes(KEY_BYTES))  # whole or not at all: others may read it at once
-        key = path.read_bytes()
-    if len(key) != KEY_BYTES:
-        raise FileError(str(path), f"must hold {KEY_BYTES} bytes: restore it from a backup")
-    return key
