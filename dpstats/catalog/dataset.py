@@ -91,6 +91,11 @@ class BudgetSpec(FileModel):
     epsilon: Annotated[Number, AfterValidator(_some_epsilon)]
     delta: Annotated[Number, AfterValidator(_some_delta)]
 
+    @property
+    def half_of_delta(self) -> Decimal:
+        """Half of delta, rounded down: one half turns rho into epsilon, the other may be spent on private keys."""
+        return _HALVING.divide(self.delta, Decimal(2))
+
 
 class Column(FileModel):
     """One column that is loaded. `bounds` (low < high) and `values` (of the column's type) are public knowledge.
@@ -221,12 +226,12 @@ class Blocks(FileModel):
     @property
     def conversion_delta(self) -> Decimal:
         """The delta at which a block's rho is turned into epsilon: half of its own."""
-        return _HALVING.divide(self.budget.delta, Decimal(2))
+        return self.budget.half_of_delta
 
     @property
     def delta_thresholds(self) -> Decimal:
         """The delta of a block that may be spent on private keys: the other half."""
-        return _HALVING.divide(self.budget.delta, Decimal(2))
+        return self.budget.half_of_delta
 
 
 def _some_blocks(raw: object) -> object:
@@ -304,12 +309,12 @@ class DatasetFile(FileModel):
     @property
     def conversion_delta(self) -> Decimal:
         """The delta at which rho is turned into epsilon: half of the budget's. 0 for a pure-DP dataset."""
-        return _HALVING.divide(self.budget.delta, Decimal(2))
+        return self.budget.half_of_delta
 
     @property
     def delta_thresholds(self) -> Decimal:
         """The delta that may be spent on private keys: the other half."""
-        return _HALVING.divide(self.budget.delta, Decimal(2))
+        return self.budget.half_of_delta
 
     @property
     def personal_tables(self) -> Mapping[str, Table]:
