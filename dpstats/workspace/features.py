@@ -34,7 +34,16 @@ from dpstats.plan.answer import json_value
 from dpstats.privacy.loss import AMOUNT_STEPS, DELTA_STEPS, Loss, Measure
 from dpstats.release import Ask, Road, is_for_ads, loaded_on
 from dpstats.workspace.budgets import Budgets
-from dpstats.workspace.features_parts import Part, Query, check_view, oldest, parts_of, parts_of_view
+from dpstats.workspace.features_parts import (
+    Part,
+    Query,
+    check_dataset,
+    check_view,
+    oldest,
+    parts_of,
+    parts_of_view,
+    version_of,
+)
 from dpstats.workspace.features_segments import rule_of
 from dpstats.workspace.features_table import ColumnStore, DifferentSegmentsError, Placed, Wide
 
@@ -72,8 +81,7 @@ class Found:
     @property
     def version(self) -> str:
         """SHA-256 over what the view's file says and its queries' versions."""
-        versions = [[known.query.query, known.version] for known, _ in self.queries]
-        return "sha256:" + hashlib.sha256(canonical_json([self.view, versions])).hexdigest()
+        return version_of(self.view, self.queries)
 
     def tag(self, form: Format) -> str:
         """A weak entity tag: the same releases of the same view in the same format."""
@@ -151,20 +159,17 @@ class Features:
         queries = self.queries_of(identity, view)
         parts = parts_of_view(view, queries, self.loaded_on(view.dataset))
         rules = {part.label: rule_of(part.analysis, part.parameters) for part in parts}
-        versions = [[known.query.query, known.version] for known, _ in queries]
-        version = "sha256:" + hashlib.sha256(canonical_json([view, versions])).hexdigest()
-        keys = self._keys(identity, parts[0])
         return {
             "view": view.view,
-            "view_version": version,
+            "view_version": version_of(view, queries),
             "dataset": view.dataset,
             "privacy_unit": queries[0][0].dataset.privacy_unit,
             "segment": list(view.segment),
-            "keys": keys,
+            "keys": self._keys(parts[0]),
             "rules": rules,
         }
 
-    def _keys(self, identity: Identity, part: Part) -> dict[str, list[Any]]:
+    def _keys(self, part: Part) -> dict[str, list[Any]]:
         """Every value that each key may have: declared, or of a public table."""
         plan = self._road.plan(part.known, part.analysis, part.parameters)
         return {key.name: [json_value(value) for value in key.values] for key in plan.keys}
@@ -187,9 +192,7 @@ class Features:
           Forbidden, NotFound, NotApproved, Frozen. InvalidParameters: one is of another dataset.
         """
         queries = tuple(self._library.runnable(identity, name) for name in view.queries)
-        strangers = [known.query.query for known, _ in queries if known.record.dataset != view.dataset]
-        if strangers:
-            raise InvalidParameters({"queries": f"{strangers[0]} is a query of another dataset than {view.dataset}"})
+        check_dataset(view, queries)
         return queries
 
     def loaded_on(self, dataset: str) -> date:

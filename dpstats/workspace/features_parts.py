@@ -5,10 +5,12 @@ Which releases these are follows from the view's file, the queries and the day o
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from dpstats.catalog.canonical import canonical_json
 from dpstats.catalog.features import FeatureView, feature_names
 from dpstats.catalog.parameters import BoundParameters, bind_parameters
 from dpstats.catalog.query import DateParameter, KeysFrom, PrivateKeys
@@ -98,15 +100,30 @@ def check_view(view: FeatureView, queries: Sequence[Query], loaded_on: date) -> 
     """
     if view.monthly.rho is not None and queries[0][0].dataset.measure is Measure.PURE:
         raise InvalidParameters({"monthly": "a dataset with delta 0 counts epsilon: give epsilon"})
-    strangers = [known.query.query for known, _ in queries if known.query.dataset != view.dataset]
-    if strangers:
-        raise InvalidParameters({"queries": f"{strangers[0]} is a query of another dataset than {view.dataset}"})
+    check_dataset(view, queries)
     _check_age(view, queries)
     parts = parts_of_view(view, queries, loaded_on)
     if {key.name for key in queries[0][1].keys} != set(view.segment):
         raise InvalidParameters({"segment": "it must name the keys of the queries"})
     if view.per is not None and view.per not in {name for part in parts for name in part.names.values()}:
         raise InvalidParameters({"per": f"no feature of the view is called {view.per}"})
+
+
+def check_dataset(view: FeatureView, queries: Sequence[Query]) -> None:
+    """Whether the queries are all of the view's dataset.
+
+    Raises:
+      InvalidParameters: one is not.
+    """
+    strangers = [known.query.query for known, _ in queries if known.query.dataset != view.dataset]
+    if strangers:
+        raise InvalidParameters({"queries": f"{strangers[0]} is a query of another dataset than {view.dataset}"})
+
+
+def version_of(view: FeatureView, queries: Sequence[Query]) -> str:
+    """SHA-256 over what a view's file says and its queries' versions."""
+    versions = [[known.query.query, known.version] for known, _ in queries]
+    return "sha256:" + hashlib.sha256(canonical_json([view, versions])).hexdigest()
 
 
 def oldest(view: FeatureView, queries: Sequence[Query]) -> timedelta:
