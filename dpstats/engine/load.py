@@ -240,10 +240,8 @@ class _Loader:
         if name in self._about.overlay:
             what = "corrections of it stand, and nobody's rows are corrected in place: load it once without `in_place`"
             raise FileError(self._dataset.dataset, what, key=name)
-        whose, filters = (
-            Whose(is_out_of(self._about.left_out, self._linked.out), self._linked.units),
-            self._filters(name),
-        )
+        whose = Whose(is_out_of(self._about.left_out, self._linked.out), self._linked.units)
+        filters = self._filters(name)
         if feed.source is None:
             trouble = trouble_in(lambda: self._noting.carry(name, self._feeder.base_notes[name], whose, filters))
         else:

@@ -74,10 +74,8 @@ def _noisy(plan: Plan, groups: tuple[Group, ...], vectors: Vectors) -> Noisy:
     ready: dict[int, list[int]] = {}
     kept = list(range(len(groups)))
     if plan.threshold is not None:
-        place, units = (
-            plan.threshold.draw,
-            draw(plan.draws[plan.threshold.draw].mechanism, vectors[plan.threshold.draw]),
-        )
+        place = plan.threshold.draw
+        units = draw(plan.draws[place].mechanism, vectors[place])
         kept = [group for group in kept if units[group] >= plan.threshold.at]
         ready[place] = [units[group] for group in kept]
     elif plan.top is not None and plan.top.mechanism is not None:

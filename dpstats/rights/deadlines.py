@@ -10,7 +10,7 @@ Source: 11 CCR 7021(a) (10 business days to confirm), 1798.130(a)(2)(A) and 7021
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -72,6 +72,12 @@ def carried_out_by(received_at: datetime) -> Deadlines:
     due = business_days_after(received, OPT_OUT_BUSINESS_DAYS)
     alarm = min(due, weekdays_after(received, ALARM_OPT_OUT_BUSINESS_DAYS))
     return Deadlines(received, None, None, due, alarm, latest=due)
+
+
+def extended(dates: Deadlines) -> Deadlines:
+    """The dates of a request whose answer was moved on by an extension."""
+    alarm = dates.latest - timedelta(days=RESPOND_DAYS - ALARM_RESPOND_DAYS)
+    return replace(dates, respond_due=dates.latest, respond_alarm=alarm)
 
 
 def business_days_after(day: date, days: int) -> date:

@@ -47,6 +47,7 @@ FREE_TO_KNOW = 2
 """Requests to know that a person may make within `COUNTED_FOR` (1798.130(b))."""
 COUNTED_FOR = timedelta(days=365)
 TOO_MANY = "Two requests to know were answered, or are being answered, within the last 12 months."
+_UNANSWERED = frozenset({State.DENIED, State.REVOKED, State.EXPIRED})
 KEPT_FOR = timedelta(days=2 * 366)
 """How long a closed request is kept: at least 24 months."""
 GENESIS = sha256(canonical_json({"chain": "dpstats-rights-1"}))
@@ -200,7 +201,10 @@ class RequestLog:
         for row in rows:
             whole = row["content"] is None or sha256(row["content"]) == row["content_hash"]
             if not whole or row["prev_hash"] != last or row["hash"] != _chained(last, row["content_hash"]):
-                raise LedgerBroken
+                raise LedgerBroken(
+                    "the log of rights requests does not verify: a step was changed, removed or inserted; a backup has "
+                    "it as it was"
+                )
             last = row["hash"]
         return len(rows)
 
@@ -289,9 +293,6 @@ def _asked_before(connection: Connection, asked: Asked, now: datetime) -> int:
         and not each.standing.tells_the_notice_alone
         for each in earlier
     )
-
-
-_UNANSWERED = frozenset({State.DENIED, State.REVOKED, State.EXPIRED})
 
 
 def _known(connection: Connection) -> Sequence[str]:

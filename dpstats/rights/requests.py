@@ -17,11 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import IntEnum, StrEnum
 
 from dpstats.errors import Conflict
-from dpstats.rights.deadlines import Deadlines, answered_by, carried_out_by, day_of
+from dpstats.rights.deadlines import Deadlines, answered_by, carried_out_by, day_of, extended
 
 
 class Kind(StrEnum):
@@ -362,15 +362,7 @@ def _extended(request: RightsRequest, step: Extended, at: datetime) -> RightsReq
         raise Conflict("an extension says why, in the words that the person was told")
     if day_of(at) > request.deadlines.respond_due:
         raise Conflict(f"the answer was due on {request.deadlines.respond_due}: an extension comes before that")
-    dates = replace(
-        request.deadlines,
-        respond_due=request.deadlines.latest,
-        respond_alarm=request.deadlines.latest - _SLACK,
-    )
-    return replace(request, deadlines=dates, extended_because=step.reason)
-
-
-_SLACK = timedelta(days=5)
+    return replace(request, deadlines=extended(request.deadlines), extended_because=step.reason)
 
 
 def _denied(request: RightsRequest, step: Denied, at: datetime) -> RightsRequest:
