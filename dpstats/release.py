@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NoReturn
 
@@ -49,7 +49,10 @@ ADS_FRESH_FOR = timedelta(days=15)
 
 @dataclass(frozen=True)
 class Ask:
-    """What a caller asks. `fresh`: draw anew and pay, whatever was released before."""
+    """What a caller asks. `fresh`: draw anew and pay, whatever was released before.
+
+    `idempotency_key`: sent again with it, the same ask pays once; of one caller, or of all who name `key_shared_by`.
+    """
 
     identity: Identity
     query: str
@@ -73,7 +76,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class _Wish:
-    """One of several asks, looked up."""
+    """An ask, looked up: its query as it stands, understood, and its parameters, checked."""
 
     ask: Ask
     known: Known
@@ -115,41 +118,43 @@ class Road:
           Unavailable: it failed after the charge, which stays; the next try goes on under it. Or before it, where the
             data are to be made anew first: nothing is charged.
         """
-        known, analysis = self._library.runnable(ask.identity, ask.query)
-        parameters = bind_parameters(known.query, ask.parameters)
-        asked = question(analysis, parameters)
-        earlier = self._earlier(ask, asked)
+        wish = self._wish(ask)
+        earlier = self._earlier(wish)
         if earlier is not None:
-            return Answer(earlier, made_now=False, until=min(earlier.fresh_until, known.approved_until or FOREVER))
+            return Answer(earlier, made_now=False, until=min(earlier.fresh_until, wish.known.approved_until or FOREVER))
         until = self._turns.deadline()
-        with self._alone(ask, asked, until):
-            earlier = self._earlier(ask, asked)  # stored by a twin meanwhile
+        with self._alone(wish, until):
+            earlier = self._earlier(wish)  # stored by a twin meanwhile
             if earlier is not None:
                 return Answer(earlier, made_now=False)
             with self._turns.computing(until):
-                return self._made(ask, known, analysis, parameters)
+                return self._made(wish)
 
-    def _earlier(self, ask: Ask, asked: Question) -> StoredRelease | None:
+    def _wish(self, ask: Ask) -> _Wish:
+        known, analysis = self._library.runnable(ask.identity, ask.query)
+        parameters = bind_parameters(known.query, ask.parameters)
+        return _Wish(ask, known, analysis, parameters, question(analysis, parameters))
+
+    def _earlier(self, wish: _Wish) -> StoredRelease | None:
         """What is given without a charge. A key must be bound to its release, which the charge does."""
-        return None if ask.fresh or ask.idempotency_key else self._ledger.find_fresh(asked)
+        is_to_be_charged = wish.ask.fresh or wish.ask.idempotency_key
+        return None if is_to_be_charged else self._ledger.find_fresh(wish.asked)
 
-    def _alone(self, ask: Ask, asked: Question, until: float) -> AbstractContextManager[None]:
+    def _alone(self, wish: _Wish, until: float) -> AbstractContextManager[None]:
         """A turn that no twin has: who asks the same, or, where all is drawn anew, who sends the same key."""
+        ask = wish.ask
         if not ask.fresh:
-            return self._turns.alone(f"{asked.query} {asked.hash}", until)
+            return self._turns.alone(f"{wish.asked.query} {wish.asked.hash}", until)
         if ask.idempotency_key is not None:
             return self._turns.alone(canonical_json([ask.identity.token_id, ask.idempotency_key]).decode(), until)
         return NO_TURN
 
-    def _made(self, ask: Ask, known: Known, analysis: Analysis, parameters: BoundParameters) -> Answer:
-        with self.data(known.dataset) as (version, engine):
-            self._check_consent(analysis, engine.consent)
-            plan = self.plan_on(version, engine, analysis, parameters)
-            _check_in_place(plan, engine)
-            blocks = None if analysis.blocks is None else analysis.blocks.touched(parameters, loaded_on(version))
+    def _made(self, wish: _Wish) -> Answer:
+        with self.data(wish.known.dataset) as (version, engine):
+            plan = self._plan_to_charge(wish, version, engine)
             with ExitStack() as charged:
                 with span("charge"):
-                    granted = charged.enter_context(self._ledger.charging(_request(ask, known, plan, version, blocks)))
+                    granted = charged.enter_context(self._ledger.charging(_request(wish, plan, version)))
                 granted = self._unanswered(granted)
                 if isinstance(granted, StoredRelease):
                     return Answer(granted, made_now=False)
@@ -158,10 +163,21 @@ class Road:
                 # next and what is answered, a failure too, all come after it.
                 with self._grid.held(), charged.pop_all():
                     noisy = add_noise(plan, engine.run(plan))
-        body = _body(_core(plan, granted, version, known), plan, noisy)
+        body = _body(_core(plan, granted, version, wish.known), plan, noisy)
         del noisy  # a million groups: a database has copies of the body enough
-        stored = self._stored(granted, body, known)
-        # Of two callers under one charge, one finds the other's draw stored: its own is gone, and it gets a replay.
+        return self._stored(wish, granted, body)
+
+    def _plan_to_charge(self, wish: _Wish, version: DataVersionRecord, engine: Engine) -> Plan:
+        """The plan of a wish on its data; refuses, before the charge, what these data may not answer."""
+        self._check_consent(wish.analysis, engine.consent)
+        plan = self.plan_on(version, engine, wish.analysis, wish.parameters)
+        _check_in_place(plan, engine)
+        return plan
+
+    def _stored(self, wish: _Wish, paid: Charged, body: bytes) -> Answer:
+        """Of two callers under one charge, one finds the other's draw stored: its own is gone, and it gets a replay."""
+        stored = self._ledger.store(paid, body=body, fresh_for=_fresh_for(wish.known))
+        self._answered.note(stored.release_id)
         return Answer(stored, made_now=stored.body == body)
 
     def _check_consent(self, analysis: Analysis, known: ConsentMeta | None) -> None:
@@ -200,27 +216,15 @@ class Road:
             with self._turns.computing(until):
                 return self._all_made(wishes, envelope)
 
-    def _wish(self, ask: Ask) -> _Wish:
-        known, analysis = self._library.runnable(ask.identity, ask.query)
-        parameters = bind_parameters(known.query, ask.parameters)
-        return _Wish(ask, known, analysis, parameters, question(analysis, parameters))
-
     def _all_earlier(self, wishes: Sequence[_Wish]) -> tuple[Answer, ...] | None:
-        found = [self._earlier(wish.ask, wish.asked) for wish in wishes]
+        found = [self._earlier(wish) for wish in wishes]
         answers = tuple(Answer(stored, made_now=False) for stored in found if stored is not None)
         return answers if len(answers) == len(wishes) else None
 
     def _all_made(self, wishes: Sequence[_Wish], envelope: Envelope | None) -> tuple[Answer, ...]:
         with self.data(wishes[0].known.dataset) as (version, engine):
-            for wish in wishes:
-                self._check_consent(wish.analysis, engine.consent)
-            plans = [self.plan_on(version, engine, wish.analysis, wish.parameters) for wish in wishes]
-            for plan in plans:
-                _check_in_place(plan, engine)
-            requests = [
-                replace(_request(w.ask, w.known, plan, version, _blocks(w, version)), envelope=envelope)
-                for w, plan in zip(wishes, plans, strict=True)
-            ]
+            plans = [self._plan_to_charge(wish, version, engine) for wish in wishes]
+            requests = [_request(wish, plan, version, envelope) for wish, plan in zip(wishes, plans, strict=True)]
             with span("charge"):
                 charged = self._ledger.charge_all(requests)
             granted = [self._unanswered(paid) for paid in charged]
@@ -240,14 +244,7 @@ class Road:
     ) -> Answer:
         if isinstance(paid, StoredRelease) or noisy is None:
             return Answer(self._ledger.release(paid.release_id), made_now=False)
-        body = _body(_core(plan, paid, version, wish.known), plan, noisy)
-        stored = self._stored(paid, body, wish.known)
-        return Answer(stored, made_now=stored.body == body)
-
-    def _stored(self, paid: Charged, body: bytes, known: Known) -> StoredRelease:
-        stored = self._ledger.store(paid, body=body, fresh_for=_fresh_for(known))
-        self._answered.note(stored.release_id)
-        return stored
+        return self._stored(wish, paid, _body(_core(plan, paid, version, wish.known), plan, noisy))
 
     def _unanswered(self, paid: Charged | StoredRelease) -> Charged | StoredRelease:
         """What was granted; of a charge that is taken up again, and was answered meanwhile, the answer.
@@ -345,7 +342,8 @@ def _blocks(wish: _Wish, version: DataVersionRecord) -> Touched | None:
     return None if use is None else use.touched(wish.parameters, loaded_on(version))
 
 
-def _request(ask: Ask, known: Known, plan: Plan, version: DataVersionRecord, blocks: Touched | None) -> ChargeRequest:
+def _request(wish: _Wish, plan: Plan, version: DataVersionRecord, envelope: Envelope | None = None) -> ChargeRequest:
+    ask, known = wish.ask, wish.known
     return ChargeRequest(
         lineage=known.dataset.lineage,
         dataset=known.dataset.dataset,
@@ -361,7 +359,8 @@ def _request(ask: Ask, known: Known, plan: Plan, version: DataVersionRecord, blo
         idempotency_key=ask.idempotency_key,
         key_shared_by=ask.key_shared_by,
         fresh_for=_fresh_for(known),
-        blocks=blocks,
+        envelope=envelope,
+        blocks=_blocks(wish, version),
         role=str(ask.identity.role),
         purpose=known.query.purpose,
     )
