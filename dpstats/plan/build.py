@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import Decimal
 from fractions import Fraction
 
 from dpstats.catalog.parameters import BoundParameters
@@ -21,7 +20,8 @@ from dpstats.plan.fanout import Readings, in_words
 from dpstats.plan.keys import KeySpec, TruncatedSpan
 from dpstats.plan.moments import DrawSpec
 from dpstats.plan.plan import ByUnit, Draw, KeyColumn, Output, Plan, Threshold, Top
-from dpstats.plan.pricing import amounts
+from dpstats.plan.pricing import Priced, amounts
+from dpstats.plan.proof import proof
 from dpstats.plan.spark.pieces import NotOnSpark
 from dpstats.plan.spark.selects import declared, translate
 from dpstats.plan.sql import write
@@ -29,7 +29,7 @@ from dpstats.plan.top import moved_apart
 from dpstats.plan.typed import Kind
 from dpstats.plan.wording import amount
 from dpstats.privacy.accuracy import half_width_steps
-from dpstats.privacy.loss import Loss, Measure, no_loss
+from dpstats.privacy.loss import Loss, no_loss
 from dpstats.privacy.mechanism import ADDED, SELECTED, Noise, Sensitivity, calibrate, price
 from dpstats.privacy.threshold import delta_steps, threshold
 
@@ -70,9 +70,8 @@ def build(
     keys = tuple(_key(analysis, key, parameters, public_values) for key in analysis.keys)
     sizes = [len(key.values) for key in keys]
     groups = _groups(analysis, [len(key.values) for key in keys if not key.private])
-    max_groups = groups_of_a_unit(analysis, groups)
-    draws, top, threshold, loss = priced(analysis, max_groups, groups)
-    sql = write(analysis, sizes, max_groups)
+    paid = priced(analysis, groups)
+    sql = write(analysis, sizes, paid.max_groups)
     made = Plan(
         dataset=analysis.dataset.dataset,
         query=analysis.query.query,
@@ -81,18 +80,15 @@ def build(
         parameter_values={name: parameters.values[name] for name in sorted(analysis.used_parameters)},
         sql=sql,
         keys=keys,
-        draws=draws,
-        outputs=tuple(_output(analysis, o, _words(analysis, max_groups, o.words, top)) for o in analysis.outputs),
-        loss=loss,
+        draws=paid.draws,
+        outputs=tuple(_output(analysis, each, paid) for each in analysis.outputs),
+        loss=paid.loss,
         tables=tuple(sorted(analysis.reads)),
-        proof=(
-            *_proof(analysis, in_words(read), max_groups, groups, draws, top, threshold, loss),
-            *_blocks_line(analysis, parameters),
-        ),
-        threshold=threshold,
+        proof=proof(analysis, paid, in_words(read), parameters),
+        threshold=paid.threshold,
         floor=analysis.floor,
-        top=top,
-        at_rest=at_rest(analysis, sql, keys, max_groups, parameters),
+        top=paid.top,
+        at_rest=at_rest(analysis, sql, keys, paid.max_groups, parameters),
         by_unit=_by_unit(analysis),
     )
     _check_formulas(analysis, made)
@@ -115,14 +111,13 @@ def groups_of_a_unit(analysis: Analysis, groups: int) -> int:
     return analysis.max_groups if analysis.deciding is not None else min(analysis.max_groups, groups)
 
 
-def priced(
-    analysis: Analysis, max_groups: int, groups: int, times: Fraction = Fraction(1)
-) -> tuple[tuple[Draw, ...], Top | None, Threshold | None, Loss]:
-    """The draws, what chooses groups, and the loss, at `times` the query's own cost.
+def priced(analysis: Analysis, groups: int, times: Fraction = Fraction(1)) -> Priced:
+    """The draws, what chooses groups, and the loss, at `times` the query's own cost, of so many declared groups.
 
     Raises:
       QueryRefused: the noise that the cost asks for is out of range, or too much for the floor to mean anything.
     """
+    max_groups = groups_of_a_unit(analysis, groups)
     draws, top = _draws(analysis, max_groups, groups, times)
     _check_floor(analysis, draws)
     threshold = _threshold(analysis, draws, max_groups)
@@ -130,7 +125,7 @@ def priced(
     loss = sum((price(mechanism) for mechanism in mechanisms), start=no_loss(analysis.dataset.measure))
     if threshold is not None:
         loss += Loss(loss.measure, 0, threshold.delta_steps)
-    return draws, top, threshold, loss
+    return Priced(groups, max_groups, draws, top, threshold, loss)
 
 
 def _check_floor(analysis: Analysis, draws: Sequence[Draw]) -> None:
@@ -319,123 +314,18 @@ def _threshold(analysis: Analysis, draws: Sequence[Draw], max_groups: int) -> Th
     return Threshold(analysis.deciding, at, max_groups, delta_steps(units, max_groups, at))
 
 
-def _output(analysis: Analysis, spec: OutputSpec, words: str) -> Output:
+def _output(analysis: Analysis, spec: OutputSpec, paid: Priced) -> Output:
     cost = analysis.query.cost
     target = cost.accuracy.get(spec.name) if isinstance(cost, CostAccuracy) else None
-    return Output(
-        spec.name, spec.expression, words, spec.unit, float(target.size) if isinstance(target, AccuracyAt) else None
-    )
+    at = float(target.size) if isinstance(target, AccuracyAt) else None
+    return Output(spec.name, spec.expression, _bounding(analysis, spec.words, paid), spec.unit, at)
 
 
-def _words(analysis: Analysis, max_groups: int, words: str, top: Top | None) -> str:
-    said = [] if analysis.query.contribution.max_norm is not None else [f"max_groups {max_groups}"]
+def _bounding(analysis: Analysis, words: str, paid: Priced) -> str:
+    """How a measure was bounded, in the words of a release."""
+    top = paid.top
+    said = [] if analysis.query.contribution.max_norm is not None else [f"max_groups {paid.max_groups}"]
     said += [words] if words else []
     if top is not None and analysis.top is not None:
         said.append(f"only the {top.k} groups with the largest {'noisy ' * (top.mechanism is None)}{analysis.top.name}")
     return ", ".join(said)
-
-
-def _proof(
-    analysis: Analysis,
-    joins: Sequence[str],
-    max_groups: int,
-    groups: int,
-    draws: Sequence[Draw],
-    top: Top | None,
-    found: Threshold | None,
-    loss: Loss,
-) -> tuple[str, ...]:
-    """The chain unit -> rows -> groups -> grid -> sensitivity -> mechanism -> charge, a line each."""
-    unit = analysis.dataset.privacy_unit
-    lines = [
-        f"unit: one {unit}, with all its rows in every personal table, is added or removed",
-        f"rows: at most {analysis.dataset.max_rows_per_unit} a unit in each personal table{_in_blocks(analysis)} "
-        "(kept so at load); "
-        f"values saturated to their columns' bounds; joins on {unit} only",
-        *([f"consent: {analysis.consented.in_words}"] if analysis.consented else []),
-        *(f"joins: {line}" for line in joins),
-        f"groups: {'found in the data' if found else f'{groups} declared'}; {_touched(analysis, max_groups)}",
-    ]
-    if top is not None:
-        lines.append(_top_line(top, draws[top.draw].name))
-    lines += [_draw_line(draw) for draw in draws]
-    if found is not None:
-        lines.append(
-            f"keys: a group is released when its noisy count of units is at least {found.at}; a unit alone in "
-            f"{found.max_groups} groups is seen with probability at most delta {_exactly(loss.delta_decimal)}"
-        )
-    if analysis.floor is not None:
-        lines.append(
-            f"smallest group: numbers are withheld where the noisy count of units is below {analysis.floor.at}; "
-            + ("that count is drawn for this, and part of the charge" if analysis.floor.added else "it is drawn anyhow")
-        )
-    delta = f", delta {_exactly(loss.delta_decimal)}" if loss.delta else ""
-    lines.append(f"charge: {loss.measure.unit} {loss.amount_decimal:f}{delta}")
-    return tuple(lines)
-
-
-def _in_blocks(analysis: Analysis) -> str:
-    blocks = analysis.dataset.blocks
-    return f", in each {blocks.every} of {blocks.table}" if blocks else ""
-
-
-def _blocks_line(analysis: Analysis, parameters: BoundParameters) -> tuple[str, ...]:
-    blocks = analysis.blocks
-    if blocks is None:
-        return ()
-    every = f" (one is a {blocks.every})" if blocks.timed else ""
-    return (f"blocks: charged to the dataset's cap and, whole, to each of {blocks.in_words(parameters)}{every}",)
-
-
-def _exactly(delta: Decimal) -> str:
-    return f"{delta.normalize():e}"
-
-
-def _touched(analysis: Analysis, max_groups: int) -> str:
-    if analysis.query.contribution.max_norm is not None:
-        return "one unit may touch them all; its vector over them is cut to the measure's max_norm"
-    why = "every key is a fact about the unit" if analysis.facts else "contribution.max_groups, kept by keyed hash"
-    return f"one unit touches at most {max_groups} ({why})"
-
-
-def _top_line(top: Top, name: str) -> str:
-    if top.mechanism is None:
-        return f"top: of the groups that are released, the {top.k} with the largest noisy {name}, at no further cost"
-    sensitivity, cost = top.mechanism.sensitivity, price(top.mechanism)
-    return (
-        f"top: the {top.k} groups with the largest {name} are selected ({top.mechanism.noise}); one unit moves two "
-        f"groups apart by at most {sensitivity.per_cell} steps; scale {top.mechanism.scale:.6g} steps; what is drawn "
-        f"after it changes in at most {top.k} groups; {cost.measure.unit} {cost.amount_decimal:f}"
-    )
-
-
-def _draw_line(draw: Draw) -> str:
-    mechanism, cost = draw.mechanism, price(draw.mechanism)
-    bound = f", {draw.bounding}" if draw.bounding else ""
-    return (
-        f"{draw.name}: grid {_step(draw)}{bound}; {_moved(draw, cost.measure)}; "
-        f"{mechanism.noise} scale {mechanism.scale:.6g} {'steps' if draw.quantiles is None else 'rows'}; "
-        f"{cost.measure.unit} {cost.amount_decimal:f}"
-    )
-
-
-def _moved(draw: Draw, measure: Measure) -> str:
-    """How far one unit moves what is drawn, in words."""
-    sensitivity, of = draw.mechanism.sensitivity, draw.quantiles
-    if of is not None and of.share is not None:
-        return (
-            f"{len(of.candidates)} candidates scored by {of.share.denominator} times their distance in rows from the "
-            f"rank of {of.share}; one unit moves two scores apart by at most {sensitivity.per_cell} in "
-            f"{sensitivity.cells} groups"
-        )
-    norm = f"L2^2 {sensitivity.l2_squared}" if measure is Measure.ZCDP else f"L1 {sensitivity.l1}"
-    if of is not None:
-        return (
-            f"a tree of {of.tree.nodes} counts over {of.tree.bins} bins; one unit moves at most {sensitivity.per_cell} "
-            f"rows in each of {of.tree.levels} levels of {sensitivity.cells // of.tree.levels} groups ({norm})"
-        )
-    return f"sensitivity {sensitivity.per_cell} steps in {sensitivity.cells} cells ({norm})"
-
-
-def _step(draw: Draw) -> str:
-    return f"{Decimal(draw.grid.numerator) / Decimal(draw.grid.denominator):f}"

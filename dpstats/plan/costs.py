@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from dpstats.errors import QueryRefused
 from dpstats.plan.analysis import Analysis
-from dpstats.plan.build import groups_of_a_unit, priced
+from dpstats.plan.build import priced
 from dpstats.plan.plan import Plan
 
 TIMES = (Fraction(1, 4), Fraction(1, 2), Fraction(1), Fraction(2), Fraction(4))
@@ -20,10 +20,9 @@ def other_costs(analysis: Analysis, plan: Plan) -> Iterator[Plan]:
 
     Only `draws`, `top`, `threshold` and `loss` are made anew; nothing else of these plans is to be relied on.
     """
-    max_groups = groups_of_a_unit(analysis, plan.groups)
     for times in TIMES:
         try:
-            draws, top, threshold, loss = priced(analysis, max_groups, plan.groups, times)
+            paid = priced(analysis, plan.groups, times)
         except QueryRefused:  # more than a query may cost, or more or less noise than can be drawn
             continue
-        yield replace(plan, draws=draws, top=top, threshold=threshold, loss=loss)
+        yield replace(plan, draws=paid.draws, top=paid.top, threshold=paid.threshold, loss=paid.loss)

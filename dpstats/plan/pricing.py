@@ -8,21 +8,38 @@ its bound). The draws behind an average or a variance share its part equally. No
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
 from dpstats.catalog.query import CostAccuracy, CostEpsilon, CostRho
 from dpstats.plan.analysis import Analysis
 from dpstats.plan.arithmetic import draws_of
+from dpstats.plan.plan import Draw, Threshold, Top
 from dpstats.plan.targets import Targets, Wanted, least_alone, least_amounts
 from dpstats.privacy.conversion import rho_within
-from dpstats.privacy.loss import AMOUNT_STEPS, Measure, amount_down
+from dpstats.privacy.loss import AMOUNT_STEPS, Loss, Measure, amount_down
 from dpstats.privacy.mechanism import Noise, Sensitivity
 
 AMOUNT_MAX = 10 * AMOUNT_STEPS
 """The most that one query may cost, in rho."""
 EPSILON_MAX = 1000 * AMOUNT_STEPS
 """The most that one query may cost in a pure-DP dataset, in epsilon."""
+
+
+@dataclass(frozen=True)
+class Priced:
+    """A query's draws and what they cost together, where so many groups are declared.
+
+    `max_groups`: how many of them one unit may touch. `top`, `threshold`: what chooses groups, if anything does.
+    """
+
+    groups: int
+    max_groups: int
+    draws: tuple[Draw, ...]
+    top: Top | None
+    threshold: Threshold | None
+    loss: Loss
 
 
 def amounts(
