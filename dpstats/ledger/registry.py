@@ -236,7 +236,7 @@ class Registry:
         return _data_version(row)
 
     def data_versions(self, dataset: str) -> tuple[DataVersionRecord, ...]:
-        """Every data version of the dataset, oldest first."""
+        """Every data version of the dataset, oldest first; none if it was never registered."""
         with reading(self._engine) as connection:
             return tuple(_data_version(row) for row in histories.every(connection, schema.data_versions, dataset))
 

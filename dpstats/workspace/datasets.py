@@ -13,7 +13,6 @@ from dpstats.access import Action, check, operator
 from dpstats.catalog.canonical import load_fingerprint
 from dpstats.catalog.dataset import DatasetFile, parse_dataset
 from dpstats.catalog.engines import EngineSpec
-from dpstats.catalog.new_uses import new_uses
 from dpstats.catalog.purposes import kind_of
 from dpstats.catalog.source import load_file
 from dpstats.engine.consent import Roll
@@ -23,16 +22,15 @@ from dpstats.engine.links import LeftOut
 from dpstats.engine.load import load
 from dpstats.engine.retention import Ages
 from dpstats.engine.spark.export import export
-from dpstats.errors import Conflict, FileError, NotFound, SecondStewardNeeded, Unavailable
+from dpstats.errors import FileError, Unavailable
 from dpstats.ledger.files import file_lock
-from dpstats.ledger.proposals import lineage_draft
 from dpstats.ledger.registry import DataVersionRecord, Manifest
 from dpstats.ledger.store import Store
 from dpstats.ledger.tokens import Identity
-from dpstats.library import Library, dataset_of
+from dpstats.library import Library
 from dpstats.rights.notices_at_load import NoticesAtLoad
-from dpstats.workspace.dataset_terms import opening as opened_by
 from dpstats.workspace.dataset_views import blocks_view, table_view
+from dpstats.workspace.definitions import Definitions
 from dpstats.workspace.owners import Owners
 from dpstats.workspace.people import People
 from dpstats.workspace.version_files import forget, kept_if_entered, names_in, new_version, sweep, version_file
@@ -66,7 +64,7 @@ class Datasets:
         lakes: Lakes,
         owners: Owners,
     ) -> None:
-        self._registry, self._ledger, self._proposals = store.registry, store.ledger, store.proposals
+        self._registry, self._definitions = store.registry, Definitions(store, library)
         self._library, self._data, self._key = library, data, key
         self._people, self._rolls, self._notices = people, rolls, notices
         self._lakes, self._owners = lakes, owners
@@ -94,15 +92,13 @@ class Datasets:
         check(identity, Action.STEWARD)
         text = load_file(file)
         dataset = parse_dataset(text, str(file))
-        self._check_lineage(dataset)
-        self._check_uses(dataset)
+        self._definitions.check(dataset)
         self._check_notice(dataset, sources, notice)
         with self._alone(dataset.lineage):
-            self._sign_off(identity, dataset)
+            self._definitions.sign_off(identity, dataset)
             version, as_of = new_version(), datetime.now(UTC)
             with self._loaded(dataset, sources, version, as_of, append=False, progress=progress) as note_erased:
-                self._open_lineage(identity, dataset)
-                self._registry.register_dataset(dataset.dataset, text, dataset.lineage)
+                self._definitions.enter(identity, dataset, text)
                 note_erased()
                 self._enter(dataset, version, as_of, _manifest(dataset, sources, None))
             self._note_notice(dataset, version, sources, notice)
@@ -278,11 +274,8 @@ class Datasets:
           Conflict: it contradicts what is recorded.
         """
         check(identity, Action.STEWARD)
-        self._check_lineage(dataset)
-        self._check_uses(dataset)
-        with suppress(NotFound):
-            self._ledger.terms(dataset.lineage)
-            self._open_lineage(identity, dataset)  # a known one is looked at, and granted nothing
+        self._definitions.check(dataset)
+        self._definitions.check_terms(identity, dataset)
 
     def register(self, identity: Identity, text: str, file: str) -> None:
         """Makes a definition the current one without loading data: the loaded ones stay if they fit it.
@@ -292,16 +285,14 @@ class Datasets:
         """
         check(identity, Action.STEWARD)
         dataset = parse_dataset(text, file)
-        self._check_lineage(dataset)
-        self._check_uses(dataset)
-        self._open_lineage(identity, dataset)
-        self._registry.register_dataset(dataset.dataset, text, dataset.lineage)
+        self._definitions.check(dataset)
+        self._definitions.enter(identity, dataset, text)
 
     def ages(self, dataset: DatasetFile, *, brought_now: Collection[str] = ()) -> Ages:
         """What a dataset's retention is counted by now: a table is as old as the last load that brought it."""
         now, brought = self._now(), dict[str, datetime]()
         manifests = self._registry.manifests()
-        for version in self._registry.data_versions(dataset.dataset) if self._registered(dataset.dataset) else ():
+        for version in self._registry.data_versions(dataset.dataset):
             manifest = manifests.get(version.data_version)
             tables = dataset.tables if manifest is None else manifest.tables
             brought |= dict.fromkeys(tables, version.created_at)
@@ -323,7 +314,7 @@ class Datasets:
         Gives what notes of how many erasures it knows, just before it is entered: whoever is erased while it is loaded
         is missed in it then, even if the erasure itself is killed.
         """
-        earlier = self._registry.data_versions(dataset.dataset) if self._registered(dataset.dataset) else ()
+        earlier = self._registry.data_versions(dataset.dataset)
         target = self._data / version_file(dataset.dataset, version)
         erased = self._people.erased(dataset)
         with kept_if_entered(target):
@@ -406,51 +397,6 @@ class Datasets:
         with self._alone(lineage):
             current = {name: self._registry.data_versions(name)[-1:] for name in names}
             yield {name: self._data / version.file for name, versions in current.items() for version in versions}
-
-    def _registered(self, name: str) -> bool:
-        return any(record.name == name for record in self._registry.datasets())
-
-    def _check_lineage(self, dataset: DatasetFile) -> None:
-        self._library.check_held(dataset)
-        for record in self._registry.datasets():
-            if record.name == dataset.dataset and record.lineage != dataset.lineage:
-                raise Conflict(
-                    f"dataset {dataset.dataset} is of lineage {record.lineage}, and a budget follows its people: "
-                    f"write lineage: {record.lineage}"
-                )
-
-    def _check_uses(self, dataset: DatasetFile) -> None:
-        """Refuses a new use of data that are there already, if the file does not say what holds for them."""
-        if not self._registered(dataset.dataset) or not self._registry.data_versions(dataset.dataset):
-            return
-        found = new_uses(self._definitions(dataset.dataset), dataset)
-        if found:
-            raise Conflict(
-                f"{'; '.join(found)}, and people did not know of that when their data were collected (11 CCR 7002): "
-                "give the purpose `needs_consent_since: DAY`, or `compatible` if they could expect it"
-            )
-
-    def _definitions(self, name: str) -> Iterator[DatasetFile]:
-        """Every definition that a dataset has had, but for those that cannot be read any more."""
-        for record in self._registry.definitions(name):
-            with suppress(FileError):
-                yield dataset_of(record.definition, name)
-
-    def _sign_off(self, identity: Identity, dataset: DatasetFile) -> None:
-        """Refuses what its lineage's terms refuse before anything is loaded: a load suppresses whom it finds linked.
-
-        A known lineage is looked at, and granted nothing; a new one that takes a second steward is proposed.
-        """
-        if self._proposals.policy().new_lineages or self._ledger.has_lineage(dataset.lineage):
-            self._open_lineage(identity, dataset)
-
-    def _open_lineage(self, identity: Identity, dataset: DatasetFile) -> None:
-        opening = opened_by(dataset, identity.name)
-        try:
-            self._ledger.open_as(opening)
-        except SecondStewardNeeded as needed:
-            proposed = self._proposals.propose(lineage_draft(dataset.dataset, opening), identity)
-            raise SecondStewardNeeded(needed.what, proposed.proposal_id) from None
 
     def all(self, identity: Identity) -> list[dict[str, Any]]:
         """Every dataset that the caller may see."""
