@@ -1,4 +1,4 @@
-"""Workspaces whose clock the test moves: a shop and a gym."""
+"""Workspaces: a shop and a gym, whose clock the test moves, and a clinic whose patients ask about their data."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from feature_gym import Gym
+from rights_clinic import Clinic, opened_clinic
 from workspace_shop import Shop, opened_shop
 
 
@@ -25,3 +26,9 @@ def gym(tmp_path: Path) -> Iterator[Gym]:
     made = Gym(tmp_path)
     yield made
     made.workspace.close()
+
+
+@pytest.fixture
+def clinic(tmp_path: Path) -> Iterator[Clinic]:
+    with opened_clinic(tmp_path) as clinic:
+        yield clinic
