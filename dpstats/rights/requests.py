@@ -238,6 +238,11 @@ class RightsRequest:
         return (Disclosure.POLICY_ONLY, Disclosure.CATEGORIES, Disclosure.SPECIFIC_PIECES)[self.level]
 
     @property
+    def was_tried(self) -> bool:
+        """Whether it is to know, and it was looked at who asks: answered even if that stayed open (7024(a), (b))."""
+        return self.kind is Kind.KNOW and bool(self.method)
+
+    @property
     def tells_the_notice_alone(self) -> bool:
         """Whether it is to know and ended without a word about the person, whom nobody could verify (7024(b))."""
         return self.kind is Kind.KNOW and self.state in COMPLIED and self.disclosure is Disclosure.POLICY_ONLY
@@ -332,7 +337,7 @@ def _started(request: RightsRequest, step: Started) -> RightsRequest:
         if code not in reasons or not what.strip():
             raise Conflict(f"an exception says what it is of and why: one of {', '.join(reasons)}")
     exceptions = {**request.exceptions, **step.exceptions}
-    tried = request.kind is Kind.KNOW and request.state is State.CONFIRMED and request.method
+    tried = request.was_tried and request.state is State.CONFIRMED
     if not tried and request.kind not in UNVERIFIED_KINDS and request.state not in {State.VERIFIED, State.EXECUTING}:
         raise Conflict(f"the request is {request.state}: verify who asks first, or deny it")
     return replace(request, state=State.EXECUTING, exceptions=exceptions)

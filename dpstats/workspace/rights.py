@@ -220,15 +220,7 @@ class Rights:
           InvalidParameters: what is to be corrected, or kept back, cannot be.
         """
         kept = self._seen(identity, request_id)
-        if kept.person is None and kept.standing.is_open:
-            raise Conflict("the request expired, and the person's id with it: open a new one")
-        tried = kept.asked.kind is Kind.KNOW and kept.standing.method
-        if not tried and kept.asked.kind not in UNVERIFIED_KINDS and kept.standing.level < Level.REASONABLE:
-            raise Conflict(f"the request is {kept.standing.state}: verify who asks first, or deny it")
-        self._check_level(identity, kept)
-        self._check_exceptions(identity, kept, exceptions)
-        if kept.asked.kind in UNVERIFIED_KINDS and kept.standing.is_open:
-            self._consent.check_kept(identity, kept.asked.dataset, _refusal(kept))
+        self._check_may_begin(identity, kept, exceptions)
         if self._ended_with_its_person(identity, kept):
             return self.one(identity, request_id)
         said = self._to_correct(identity, kept, wanted)
@@ -245,6 +237,22 @@ class Rights:
         step = SentInPart(done) if NOT_READ in done else Fulfilled(done)
         self._log.step(request_id, step, actor=identity.name, now=self._now())
         return self.one(identity, request_id) | ({"package": package} if package else {})
+
+    def _check_may_begin(self, identity: Identity, kept: Kept, exceptions: Mapping[str, str]) -> None:
+        """Lets a request be begun, or gone on with, before any step of it is noted.
+
+        Raises:
+          Conflict, InvalidParameters: as `execute`.
+        """
+        if kept.person is None and kept.standing.is_open:
+            raise Conflict("the request expired, and the person's id with it: open a new one")
+        is_asked_who = kept.asked.kind not in UNVERIFIED_KINDS and not kept.standing.was_tried
+        if is_asked_who and kept.standing.level < Level.REASONABLE:
+            raise Conflict(f"the request is {kept.standing.state}: verify who asks first, or deny it")
+        self._check_level(identity, kept)
+        self._check_exceptions(identity, kept, exceptions)
+        if kept.asked.kind in UNVERIFIED_KINDS and kept.standing.is_open:
+            self._consent.check_kept(identity, kept.asked.dataset, _refusal(kept))
 
     def _ended_with_its_person(self, identity: Identity, kept: Kept) -> bool:
         """Ends a correction that was begun and whose person is deleted: nothing is held that could be corrected.
