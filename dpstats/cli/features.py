@@ -122,8 +122,8 @@ def _table(head: Any, rows: list[dict[str, Any]]) -> Table:
 
 def _cell(cell: dict[str, Any], measure: dict[str, Any]) -> str:
     """A number and its 95 % interval; `?` after one that is not reliable."""
-    from dpstats.plan.arithmetic import Estimate
     from dpstats.plan.display import display
+    from dpstats.plan.estimating import Estimate
 
     if cell["value"] is None and measure.get("smallest_group"):
         below = f"withheld (below {measure['smallest_group']:,})"

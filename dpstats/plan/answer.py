@@ -15,9 +15,10 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from dpstats.plan.arithmetic import Drawn, Estimate, Estimator, Quantile, half_width_of
+from dpstats.plan.arithmetic import Drawn, Quantile
 from dpstats.plan.denominators import reference
 from dpstats.plan.display import KNOWN_MAX, StepDisplay, display, rounded
+from dpstats.plan.estimating import Estimate, Estimator, half_width_of
 from dpstats.plan.least import least_of
 from dpstats.plan.plan import Draw, Group, KeyValue, Noisy, Output, Plan
 from dpstats.plan.quantiles import QuantileReader

@@ -13,9 +13,9 @@ from dpstats.catalog.types import ColumnType, parse_value
 from dpstats.errors import QueryRefused, Refusal
 from dpstats.plan.analysis import GROUPS_MAX, Analysis, OutputSpec
 from dpstats.plan.answer import terms_of
-from dpstats.plan.arithmetic import Estimator
 from dpstats.plan.at_rest import at_rest
 from dpstats.plan.caps import PublicCount, within_caps
+from dpstats.plan.estimating import Estimator
 from dpstats.plan.fanout import Readings, in_words
 from dpstats.plan.keys import KeySpec, TruncatedSpan
 from dpstats.plan.moments import DrawSpec

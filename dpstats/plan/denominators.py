@@ -17,7 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from dpstats.plan.arithmetic import Estimator, Expression, Linear, Ratio, Spread, ratio_half_width, shape_of
+from dpstats.plan.arithmetic import Expression, Linear, Ratio, Spread, shape_of
+from dpstats.plan.estimating import Estimator, ratio_half_width
 from dpstats.plan.plan import Draw
 from dpstats.privacy.accuracy import Term
 

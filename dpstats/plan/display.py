@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 
-from dpstats.plan.arithmetic import Estimate
+from dpstats.plan.estimating import Estimate
 
 LOG10_2 = math.log10(2)
 DIGITS_MAX = 15

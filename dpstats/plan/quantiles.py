@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from sqlglot import exp
 
-from dpstats.plan.arithmetic import Estimate
+from dpstats.plan.estimating import Estimate
 from dpstats.plan.moments import DrawSpec
 from dpstats.plan.plan import Draw, Quantiles
 from dpstats.privacy.accuracy import ALPHA, Term, half_width

@@ -33,17 +33,7 @@ from functools import partial
 
 from sqlglot import exp
 
-from dpstats.plan.arithmetic import (
-    Average,
-    Binary,
-    Constant,
-    Drawn,
-    Expression,
-    NullIfZero,
-    Quantile,
-    Spread,
-    draws_of,
-)
+from dpstats.plan.arithmetic import Average, Binary, Constant, Drawn, Expression, NullIfZero, Quantile, Spread, draws_of
 from dpstats.plan.expressions import Compiler, parts_of
 from dpstats.plan.first_bounds import total_bounds, total_line
 from dpstats.plan.grid import grid_for

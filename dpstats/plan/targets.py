@@ -20,8 +20,9 @@ from functools import lru_cache
 
 from dpstats.catalog.query import AccuracyAt
 from dpstats.errors import Refusal
-from dpstats.plan.arithmetic import Drawn, Expression, Linear, draws_of, half_width_of, quantiles_of, shape_of
+from dpstats.plan.arithmetic import Drawn, Expression, Linear, draws_of, quantiles_of, shape_of
 from dpstats.plan.denominators import denominator_of, width_at
+from dpstats.plan.estimating import half_width_of
 from dpstats.plan.moments import DrawSpec
 from dpstats.plan.plan import Draw
 from dpstats.privacy.accuracy import Term, half_width_steps

@@ -16,8 +16,8 @@ from shop import PURE, SHOP, planned
 
 from dpstats.plan import answer as answers
 from dpstats.plan.answer import measures
-from dpstats.plan.arithmetic import Estimate
 from dpstats.plan.display import display
+from dpstats.plan.estimating import Estimate
 from dpstats.plan.plan import Noisy, Plan
 from dpstats.privacy.mechanism import INT64_MAX
 

@@ -16,16 +16,14 @@ from dpstats.plan.arithmetic import (
     Binary,
     Constant,
     Drawn,
-    Estimate,
-    Estimator,
     Expression,
     Linear,
     NullIfZero,
     Other,
     Ratio,
-    half_width_of,
     shape_of,
 )
+from dpstats.plan.estimating import Estimate, Estimator, half_width_of
 from dpstats.privacy.accuracy import Term, half_width
 from dpstats.privacy.mechanism import ADDED, Noise
 

@@ -9,7 +9,8 @@ import pytest
 from market import MARKET, PURE, planned
 
 from dpstats.plan.answer import measures, terms_of
-from dpstats.plan.arithmetic import Average, Estimator
+from dpstats.plan.arithmetic import Average
+from dpstats.plan.estimating import Estimator
 from dpstats.plan.plan import Plan
 
 SQL = "SELECT AVG(paid) AS a, VAR_POP(n) AS v, STDDEV_POP(n) AS d FROM sales"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpstats.plan.arithmetic import Estimate
 from dpstats.plan.display import KNOWN_MAX, StepDisplay, display
+from dpstats.plan.estimating import Estimate
 
 GRIDS = [Fraction(1), Fraction(1, 10), Fraction(1, 10_000), Fraction(100), Fraction(1, 10**9)]
 

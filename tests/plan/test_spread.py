@@ -17,7 +17,8 @@ from market import MARKET, PURE, Found, Row, check_neighbours, exact, opened, pl
 
 from dpstats.catalog.dataset import DatasetFile
 from dpstats.plan.answer import measures, rows, terms_of
-from dpstats.plan.arithmetic import Estimator, Spread
+from dpstats.plan.arithmetic import Spread
+from dpstats.plan.estimating import Estimator
 from dpstats.plan.plan import Noisy, Plan
 from dpstats.privacy.mechanism import draw
 
