@@ -12,12 +12,11 @@ from typing import Any
 from dpstats.catalog.fields import is_name
 from dpstats.catalog.query import DateParameter, EnumParameter, IntegerParameter, QueryFile
 from dpstats.catalog.text import quoted
-from dpstats.catalog.types import canonical_value, normal_text
+from dpstats.catalog.types import canonical_value, date_of_text, normal_text
 from dpstats.errors import InvalidParameters
 
 BoundValue = date | int | str
 
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 _MAX_SHOWN = 10
 
@@ -89,21 +88,12 @@ def _value(parameter: DateParameter | EnumParameter | IntegerParameter, is_given
         return parameter.default
     if isinstance(parameter, EnumParameter):
         return _choice(parameter, raw)
-    value = _date(raw) if isinstance(parameter, DateParameter) else _integer(raw)
+    value = date_of_text(raw) if isinstance(parameter, DateParameter) else _integer(raw)
     low: Any = parameter.min
     high: Any = parameter.max
     if not low <= value <= high:
         raise ValueError(f"must be from {low} to {high}, not {quoted(value)}")
     return value
-
-
-def _date(raw: object) -> date:
-    try:
-        if isinstance(raw, str) and _DATE.fullmatch(raw):
-            return date.fromisoformat(raw)
-    except ValueError:
-        pass
-    raise ValueError(f"must be a date YYYY-MM-DD, not {quoted(raw)}")
 
 
 def _integer(raw: object) -> int:

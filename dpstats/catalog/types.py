@@ -135,13 +135,20 @@ def normal_text(raw: object) -> str:
 
 
 def parse_date(raw: object) -> date:
-    """A date from `YYYY-MM-DD`.
+    """A date, or one from a text `YYYY-MM-DD`.
+
+    Raises:
+      ValueError: it is neither, or no such day.
+    """
+    return raw if isinstance(raw, date) and not isinstance(raw, datetime) else date_of_text(raw)
+
+
+def date_of_text(raw: object) -> date:
+    """A date from a text `YYYY-MM-DD`, and from nothing else.
 
     Raises:
       ValueError: it is not such a text, or no such day.
     """
-    if isinstance(raw, date) and not isinstance(raw, datetime):
-        return raw
     try:
         if isinstance(raw, str) and _DATE.fullmatch(raw):
             return date.fromisoformat(raw)
