@@ -104,8 +104,7 @@ def cap(
         raise typer.BadParameter("give either --role or --purpose", param_hint="--role")
     if [rho is not None, epsilon is not None, end].count(True) != 1:
         raise typer.BadParameter("give --rho, --epsilon or --end", param_hint="--rho")
-    if not reason.strip() or not reason.isprintable():
-        raise typer.BadParameter("say why, on one line", param_hint="--reason")
+    inputs.check_reason(reason)
     with session_of(context).opened() as (workspace, me), values_refused():
         caps = workspace.capping.change(me, dataset, NewCap(role, purpose, rho, epsilon, reason))["items"]
     for item in caps:
@@ -132,8 +131,7 @@ def grant(
     """
     if (rho is None) == (epsilon is None):
         raise typer.BadParameter("give either --rho or --epsilon", param_hint="--rho")
-    if not reason.strip() or not reason.isprintable():
-        raise typer.BadParameter("say why, on one line", param_hint="--reason")
+    inputs.check_reason(reason)
     with session_of(context).opened() as (workspace, me):
         with values_refused():
             made = workspace.budgets.grant(me, dataset, rho=rho, epsilon=epsilon, reason=reason)

@@ -124,6 +124,16 @@ def _is_text(text: str) -> bool:
     return text.encode("utf-8", "ignore").decode() == text
 
 
+def check_reason(reason: str) -> None:
+    """Lets a reason pass that people will read: something, on one line.
+
+    Raises:
+      typer.BadParameter: it is blank, or holds what a terminal does not print.
+    """
+    if not reason.strip() or not reason.isprintable():
+        raise typer.BadParameter("say why, on one line", param_hint="--reason")
+
+
 QueryName = Annotated[
     str,
     typer.Argument(metavar="NAME", parser=name_text, autocompletion=query_names, help="The query's name."),

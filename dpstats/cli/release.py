@@ -30,8 +30,7 @@ def withdraw(
 
     What it cost stays charged; asked again, it is drawn and charged anew. There is no way back.
     """
-    if not reason.strip() or not reason.isprintable():
-        raise typer.BadParameter("say why, on one line", param_hint="--reason")
+    inputs.check_reason(reason)
     with session_of(context).opened() as (workspace, me), values_refused():
         workspace.releases.withdraw(me, release_id, reason)
     say(f"{release_id} is withdrawn: nobody is given it any more, and its charge stays")
