@@ -6,8 +6,8 @@ which something must be kept; nothing that is read here ever stands beside a noi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def pieces(dataset: DatasetFile, file: Path, is_person: LeftOut) -> Mapping[str,
       FileError: the file cannot be read as a data version of the dataset.
     """
     is_person = whole_person(dataset, file, is_person)
-    with _unspilled(file) as connection:
+    with opened(file) as connection:
         copies = [name for name, table in dataset.personal_tables.items() if not table.in_place]
         found = {name: _of_table(connection, dataset, name, is_person) for name in copies}
     for name in dataset.tables_in_place:
@@ -74,7 +74,7 @@ def cells(
     """
     found: dict[str, tuple[tuple[str, str | None], ...]] = {}
     is_person = whole_person(dataset, file, is_person)
-    with _unspilled(file) as connection:
+    with opened(file) as connection:
         for table in dataset.personal_tables:
             names = [name for name in dataset.tables[table].columns if f"{table}.{name}" in columns]
             rows = _rows(connection, dataset, table, is_person, [dataset.privacy_unit, *names]) if names else ()
@@ -82,13 +82,6 @@ def cells(
             for place, name in enumerate(names, start=1):
                 found[f"{table}.{name}"] = tuple((str(row[0]), row[place]) for row in rows)
     return found
-
-
-@contextmanager
-def _unspilled(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with opened(file) as connection:
-        connection.execute("SET temp_directory = ''")  # or rows may be spilled to where the process runs
-        yield connection
 
 
 def _of_table(connection: duckdb.DuckDBPyConnection, dataset: DatasetFile, name: str, is_person: LeftOut) -> Pieces:

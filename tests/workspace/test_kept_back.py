@@ -20,7 +20,6 @@ import pytest
 
 from dpstats.access import operator
 from dpstats.catalog.dataset import parse_dataset
-from dpstats.engine import pieces
 from dpstats.engine.erasure import held
 from dpstats.errors import Conflict, FileError, Forbidden, InvalidParameters, NotFound
 from dpstats.ledger.tokens import Identity, Role
@@ -113,12 +112,6 @@ def test_named_columns_are_kept_sealed_and_all_the_rest_is_erased(clinic: Clinic
     tables = clinic.workspace.keeping.read(ME, done["id"])["tables"]
     assert tables["people"] == {"columns": ["privacy_unit", "tax_id"], "rows": [[PERSON, TAX_ID]]}
     assert tables["visits"]["rows"] == [[PERSON, BILL]], "each row with its unit, but for those with nothing in it"
-
-
-def test_nothing_of_a_person_is_spilled_to_where_the_process_runs(clinic: Clinic) -> None:
-    file = clinic.home / "data" / clinic.workspace.store.registry.data_version("clinic").file
-    with pieces._unspilled(file) as connection:
-        assert connection.execute("SELECT current_setting('temp_directory')").fetchone() == ("",)
 
 
 def test_the_evidence_and_the_answer_tell_what_is_kept_and_by_which_exception(clinic: Clinic) -> None:
