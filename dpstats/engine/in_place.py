@@ -204,7 +204,7 @@ def ids_in_place(dataset: DatasetFile, file: Path, is_person: LeftOut) -> Mappin
 
 
 def _theirs(connection: duckdb.DuckDBPyConnection, table: str, is_person: LeftOut) -> Iterator[str]:
-    sql = f"SELECT id, CAST(unit AS VARCHAR) FROM {HELD}.{quoted(people_of(table))}"
+    sql = f"SELECT CAST(id AS VARCHAR), CAST(unit AS VARCHAR) FROM {HELD}.{quoted(people_of(table))}"
     for each, unit in connection.execute(sql).fetchall():
         if is_person(each) or is_person(unit):
             yield each
