@@ -119,7 +119,11 @@ def verify(
     method: Annotated[str, typer.Option("--method", help="How it was found out who asks.")],
     as_json: inputs.AsJson = False,
 ) -> None:
-    """Note how sure you are of who asks."""
+    """Note how sure you are of who asks.
+
+    A request to know gives the categories at a reasonable level, and the very pieces at reasonably_high. A deletion
+    and a correction take a reasonable one, and reasonably_high where sensitive data are held.
+    """
     with session_of(context).opened() as (workspace, me):
         _say(workspace.rights.verify(me, request, level, method), as_json)
 
@@ -270,3 +274,7 @@ def _say(request: dict[str, Any], as_json: bool) -> None:
     if request["next"]:
         needs = NEEDS.get((request["next"], request["type"]), "")
         say(f"  next: dpstats rights {request['next']} {request['id']}{needs}")
+    if (request["type"], request["next"], request["level"]) == ("know", "execute", "reasonable"):
+        say(
+            "  it gives the categories alone: the pieces take `rights verify` with --level reasonably_high, before that"
+        )

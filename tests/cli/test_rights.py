@@ -67,6 +67,17 @@ def test_a_package_is_written_to_a_file(dpstats: Run, shop: Path) -> None:
     assert list((shop / "home" / "packages").iterdir()) == []
 
 
+def test_a_request_to_know_says_before_it_is_carried_out_that_its_level_gives_no_pieces(dpstats: Run) -> None:
+    request = opened(dpstats, "know")
+    assert "the categories alone" not in dpstats("rights", "show", request).done().out
+    verify = ("rights", "verify", request, "--method", "two facts matched", "--level")
+    assert "it gives the categories alone: the pieces take" in dpstats(*verify, "reasonable").done().out
+    assert "the categories alone" not in dpstats(*verify, "reasonably_high").done().out
+    dpstats("rights", "execute", request, "--out", "package.zip").done()
+    with zipfile.ZipFile("package.zip") as package:
+        assert json.loads(package.read("package.json"))["specific_pieces"]
+
+
 def test_a_package_without_a_file_to_write_it_to_says_where_it_is_fetched(dpstats: Run) -> None:
     request = opened(dpstats, "know")
     verified(dpstats, request)
