@@ -128,6 +128,11 @@ class Keys:
         line = keys_line(name, item.unalias(), clause, private=private)
         if _is_truncated(value, item):
             line = f"Write window: {{from: $since, until: $until}}, whose dates they are then. Or w{line[1:]}"
+        elif value.kind in {Kind.DATE, Kind.TIMESTAMP} and isinstance(item.unalias(), exp.Column):
+            line += (
+                f". Days or months need no list: select DATE_TRUNC('day', {item.unalias().sql()}) AS {name}, and write "
+                "window: {from: $since, until: $until}, whose dates they are then"
+            )
         self._refusals.add(item, f"the values of the key {name} are not declared", line)
         return None
 

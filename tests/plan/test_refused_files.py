@@ -155,6 +155,14 @@ def test_the_window_is_named_as_what_declares_the_dates_of_a_date_trunc() -> Non
     assert "window" not in only(reasons(BY_WORD), "are not declared").instead
 
 
+def test_a_date_as_a_key_is_told_the_date_trunc_that_declares_its_values() -> None:
+    by_day = "SELECT {} AS k, COUNT(DISTINCT uid) AS n FROM visits v GROUP BY k"
+    reason = only(reasons(by_day.format("v.day")), "are not declared")
+    assert "select DATE_TRUNC('day', v.day) AS k, and write window: {from: $since, until: $until}" in reason.instead
+    span = {"window": {"from": "2026-01-01", "until": "2026-01-08"}}
+    assert reasons(by_day.format("DATE_TRUNC('day', v.day)"), contribution={"max_groups": 1}, **span) == []
+
+
 def test_too_many_groups_are_refused() -> None:
     sql = "SELECT n AS a, item AS b, COUNT(DISTINCT uid) AS c FROM visits GROUP BY 1, 2"
     keys = {name: {"values": list(range(1001))} for name in "ab"}
