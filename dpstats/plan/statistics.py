@@ -226,7 +226,7 @@ class Statistics:
         counted = "count(x{i})" if sql else "count(*)"
         clip = f"CASE WHEN {counted} > 0 THEN greatest({least}, least({most}, {counted})) ELSE 0 END"
         adds = Adds("x{i}" if sql else "", counted=True, low=0, high=most) if least <= 1 else None
-        words = f"clipped to [{least}, {most}]"
+        words = "" if bounds == self._unclipped(norm) else f"clipped to [{least}, {most}]"
         spec = DrawSpec(name, "count", Fraction(1), most, words, len(self.found), clip, adds=adds, least=0)
         return self._single(("count", sql, most, least, norm), self._fractional(node, spec, norm), sql, "")
 
@@ -330,7 +330,8 @@ class Statistics:
         spec = replace(spec, least=0 if low >= 0 else None)
         if norm is not None:
             steps = self.limits.norm_steps(name, node, norm, grid.step)
-            spec = replace(spec, norm=steps, words=f"max_norm {_plain(norm)}")
+            clipped = () if bounds == (-norm, norm) else (words,)
+            spec = replace(spec, norm=steps, words=", ".join((f"max_norm {_plain(norm)}", *clipped)))
         return self._single(("sum", row, low, high, grid, norm), spec, row, code)
 
     def _moments(self, name: str, node: exp.Expr, value: Typed, condition: str | None) -> Expression:
@@ -424,7 +425,7 @@ class Statistics:
         sql = f"({spec.per_unit})::HUGEINT * {FRACTION}"
         steps = self.limits.norm_steps(spec.name, node, norm, grid)
         adds = spec.adds and replace(spec.adds, times=FRACTION)
-        words = f"max_norm {_plain(norm)}"
+        words = ", ".join(filter(None, (f"max_norm {_plain(norm)}", spec.words)))
         return replace(spec, grid=grid, per_cell=steps, norm=steps, per_unit=sql, words=words, adds=adds)
 
     def _unclipped(self, norm: Decimal | None) -> Bounds | None:

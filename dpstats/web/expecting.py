@@ -125,8 +125,10 @@ def limits(preview: Mapping[str, Any], unit: str) -> list[str]:
     """What one unit can add to each measure at most, in words."""
     one = noun(unit)
     said: dict[str, list[str]] = {}
+    adding = "added up" if preview["cost"]["rho"] is None else "taken together as the root of the sum of their squares"
     for name, measure in preview["measures"].items():
-        said.setdefault(_limit(measure["bounding"], one, measure.get("unit")), []).append(in_words(name))
+        limit = _limit(measure["bounding"], one, measure.get("unit"), adding)
+        said.setdefault(limit, []).append(in_words(name))
     return [f"{' and '.join(names)}: {text}" if len(said) > 1 else text for text, names in said.items()]
 
 
@@ -138,7 +140,12 @@ def _grouped(bound: str) -> str:
         return bound
 
 
-def _limit(bounding: str, one: str, unit: str | None) -> str:
+def _limit(bounding: str, one: str, unit: str | None, adding: str) -> str:
+    """One measure's bounding in words; `adding`: how a norm takes the numbers of several groups together."""
+    is_normed = bounding.startswith("max_norm")
+    if is_normed and "; " in bounding:  # of a measure that is computed from several
+        first, *others = (_limit(each, one, unit, adding) for each in bounding.split("; "))
+        return f"of one part, {first}" + "".join(f"; of another, {other}" for other in others)
     parts = []
     for part in re.split(r", (?![^\[]*\])", bounding):
         head, _, number = part.partition(" ")
@@ -147,13 +154,15 @@ def _limit(bounding: str, one: str, unit: str | None) -> str:
         elif head == "max_rows" and number.isdecimal():
             parts.append(f"with at most {counted(int(number), 'row')} of its own")
         elif part.startswith("max_norm"):
-            most = f"{_grouped(part.removeprefix('max_norm '))} {unit or ''}".strip()
-            parts.append(f"what one {one} adds to all groups together is at most {most}")
+            counts = "rows" if "values clipped to" in bounding else unit or ""  # an average weighs rows
+            most = f"{_grouped(part.removeprefix('max_norm '))} {counts}".strip()
+            parts.append(f"what one {one} adds to all groups, {adding}, is at most {most}")
         elif joined := _JOINED.fullmatch(part):
             most = _NUMBER.sub(lambda number: _grouped(number[0]), in_words(joined[1]))
             parts.append(f"in joins with at most {most}")
         else:
-            kept = part.replace("values clipped to", "each value kept between").replace("clipped to", "kept between")
+            kept = part.replace("values clipped to", "each value kept between")
+            kept = kept.replace("clipped to", "in one group kept between" if is_normed else "kept between")
             first, *others = kept.split("; ")  # of a measure that is computed from several
             kept = f"one part {first}" + "".join(f" and another {other}" for other in others) if others else first
             parts.append(

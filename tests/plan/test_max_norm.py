@@ -261,6 +261,16 @@ def test_each_measure_has_the_norm_that_is_given_to_it() -> None:
     assert [output.bounding for output in plan.outputs] == ["max_norm 40", "max_norm 3", "max_norm 40; max_norm 3"]
 
 
+def test_an_answer_says_the_bounds_in_one_group_beside_the_norm_over_all() -> None:
+    sql = "SELECT item, SUM(paid) AS s, COUNT(*) AS c FROM sales GROUP BY item"
+    norms, bounds = {"max_norm": {"s": 40, "c": 3}}, {"s": [0, 25], "c": [0, 2]}
+    plan = planned(sql, keys=ITEMS, contribution=norms, bounds=bounds)
+    assert [output.bounding for output in plan.outputs] == [
+        "max_norm 40, clipped to [0, 25]",
+        "max_norm 3, clipped to [0, 2]",
+    ]
+
+
 @pytest.mark.parametrize("sql", ["COUNT(*)", "COUNT(DISTINCT uid)", "SUM(n)", "AVG(paid)", "VAR_POP(wild)"])
 @MARKETS
 def test_the_widest_norms_that_are_taken_leave_no_row_to_overflow(sql: str, market: DatasetFile) -> None:

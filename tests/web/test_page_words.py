@@ -103,25 +103,42 @@ def test_where_there_is_little_room_each_key_of_a_chart_has_a_line_of_its_own() 
 # -- expecting -----------------------------------------------------------------------------------------------------
 
 
+GAUSSIAN = {"cost": {"rho": 0.005}}
+
+
 def test_limits_are_words_with_the_unit_that_they_bound() -> None:
     measures = {
         "households": {"bounding": "max_groups 1", "unit": None},
         "spend": {"bounding": "max_groups 1, clipped to [0, 6000]", "unit": "USD"},
     }
-    assert limits({"measures": measures}, "household_id") == [
+    assert limits(GAUSSIAN | {"measures": measures}, "household_id") == [
         "households: one household counts in at most 1 group",
         "spend: one household counts in at most 1 group, kept between 0 and 6,000 USD",
     ]
-    ratio = {"measures": {"each": {"bounding": "max_groups 3, clipped to [0, 2000]; clipped to [0, 20]", "unit": None}}}
+    ratio = GAUSSIAN | {
+        "measures": {"each": {"bounding": "max_groups 3, clipped to [0, 2000]; clipped to [0, 20]", "unit": None}}
+    }
     assert limits(ratio, "household_id") == [
         "one household counts in at most 3 groups, one part kept between 0 and 2,000 and another kept between 0 and 20"
     ]
     joined = "of one unit at most 1000 rows of campaigns and 2000 rows of coupon_redemptions in joins"
-    one = {"measures": {"spend": {"bounding": f"max_norm 3500, {joined}", "unit": "USD"}}}
+    one = GAUSSIAN | {"measures": {"spend": {"bounding": f"max_norm 3500, {joined}", "unit": "USD"}}}
     assert limits(one, "household_id") == [
-        "what one household adds to all groups together is at most 3,500 USD, "
+        "what one household adds to all groups, taken together as the root of the sum of their squares, "
+        "is at most 3,500 USD, "
         "in joins with at most 1,000 rows of campaigns and 2,000 rows of coupon redemptions"
     ]
+    each = {"measures": {"spend": {"bounding": "max_norm 3500, clipped to [0, 600]", "unit": "USD"}}}
+    assert limits({"cost": {"rho": None, "epsilon": 0.1}} | each, "household_id") == [
+        "what one household adds to all groups, added up, is at most 3,500 USD, in one group kept between 0 and 600 USD"
+    ]
+    of_rows = {"measures": {"price": {"bounding": "max_norm 3, values clipped to [0, 90]", "unit": "USD"}}}
+    assert "at most 3 rows, each value kept between 0 and 90 USD" in limits(GAUSSIAN | of_rows, "household_id")[0]
+    parts = {"measures": {"each": {"bounding": "max_norm 40, clipped to [0, 25]; max_norm 3", "unit": None}}}
+    (both,) = limits(GAUSSIAN | parts, "household_id")
+    assert both.startswith("of one part, what one household adds to all groups")
+    assert "is at most 40, in one group kept between 0 and 25; of another, what one household adds" in both
+    assert both.endswith("is at most 3")
 
 
 # -- fields --------------------------------------------------------------------------------------------------------
