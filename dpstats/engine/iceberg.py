@@ -175,13 +175,15 @@ def _check_is_last(path: Path, file: Path) -> None:
     Clocks alone do not say it: the machine of a later commit may be behind.
     """
     ours = _Said.of(file)
-    for other in _metadata_files(file.parent):
-        if other.name not in {file.name, *ours.before} and _Said.of(other).may_follow(ours):
-            what = (
-                "has metadata files that are as new: give the path of its catalog's present one, and remove files "
-                "that no commit came of (`remove_orphan_files`)"
-            )
-            raise FileError(str(path), what)
+    others = [_Said.of(each) for each in _metadata_files(file.parent) if each.name not in {file.name, *ours.before}]
+    newer = [other for other in others if other.may_follow(ours)]
+    if newer:
+        last = max(newer, key=lambda other: (other.commits, other.updated_ms, other.name))
+        what = (
+            f"has metadata files that are as new as {file.name}, or newer ({last.name}): give the path of its "
+            "catalog's present one, and remove files that no commit came of (`remove_orphan_files`)"
+        )
+        raise FileError(str(path), what)
 
 
 @dataclass(frozen=True)

@@ -52,12 +52,14 @@ def test_a_hadoop_table_is_as_new_as_its_last_metadata(table: Table, hint: int) 
 def test_metadata_that_are_not_the_last_are_refused(table: Table) -> None:
     before = ice.metadata_of(table)
     table.delete("uid = 2")
+    table.append(ROWS.slice(0, 1))
     assert "metadata files that are as new" in refused(before)
+    assert f"or newer ({ice.metadata_of(table).name})" in refused(before)
     packed = ice.metadata_of(table)
     packed.with_name("9.gz.metadata.json").write_bytes(gzip.compress(packed.read_bytes()))
     packed.unlink()
     assert "metadata files that are as new" in refused(before)
-    assert len(read(packed.with_name("9.gz.metadata.json"), "uid")) == 2
+    assert len(read(packed.with_name("9.gz.metadata.json"), "uid")) == 3
 
 
 def test_metadata_of_before_are_refused_though_the_clock_of_the_later_commit_was_behind(table: Table) -> None:
