@@ -266,7 +266,8 @@ def _say(request: dict[str, Any], as_json: bool) -> None:
     if as_json:
         show_json(request)
         return
-    confirm_by = f", to be confirmed by {request['confirm_due']}" if request["confirm_due"] else ""
+    to_confirm = request["confirm_due"] and request["state"] == "received"
+    confirm_by = f", to be confirmed by {request['confirm_due']}" if to_confirm else ""
     say(f"{request['id']}: {request['type']} of {request['dataset']}: {request['state']}{confirm_by}")
     say(f"  to be answered by {request['respond_due']} (Los Angeles)")
     if request["status"].get("reason") == "too_many_requests":

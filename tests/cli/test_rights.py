@@ -21,8 +21,11 @@ def test_each_step_says_the_next_command(dpstats: Run) -> None:
     request = opened(dpstats)
     shown = dpstats("rights", "show", request).done().out
     assert f"next: dpstats rights verify {request} --level LEVEL --method HOW" in shown
+    assert "received, to be confirmed by" in shown
     verified(dpstats, request)
-    assert f"next: dpstats rights execute {request}" in dpstats("rights", "show", request).done().out
+    shown = dpstats("rights", "show", request).done().out
+    assert f"next: dpstats rights execute {request}" in shown
+    assert "to be confirmed" not in shown, "who verifies confirms"
     done = dpstats("rights", "execute", request).done().out
     assert "fulfilled" in done
     assert "tell the person: No budget is given back for it" in done
