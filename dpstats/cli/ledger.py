@@ -67,7 +67,8 @@ def _row(entry: dict[str, Any]) -> tuple[str, ...]:
     amounts = (number(entry["rho"]), epsilon, number(entry["delta"]))
     what = entry["reason"] if entry["kind"] == "grant" else entry["query"]
     charged = Touched(**entry["blocks"]).in_words() if entry["blocks"] else "-"
-    return str(entry["seq"]), utc(entry["at"]), entry["kind"], *amounts, entry["actor"], what or "-", charged
+    by = " and ".join(filter(None, (entry["actor"], entry["confirmed_by"])))
+    return str(entry["seq"]), utc(entry["at"]), entry["kind"], *amounts, by, what or "-", charged
 
 
 @app.command("verify")

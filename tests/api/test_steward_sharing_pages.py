@@ -10,6 +10,8 @@ import pytest
 from api_town import ME, Browser, Town
 from test_steward_pages import hidden, text
 
+from dpstats.ledger.chain import Kind
+from dpstats.ledger.records import Which
 from dpstats.workspace.stewards import NewPolicy
 
 
@@ -89,7 +91,13 @@ def test_what_one_steward_proposes_another_confirms_or_declines_on_the_page(town
         assert "There is no way back" in text(asked)
         assert town.budget()["epsilon"] == before
         done = other.post(f"/proposals/{first}/confirm", data=hidden(asked), follow_redirects=True)
+        entry = town.workspace.budgets.latest(ME, "town", Which(kind=Kind.GRANT))["entries"][0]
+        first_name, second_name = entry["actor"], entry["confirmed_by"]
         assert "Done, in your name and that of steward" in text(done)
+        both = f"{first_name} and {second_name}"
+        assert both in text(other.get("/budgets/town"))
+        assert both in text(other.get("/ledger/town"))
+        assert f"{both} raised the budget by epsilon 2" in text(other.get(f"/ledger/town/{entry['seq']}"))
         asked = other.get(f"/proposals/{second}/decline")
         done = other.post(f"/proposals/{second}/decline", data=hidden(asked), follow_redirects=True)
         assert "Declined: raise the budget of town by epsilon 1" in text(done)

@@ -7,6 +7,10 @@ from typing import Any
 
 from cli_running import Run
 
+from dpstats.access import operator
+from dpstats.settings import read_settings
+from dpstats.workspace import Workspace
+
 VISITS = """\
 query: visits
 dataset: shop
@@ -34,6 +38,20 @@ def test_a_grant_past_the_limit_is_said_to_wait_and_its_proposer_cannot_confirm_
     dpstats("budget", "confirm", proposal["proposal_id"]).refused("another steward must confirm it")
     assert "declined" in dpstats("budget", "decline", proposal["proposal_id"]).done().out
     dpstats("budget", "confirm", "nothing").refused("nothing")
+
+
+def test_a_grant_that_two_stewards_made_names_both_in_the_ledger(dpstats: Run, shop: Path) -> None:
+    dpstats("budget", "policy", "--grants-above", "1").done()
+    dpstats("budget", "grant", "shop", "--epsilon", "2", "--reason", "a new year").done()
+    (proposal,) = shown(dpstats, "budget", "proposals")["items"]
+    workspace = Workspace.open(read_settings(home=shop / "home"))
+    try:
+        sue = workspace.store.tokens.authenticate(workspace.tokens.create(operator("stu"), "sue", "steward"))
+        assert sue is not None
+        workspace.stewards.confirm(sue, proposal["proposal_id"])
+    finally:
+        workspace.close()
+    assert f"{proposal['proposed_by']} and sue" in dpstats("ledger", "list", "shop").done().out
 
 
 def test_a_laxer_policy_waits_for_another_steward(dpstats: Run) -> None:
