@@ -1,8 +1,9 @@
 """Sessions of Spark: one cluster a process, by its master.
 
 What must hold in a session is set and read back: no row may make a query raise (ANSI mode off), times have no zone and
-the session is in UTC, Parquet dates are read as they are. Spark's log, pages and event log are off, and what it
-spills is encrypted with a key that is in memory alone, so that a killed process leaves nothing readable.
+the session is in UTC, Parquet dates are read as they are. Spark's log, pages and event log are off, nobody hears what
+Java says on the terminal, and what it spills is encrypted with a key that is in memory alone, so that a killed process
+leaves nothing readable.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import atexit
 import logging
 import secrets
 import shutil
+import subprocess
 import tempfile
 import threading
 import warnings
@@ -133,13 +135,25 @@ def _classic(address: str, memory_mb: int, threads: int) -> SparkSession:
             running = None
         if running is not None and running.master != address:
             raise EngineFailed("this service runs with another master already: give all datasets one")
-        builder = SparkSession.builder.appName("dpstats").master(address)
-        settings = _settings(memory_mb) | (_local(threads) if address.startswith("local") else {})
-        for name, value in settings.items():
-            builder = builder.config(name, value)
-        session = builder.getOrCreate().newSession()
+        named = {"spark.app.name": "dpstats", "spark.master": address}
+        settings: dict[str, Any] = (
+            named | _settings(memory_mb) | (_local(threads) if address.startswith("local") else {})
+        )
+        _start(settings)
+        session = SparkSession.builder.config(map=settings).getOrCreate().newSession()
         session.sparkContext.setLogLevel("OFF")  # of the executors too, which the setting alone does not reach
         return session
+
+
+def _start(settings: dict[str, Any]) -> None:
+    """Starts Java, if it does not run: what it says on the terminal is no answer of ours, and might hold cells."""
+    from pyspark import SparkConf, SparkContext, java_gateway
+
+    launch: Any = java_gateway.launch_gateway  # partly without types
+    if SparkContext._gateway is None:
+        unheard = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        gateway = launch(SparkConf(loadDefaults=False).setAll(list(settings.items())), unheard)
+        SparkContext._ensure_initialized(gateway=gateway)
 
 
 def _forget(context: SparkContext) -> None:
