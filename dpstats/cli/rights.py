@@ -176,7 +176,8 @@ def execute(
         return
     _say(found, False)
     if "package" in found:
-        say(f"  its package is fetched once, by {found['package']['expires_at'][:10]}: {found['package']['path']}")
+        way, until = found["package"]["path"], found["package"]["expires_at"][:10]
+        say(f"  its package is fetched once, by {until}, with a steward's token: {way}")
     for line in found["evidence"].get("told", []):
         say(f"  tell the person: {line}")
 

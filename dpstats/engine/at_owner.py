@@ -18,7 +18,7 @@ from dpstats.engine.cells import clean, clean_id
 from dpstats.engine.in_place import Notes, notes_of
 from dpstats.engine.links import LeftOut, ids_of
 from dpstats.engine.locked import CONNECT_CONFIG
-from dpstats.engine.source import Source, SourceColumn, file_error, footers_unbelieved, trouble_in
+from dpstats.engine.source import Source, SourceColumn, by_cells, file_error, trouble_in
 from dpstats.engine.tables import open_table
 from dpstats.errors import FileError
 
@@ -31,7 +31,7 @@ def _opened(dataset: DatasetFile, table: str, notes: Notes) -> Iterator[_AtOwner
         # Nothing is spilled, for rows would be where the process runs.
         connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false; SET temp_directory = ''")
         source = open_table(connection, Path(notes.given))
-        with footers_unbelieved(connection):
+        with by_cells(connection):
             yield _AtOwner(connection, dataset, table, source, source.find(dataset.tables[table].columns))
 
 

@@ -9,7 +9,7 @@ import duckdb
 
 from dpstats.engine.cells import is_readable
 from dpstats.engine.locked import CONNECT_CONFIG
-from dpstats.engine.source import Source, file_error, footers_unbelieved, open_source, trouble_in
+from dpstats.engine.source import Source, by_cells, file_error, open_source, trouble_in
 from dpstats.errors import FileError
 
 ROWS_AT_ONCE = 10_000
@@ -29,7 +29,7 @@ def listed(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> 
         connection.execute("SET enable_progress_bar = false")
         source = open_source(connection, path)
         sql = f"SELECT {', '.join(_cells(source, columns, optional))} FROM {source.sql}"
-        with footers_unbelieved(connection):  # till the last row is read: a setting ends what is being read
+        with by_cells(connection):  # till the last row is read: a setting ends what is being read
             trouble = trouble_in(lambda: connection.execute(sql, {"dp_file": source.pattern}))
             if trouble:
                 raise file_error(path, trouble)

@@ -32,7 +32,7 @@ from dpstats.engine.ordering import Ordering
 from dpstats.engine.place import place_of
 from dpstats.engine.retention import Ages, past
 from dpstats.engine.sifting import About, Linked, Sifting
-from dpstats.engine.source import footers_unbelieved, trouble_in
+from dpstats.engine.source import by_cells, trouble_in
 from dpstats.engine.whole import whole_file
 from dpstats.errors import FileError
 
@@ -207,7 +207,7 @@ class _Loader:
     def _read(self, name: str, feed: Feed, tally: Tally) -> None:
         table = self._dataset.tables[name]
         if feed.source is not None:
-            with footers_unbelieved(self._made.connection):
+            with by_cells(self._made.connection):
                 self._feeder.read_source(feed.source, feed.found, table, tally)
         if feed.from_base:
             if feed.source is not None:

@@ -25,6 +25,8 @@ from dpstats.errors import FileError
 
 _CSV = (".csv", ".csv.gz")
 _LINE = re.compile(r"CSV Error on Line: ([0-9]+)")
+_NOT_BY_CELLS = ("statistics_propagation", "filter_pushdown", "type_pushdown")
+"""DuckDB's optimizers that go by something else than cells, or cast them elsewhere."""
 _NAMES_SHOWN = 30
 _SCHEMA = "SELECT name, num_children, duckdb_type, precision, scale FROM parquet_schema($dp_file)"
 ROWS = "SELECT coalesce(sum(num_rows), 0) FROM parquet_file_metadata($dp_file)"
@@ -126,15 +128,15 @@ def trouble_in(action: Callable[[], object]) -> Trouble | None:
 
 
 @contextmanager
-def footers_unbelieved(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """While the `with` lasts, DuckDB goes by the cells of files alone, not by what Parquet footers say of them.
+def by_cells(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """While the `with` lasts, DuckDB reads each cell of a file as it is, and casts it as the SQL says.
 
-    By the smallest and the largest value that a footer claims, it would leave out what it takes to be always true: an
-    id would be cast to fewer bits unchecked, and be another person's, and a date that no calendar has would be kept.
+    By the smallest and the largest value that a Parquet footer claims, it would leave out what it takes to be always
+    true: an id would be cast to fewer bits unchecked, and be another person's, and a date that no calendar has would be
+    kept. And a TRY_CAST of CSV it would have its reader do, which refuses the whole file for one cell.
     """
     ((before,),) = connection.execute("SELECT current_setting('disabled_optimizers')").fetchall()
-    both = ",".join(filter(None, [before, "statistics_propagation,filter_pushdown"]))
-    connection.execute(f"SET disabled_optimizers = {literal(both)}")
+    connection.execute(f"SET disabled_optimizers = {literal(','.join(filter(None, [before, *_NOT_BY_CELLS])))}")
     try:
         yield
     finally:

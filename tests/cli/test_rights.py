@@ -84,7 +84,8 @@ def test_a_request_to_know_says_before_it_is_carried_out_that_its_level_gives_no
 def test_a_package_without_a_file_to_write_it_to_says_where_it_is_fetched(dpstats: Run) -> None:
     request = opened(dpstats, "know")
     verified(dpstats, request)
-    assert "/v1/rights/packages/" in dpstats("rights", "execute", request).done().out
+    said = dpstats("rights", "execute", request).done().out
+    assert "with a steward's token: /v1/rights/packages/" in said
 
 
 def test_a_request_that_the_person_took_back_ends_and_is_not_carried_out(dpstats: Run) -> None:

@@ -167,3 +167,18 @@ def test_no_footer_makes_two_units_one(dataset, target, rows_of, key, tmp_path):
     source = lying(tmp_path / "rows.parquet", pa.table([ids, x], ["person", "x"]), pa.table([x, x], ["person", "x"]))
     load(dataset(rows="person: integer; x: bigint"), {"rows": source}, target=target, key=key)
     assert sorted(rows_of(target, "rows", "person, x")) == [(1, 1), (3, 3)]  # an id that does not fit is nobody's
+
+
+@pytest.mark.parametrize("table", ["rows", "public_rows"])
+def test_a_cell_of_csv_that_does_not_fit_is_empty_and_refuses_no_file(dataset, tmp_path, target, rows_of, key, table):
+    kinds = {"n": "bigint", "x": "double", "day": "date", "seen": "timestamp", "open": "boolean", "code": "uuid"}
+    whole = ["7", "1.5", "2017-01-02", "2017-01-02 03:04:05", "true", "0" * 8 + "-0000-0000-0000-" + "0" * 12]
+    lines = [["1", *whole[:place], "lots", *whole[place + 1 :]] for place in range(6)]
+    text = "\n".join([",".join(["person", *kinds]), *(",".join(line) for line in lines)])
+    spec = "; ".join(f"{name}: {kind}" for name, kind in kinds.items())
+    tables = {"rows": f"person: bigint; {spec}"} | ({} if table == "rows" else {table: spec})
+    file = tmp_path / "cells.csv"
+    file.write_text(f"{text}\n")
+    load(dataset(**tables), dict.fromkeys(tables, file), target=target, key=key)
+    counts = rows_of(target, table, ", ".join(f"count({name})" for name in kinds))
+    assert counts == [(5,) * 6]
