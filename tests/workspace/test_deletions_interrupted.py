@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from killing import executed
 from rights_clinic import DATASET, GONE, ME, Clinic
 
 from dpstats.errors import FileError, Unavailable
@@ -20,22 +21,6 @@ from dpstats.release import Ask
 from dpstats.settings import read_settings
 from dpstats.workspace import Workspace
 
-KILLED = """
-import os, signal, sys
-from dpstats.access import operator
-from dpstats.settings import read_settings
-from dpstats.workspace import Workspace
-
-home, request, point, moment = sys.argv[1:5]
-workspace = Workspace.open(read_settings(home=home))
-
-def watch(frame, event, _):
-    if event == moment and frame.f_code.co_qualname == point:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-sys.setprofile(watch)
-workspace.rights.execute(operator("stu"), request)
-"""
 POINTS = [
     ("Suppressions.add", "call"),
     ("Suppressions.add", "return"),
@@ -56,8 +41,7 @@ def test_an_erasure_that_is_killed_is_gone_on_with_and_ends_the_same(clinic: Cli
     request = clinic.request()
     clinic.workspace.rights.verify(ME, request, "reasonable", "two facts matched")
     clinic.close()
-    command = [sys.executable, "-c", KILLED, str(clinic.home), request, point, moment]
-    assert subprocess.run(command, check=False, timeout=120).returncode == -signal.SIGKILL
+    assert executed(clinic.home, request, {}, point, moment) == -signal.SIGKILL
     clinic.reopen()
     assert clinic.workspace.rights.one(ME, request)["state"] == "executing"
     if point != "Suppressions.add" or moment == "return":

@@ -7,8 +7,6 @@ import json
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from killing import executed
 
 from dpstats.access import operator
 from dpstats.catalog.dataset import parse_dataset
@@ -262,22 +261,7 @@ def test_a_request_of_which_something_is_kept_is_not_purged_until_that_ends(clin
         rights.one(ME, request)
 
 
-KILLED = """
-import os, signal, sys
-from dpstats.access import operator
-from dpstats.settings import read_settings
-from dpstats.workspace import Workspace
-
-home, request, point, moment = sys.argv[1:5]
-workspace = Workspace.open(read_settings(home=home))
-
-def watch(frame, event, _):
-    if event == moment and frame.f_code.co_qualname == point:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-sys.setprofile(watch)
-workspace.rights.execute(operator("stu"), request, exceptions={"people.tax_id": "1798.105(d)(8)"})
-"""
+KEPT = {"people.tax_id": "1798.105(d)(8)"}
 POINTS = [
     ("Suppressions.add", "call"),
     ("KeptBack.put", "call"),
@@ -297,8 +281,7 @@ def test_a_deletion_in_part_that_is_killed_is_gone_on_with_and_keeps_what_it_mus
 ) -> None:
     request = clinic.verified()
     clinic.workspace.close()
-    command = [sys.executable, "-c", KILLED, str(clinic.home), request, point, moment]
-    assert subprocess.run(command, check=False, timeout=300).returncode == -signal.SIGKILL
+    assert executed(clinic.home, request, KEPT, point, moment) == -signal.SIGKILL
     clinic.reopen()
     assert clinic.workspace.rights.one(ME, request)["state"] == "executing"
     if loads:
@@ -315,8 +298,7 @@ def test_a_deletion_in_part_that_is_killed_is_gone_on_with_and_keeps_what_it_mus
 def test_once_a_deletion_is_begun_nothing_more_is_kept_of_it_nor_ended(clinic: Clinic) -> None:
     request = clinic.verified()
     clinic.workspace.close()
-    command = [sys.executable, "-c", KILLED, str(clinic.home), request, "Suppressions.add", "return"]
-    assert subprocess.run(command, check=False, timeout=300).returncode == -signal.SIGKILL
+    assert executed(clinic.home, request, KEPT, "Suppressions.add", "return") == -signal.SIGKILL
     clinic.reopen()
     with pytest.raises(Conflict, match="execute it without saying more"):
         clinic.workspace.rights.execute(ME, request, exceptions={"people.town": BY_LAW})
@@ -328,8 +310,7 @@ def test_once_a_deletion_is_begun_nothing_more_is_kept_of_it_nor_ended(clinic: C
 def test_a_column_that_was_to_be_kept_and_is_gone_is_not_erased_for_good(clinic: Clinic) -> None:
     request = clinic.verified()
     clinic.workspace.close()
-    command = [sys.executable, "-c", KILLED, str(clinic.home), request, "Erasing._begin", "call"]
-    assert subprocess.run(command, check=False, timeout=300).returncode == -signal.SIGKILL
+    assert executed(clinic.home, request, KEPT, "Erasing._begin", "call") == -signal.SIGKILL
     clinic.reopen()
     for name in ("ssn", "tax_id"):
         clinic.written("people", f"patient,{name},town", f"{PERSON},{TAX_ID},{TOWN}", f"{OTHER},0,Ojai")
